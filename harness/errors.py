@@ -1,0 +1,85 @@
+"""Every error a person can cause, each with what to try next."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the command's exit status says."""
+
+    EXPECTED = 0
+    FINDING = 1
+    UNKNOWN = 2
+    INTERRUPTED = 130
+
+
+class HarnessError(Exception):
+    """The harness could not tell: says what happened and what to try next.
+
+    Args:
+        message: What is wrong, naming the file and line, the key or the command.
+        hint: What to try next, as an imperative sentence.
+    """
+
+    exit_code = ExitCode.UNKNOWN
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  try: {self.hint}" if self.hint else self.message
+
+
+class SandboxError(HarnessError):
+    """A sandbox could not be made: the engine is gone, the image is missing, a tool is not there."""
+
+
+class BuildpackError(HarnessError):
+    """A buildpack cannot be found, read or recognised."""
+
+
+class ImageError(HarnessError):
+    """A stack image cannot be built or read."""
+
+
+class RuntimeArchiveError(HarnessError):
+    """A Python runtime cannot be packed or is not at hand."""
+
+
+class ReleaseError(HarnessError):
+    """A release for the index cannot be built or fetched."""
+
+
+class StoreError(HarnessError):
+    """The store cannot be read or written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One fault in a file that a person wrote.
+
+    Attributes:
+        file: The file, as the person would name it.
+        line: 1-based line, or 0 where the fault is the file's as a whole.
+        message: What is there, naming the key.
+        expected: What was expected instead.
+    """
+
+    file: str
+    line: int
+    message: str
+    expected: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {self.message}" + (f"; expected {self.expected}" if self.expected else "")
+
+
+class InputError(HarnessError):
+    """Faults in files that a person wrote, all of them at once."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        self.problems = tuple(sorted(problems, key=lambda p: (p.file, p.line, p.message)))
+        super().__init__("\n".join(str(problem) for problem in self.problems))

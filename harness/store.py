@@ -1,0 +1,79 @@
+"""The folder where the harness keeps what it made or fetched once."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from harness.errors import StoreError
+
+
+def default_root() -> Path:
+    """The store's folder: `CACHE_HARNESS_STORE`, or the platform's cache folder."""
+    override = os.environ.get("CACHE_HARNESS_STORE")
+    return Path(override) if override else user_cache_path("cache-harness")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """Content kept between runs; what is in it is whole, since it is renamed into place."""
+
+    root: Path
+
+    @property
+    def images(self) -> Path:
+        """Stack images, one folder each, named by content."""
+        return self.root / "images"
+
+    @property
+    def runtimes(self) -> Path:
+        """Python runtime archives."""
+        return self.root / "runtimes"
+
+    @property
+    def tools(self) -> Path:
+        """Wheels of the build tools, fetched once from the operator's index."""
+        return self.root / "tools"
+
+    @property
+    def releases(self) -> Path:
+        """Wheels and sdists built from forks."""
+        return self.root / "releases"
+
+    @property
+    def runs(self) -> Path:
+        """Work folders of runs under way, one each; what a dead run left is swept."""
+        return self.root / "runs"
+
+    @contextmanager
+    def staged(self, final: Path) -> Iterator[Path]:
+        """Yields an empty folder that becomes `final` when the block ends well.
+
+        A block that raises, or a process that is killed, leaves no `final`. Where another process
+        was first, its `final` stands and this one's work is dropped.
+
+        Raises:
+            StoreError: The store cannot be written.
+        """
+        try:
+            final.parent.mkdir(parents=True, exist_ok=True)
+            staging = Path(tempfile.mkdtemp(prefix=".staged-", dir=final.parent))
+        except OSError as error:
+            raise StoreError(
+                f"cannot write to the store at {self.root}: {error.strerror}",
+                hint="free some room, or choose another folder with --store DIR",
+            ) from error
+        try:
+            yield staging
+            try:
+                staging.rename(final)
+            except OSError:
+                if not final.exists():
+                    raise
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
