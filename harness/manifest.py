@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from harness.errors import ManifestError
 
@@ -145,7 +145,7 @@ def from_json(text: str) -> Manifest:
             )
         return Manifest(
             roots=tuple(unescape(root) for root in document["roots"]),
-            entries={unescape(path): _entry(*row) for path, row in document["entries"].items()},
+            entries={unescape(path): _entry(row) for path, row in document["entries"].items()},
         )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ManifestError(
@@ -154,9 +154,8 @@ def from_json(text: str) -> Manifest:
         ) from error
 
 
-def _entry(
-    kind: str, mode: int, size: int, digest: str, target: str, major: int, minor: int
-) -> Entry:
+def _entry(row: list[Any]) -> Entry:
+    kind, mode, size, digest, target, major, minor = row
     return Entry(
         kind=EntryKind(kind),
         mode=mode,
