@@ -1,0 +1,110 @@
+"""References such as `${forms@fixed}` in the text that a scenario writes."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from harness.errors import HarnessError
+
+PYTHON = "python"
+PYTHON_SLOTS = ("default", "other")
+
+_REFERENCE = re.compile(
+    r"(?P<escape>\$?)\$\{(?P<name>[A-Za-z0-9._-]+)@(?P<item>[^{}@:\s]*)(?::(?P<form>[^{}@:\s]*))?\}"
+)
+_SHORT = 7
+
+
+class UnknownReferenceError(HarnessError):
+    """A reference names something that is not there.
+
+    Attributes:
+        text: The reference as it was written.
+        expected: What could have stood there.
+    """
+
+    def __init__(self, text: str, message: str, expected: str) -> None:
+        super().__init__(message, hint=f"write {expected}")
+        self.text = text
+        self.expected = expected
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """What references stand for.
+
+    Attributes:
+        revisions: By fork, its revisions' names and full SHAs.
+        pythons: Full versions such as `3.11.7`, by slot (`default`, `other`).
+    """
+
+    revisions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    pythons: Mapping[str, str] = field(default_factory=dict)
+
+
+def substitute(text: str, names: Names) -> str:
+    """The text with every reference replaced.
+
+    `${FORK@REVISION}` becomes the revision's SHA, with `:short` its first seven digits;
+    `${python@SLOT}` a Python's version, with `:minor` only `3.11`. `$${FORK@REVISION}` becomes
+    the reference itself. Any other `${...}`, a shell's say, is left as it is.
+
+    Raises:
+        UnknownReferenceError: A reference names an unknown fork, revision, slot or form.
+    """
+    return _REFERENCE.sub(lambda match: _value(match, names), text)
+
+
+def faults(text: str, names: Names) -> Iterator[UnknownReferenceError]:
+    """The errors that `substitute` would raise, one for each wrong reference."""
+    for match in _REFERENCE.finditer(text):
+        try:
+            _value(match, names)
+        except UnknownReferenceError as error:
+            yield error
+
+
+def python_slots(text: str) -> frozenset[str]:
+    """The slots of the Pythons that a text refers to."""
+    return frozenset(
+        match["item"]
+        for match in _REFERENCE.finditer(text)
+        if match["name"] == PYTHON and not match["escape"]
+    )
+
+
+def _value(match: re.Match[str], names: Names) -> str:
+    if match["escape"]:
+        return match[0][1:]
+    name, item, form = match["name"], match["item"], match["form"]
+    if name == PYTHON:
+        if item not in names.pythons:
+            raise UnknownReferenceError(
+                match[0], f"`{match[0]}`: there is no Python `{item}`", _one_of(names.pythons)
+            )
+        version = names.pythons[item]
+        values = {None: version, "minor": ".".join(version.split(".")[:2])}
+    else:
+        if name not in names.revisions:
+            raise UnknownReferenceError(
+                match[0],
+                f"`{match[0]}`: the scenario has no fork `{name}`",
+                f"{_one_of(names.revisions)} as listed in `forks`, or `$${{` for a literal `${{`",
+            )
+        if item not in names.revisions[name]:
+            raise UnknownReferenceError(
+                match[0],
+                f"`{match[0]}`: `{name}` has no revision `{item}`",
+                _one_of(names.revisions[name]),
+            )
+        sha = names.revisions[name][item]
+        values = {None: sha, "short": sha[:_SHORT]}
+    if form not in values:
+        known = ", ".join(f"`:{key}`" for key in values if key)
+        raise UnknownReferenceError(match[0], f"`{match[0]}`: unknown form `:{form}`", known)
+    return values[form]
+
+
+def _one_of(names: Mapping[str, object]) -> str:
+    quoted = [f"`{name}`" for name in names]
+    return f"one of {', '.join(quoted)}" if quoted else "none: there is nothing to name"
