@@ -1,0 +1,293 @@
+"""The sealed internet's server: names, HTTP and HTTPS on sockets bound inside a sandbox."""
+
+import asyncio
+import socket
+import tempfile
+import weakref
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from email.utils import formatdate
+from pathlib import Path
+from threading import Thread
+
+import uvicorn
+from starlette.requests import Request as HttpRequest
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+from harness.errors import HarnessError
+from harness.internet import Internet, Request, forge, index, names
+from harness.internet.downloads import StoredFile, find_download
+from harness.internet.refusal import Refusal
+from harness.internet.trust import Authority
+from harness.sandboxes import WEB_SERVER, Listeners, Serve
+
+OnRequest = Callable[[Request], None]
+
+KEEP_ALIVE = 3600  # seconds: a client's connection is closed by it or by the end, never between
+GRACE = 5  # seconds for what is under way to end once it was cut off
+
+
+class InternetServer:
+    """Serves `Internet`s; safe to use from several threads, several at once."""
+
+    __slots__ = ("_authority", "_scratch")
+
+    def __init__(self, authority: Authority, *, scratch: Path) -> None:
+        """Args: the authority that signs, and an existing folder for what is served from disk."""
+        self._authority = authority
+        self._scratch = scratch
+
+    def serving(self, internet: Internet, on_request: OnRequest) -> Serve:
+        """Returns what a sandbox enters with its sockets, and leaves when the job has ended.
+
+        The sockets are closed on leaving.
+
+        Args:
+            internet: What is answered.
+            on_request: Called once for each request, in the server's thread; a list's `append` will
+                do.
+
+        Raises (the returned context, on entering):
+            HarnessError: A file or repository that is to be served is not there.
+        Raises (on leaving):
+            HarnessError: The server failed a request that it should have answered, so what the job
+                saw is not what the scenario says.
+        """
+
+        @contextmanager
+        def serve(listeners: Listeners) -> Iterator[None]:
+            with (
+                listeners.dns,
+                listeners.http,
+                listeners.https,
+                tempfile.TemporaryDirectory(prefix="internet-", dir=self._scratch) as folder,
+            ):
+                answers = _Answers(internet, Path(folder), on_request)
+                with _running(answers, self._authority, listeners):
+                    yield
+                if answers.failures:
+                    raise answers.failures[0]
+
+        return serve
+
+
+@contextmanager
+def _running(answers: "_Answers", authority: Authority, listeners: Listeners) -> Iterator[None]:
+    """Runs the server in a thread and an event loop of its own."""
+    started: Future[Callable[[], object]] = Future()
+
+    def work() -> None:
+        try:
+            asyncio.run(_serve(answers, authority, listeners, started))
+        except BaseException as error:  # noqa: BLE001 - shown by the thread that waits for it
+            if not started.done():
+                started.set_exception(error)
+            else:
+                answers.failures.append(HarnessError(f"the sealed internet failed: {error!r}"))
+
+    thread = Thread(target=work, name="sealed-internet", daemon=True)
+    thread.start()
+    stop = started.result()
+    try:
+        yield
+    finally:
+        stop()
+        thread.join()
+
+
+async def _serve(
+    answers: "_Answers",
+    authority: Authority,
+    listeners: Listeners,
+    started: "Future[Callable[[], object]]",
+) -> None:
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_ignore_clients)
+    stopped = asyncio.Event()
+    state = ServerState()
+    config = uvicorn.Config(
+        answers,
+        log_config=None,
+        log_level="critical",  # a client's garbage is its own affair
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE,
+    )
+    config.load()
+
+    def connection() -> H11Protocol:
+        return H11Protocol(config=config, server_state=state, app_state={}, _loop=loop)
+
+    tracked = [_Tracked.copy(listeners.http), _Tracked.copy(listeners.https)]
+    transport, _ = await loop.create_datagram_endpoint(_Names, sock=listeners.dns.dup())
+    servers = [
+        await loop.create_server(connection, sock=tracked[0]),
+        await loop.create_server(connection, sock=tracked[1], ssl=authority.context()),
+    ]
+    started.set_result(lambda: loop.call_soon_threadsafe(stopped.set))
+    try:
+        await stopped.wait()
+    finally:
+        transport.close()
+        for server in servers:
+            server.close()
+        await _cut_off(state, tracked)
+
+
+async def _cut_off(state: ServerState, tracked: list["_Tracked"]) -> None:
+    """Ends every connection: whoever made one has ended, or does not deserve to be waited for."""
+    for connection in tuple(state.connections):
+        connection.transport.abort()
+    for listener in tracked:
+        listener.cut_off()
+    tasks = tuple(state.tasks)
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=GRACE)
+    # A connection whose TLS handshake is not over is known to no one but its socket, which asyncio
+    # closes once it has seen the end.
+    with suppress(TimeoutError):
+        async with asyncio.timeout(GRACE):
+            # No event tells that a socket was closed.
+            while any(listener.open_connections() for listener in tracked):  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+
+
+class _Tracked(socket.socket):
+    """A listening socket that knows the connections accepted from it."""
+
+    __slots__ = ("_accepted",)
+
+    _accepted: "weakref.WeakSet[socket.socket]"
+
+    @classmethod
+    def copy(cls, listener: socket.socket) -> "_Tracked":
+        with listener.dup() as copy:
+            tracked = cls(fileno=copy.detach())
+        tracked._accepted = weakref.WeakSet()
+        return tracked
+
+    def accept(self) -> tuple[socket.socket, object]:
+        connection, address = super().accept()
+        self._accepted.add(connection)
+        return connection, address
+
+    def open_connections(self) -> list[socket.socket]:
+        return [connection for connection in self._accepted if connection.fileno() >= 0]
+
+    def cut_off(self) -> None:
+        for connection in self.open_connections():
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+
+class _Names(asyncio.DatagramProtocol):
+    """Answers each query where it came from."""
+
+    transport: asyncio.DatagramTransport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if isinstance(transport, asyncio.DatagramTransport):
+            self.transport = transport
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        if reply := names.answer(data):
+            self.transport.sendto(reply, addr)
+
+
+class _Answers:
+    """The application: one internet's answers, each reported."""
+
+    __slots__ = ("_internet", "_on_request", "_projects", "_views", "failures")
+
+    def __init__(self, internet: Internet, folder: Path, on_request: OnRequest) -> None:
+        released = [file.path for release in internet.releases for file in release.files]
+        for path in (*released, *(download.file for download in internet.downloads)):
+            if not path.is_file():
+                raise HarnessError(
+                    f"{path} is to be served in the sealed internet and is not there",
+                    hint="see whether something cleans the store while the harness runs",
+                )
+        self._internet = internet
+        self._on_request = on_request
+        self._projects = index.group(internet)
+        self._views = forge.make_views(internet, folder)
+        self.failures: list[HarnessError] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = HttpRequest(scope, receive)
+        url = _url(request)
+        status, refused = 0, ""
+
+        async def note_status(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                date = (b"date", formatdate(usegmt=True).encode())
+                message = {**message, "headers": [*message["headers"], date]}
+            await send(message)
+
+        try:
+            response = await self._answer(request, url)
+            refused = response.line if isinstance(response, Refusal) else ""
+            await response(scope, receive, note_status)
+        except Exception as error:  # whatever it is, the job must not be judged by it
+            status, refused = 500, f"the sealed internet failed at {url}"
+            self.failures.append(_failure(url, error))
+            raise
+        finally:
+            self._on_request(
+                Request(method=request.method, url=url, status=status, refused=refused)
+            )
+
+    async def _answer(self, request: HttpRequest, url: str) -> Response:
+        host, path = _host(request), str(request.scope["path"])
+        reads = request.method in {"GET", "HEAD"}
+        if reads and (download := find_download(self._internet.downloads, host, path)):
+            return StoredFile(str(download.file), sha256=download.sha256)
+        if host in forge.HOSTS:
+            return await forge.respond(self._views, request, path, url)
+        if reads and (path == "/simple" or path.startswith(index.ROOT)):
+            return index.respond(self._projects, path, request.headers, url)
+        return Refusal(
+            f"the sealed internet refuses {request.method} {url}:"
+            " it is no fork, release or download of this scenario"
+        )
+
+
+def _failure(url: str, error: Exception) -> HarnessError:
+    if isinstance(error, HarnessError):
+        return HarnessError(f"at {url}: {error.message}", hint=error.hint)
+    return HarnessError(
+        f"the sealed internet failed at {url}: {error!r}",
+        hint="report this as a defect of the harness",
+    )
+
+
+def _host(request: HttpRequest) -> str:
+    host = request.headers.get("host", WEB_SERVER).lower()
+    name, _, port = host.rpartition(":")
+    return name.rstrip(".") if port.isdigit() else host.rstrip(".")
+
+
+def _url(request: HttpRequest) -> str:
+    """Returns the URL as the client asked for it, escapes and all."""
+    scope = request.scope
+    path = bytes(scope["raw_path"]).decode("ascii", "backslashreplace")
+    query = bytes(scope["query_string"]).decode("ascii", "backslashreplace")
+    host = request.headers.get("host", WEB_SERVER)
+    target = f"{path}?{query}" if query else path
+    return f"{scope['scheme']}://{host}{target}" if path.startswith("/") else target
+
+
+def _ignore_clients(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+    """Says nothing of what a client sent or broke off; its connection has been closed for it."""
+    if "protocol" not in context and "transport" not in context:
+        loop.default_exception_handler(context)
