@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from harness.errors import HarnessError
+from harness.wording import one_of
 
 PYTHON = "python"
 PYTHON_SLOTS = ("default", "other")
@@ -19,12 +20,14 @@ class UnknownReferenceError(HarnessError):
     """A reference names something that is not there.
 
     Attributes:
+        name: What stands before its `@`.
         text: The reference as it was written.
         expected: What could have stood there.
     """
 
-    def __init__(self, text: str, message: str, expected: str) -> None:
+    def __init__(self, name: str, text: str, message: str, expected: str) -> None:
         super().__init__(message, hint=f"write {expected}")
+        self.name = name
         self.text = text
         self.expected = expected
 
@@ -74,37 +77,26 @@ def python_slots(text: str) -> frozenset[str]:
 
 
 def _value(match: re.Match[str], names: Names) -> str:
+    text, name, item, form = match[0], match["name"], match["item"], match["form"]
     if match["escape"]:
-        return match[0][1:]
-    name, item, form = match["name"], match["item"], match["form"]
+        return text[1:]
     if name == PYTHON:
         if item not in names.pythons:
-            raise UnknownReferenceError(
-                match[0], f"`{match[0]}`: there is no Python `{item}`", _one_of(names.pythons)
-            )
+            message = f"`{text}`: there is no Python `{item}`"
+            raise UnknownReferenceError(name, text, message, one_of(names.pythons))
         version = names.pythons[item]
         values = {None: version, "minor": ".".join(version.split(".")[:2])}
     else:
         if name not in names.revisions:
-            raise UnknownReferenceError(
-                match[0],
-                f"`{match[0]}`: the scenario has no fork `{name}`",
-                f"{_one_of(names.revisions)} as listed in `forks`, or `$${{` for a literal `${{`",
-            )
+            message = f"`{text}`: the scenario has no fork `{name}`"
+            known = f"{one_of(names.revisions)}; or `$${{` for a `${{` that stays"
+            raise UnknownReferenceError(name, text, message, known)
         if item not in names.revisions[name]:
-            raise UnknownReferenceError(
-                match[0],
-                f"`{match[0]}`: `{name}` has no revision `{item}`",
-                _one_of(names.revisions[name]),
-            )
+            message = f"`{text}`: `{name}` has no revision `{item}`"
+            raise UnknownReferenceError(name, text, message, one_of(names.revisions[name]))
         sha = names.revisions[name][item]
         values = {None: sha, "short": sha[:_SHORT]}
     if form not in values:
-        known = ", ".join(f"`:{key}`" for key in values if key)
-        raise UnknownReferenceError(match[0], f"`{match[0]}`: unknown form `:{form}`", known)
+        known = " or ".join(f"`:{key}`" for key in values if key)
+        raise UnknownReferenceError(name, text, f"`{text}`: unknown form `:{form}`", known)
     return values[form]
-
-
-def _one_of(names: Mapping[str, object]) -> str:
-    quoted = [f"`{name}`" for name in names]
-    return f"one of {', '.join(quoted)}" if quoted else "none: there is nothing to name"

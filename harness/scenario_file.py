@@ -1,0 +1,227 @@
+"""The form of a scenario file: its tables and keys, each with what it is for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import ConfigDict, Field
+
+from harness.edits import STRICT, Edit
+from harness.fork import BranchName, Name
+
+DEFAULT_STACK = "heroku-24"
+
+EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+NonEmpty = Annotated[str, Field(min_length=1)]
+
+
+class BuildPath(StrEnum):
+    """Where a build runs."""
+
+    FIXED = "fixed"
+    NEW = "new"
+
+
+class CacheMount(StrEnum):
+    """Whether build and cache are on one mount, so that hard links and renames work."""
+
+    SAME = "same"
+    OTHER = "other"
+
+
+class FileTimes(StrEnum):
+    """The modification times of the app's files."""
+
+    COMMIT = "commit"
+    OLD = "old"
+    NOW = "now"
+
+
+class ReleaseAct(StrEnum):
+    """What happens to a release in the package index."""
+
+    PUBLISH = "publish"
+    REPUBLISH = "republish"
+    YANK = "yank"
+    REMOVE = "remove"
+
+
+class BuildExpectation(StrEnum):
+    """What a build should do, with a cache and without."""
+
+    PASSES = "passes"
+    FAILS = "fails"
+
+
+class ReuseExpectation(StrEnum):
+    """What should become of the cache."""
+
+    REUSED = "reused"
+    DISCARDED = "discarded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axes:
+    """What decides whether some caching faults show."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    build_path: Annotated[
+        BuildPath, Field(description="The build's folder: `fixed`, or `new` for each build.")
+    ] = BuildPath.FIXED
+    cache_mount: Annotated[
+        CacheMount,
+        Field(description="Build and cache on the `same` mount, or the cache on an `other`."),
+    ] = CacheMount.SAME
+    file_times: Annotated[
+        FileTimes,
+        Field(
+            description="The app's file times: of the `commit`, `old` (the year 2001), or `now`."
+        ),
+    ] = FileTimes.COMMIT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BranchMove:
+    """A fork's branch that now points to another revision."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    fork: Annotated[str, Field(description="The fork, one of `forks`.")]
+    revision: Annotated[str, Field(description="The revision at the branch's tip from now on.")]
+    branch: Annotated[BranchName, Field(description="The branch; a new one may be made.")] = "main"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseChange:
+    """A release in the package index that comes, changes or goes."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    fork: Annotated[str, Field(description="The fork that it is built from, one of `forks`.")]
+    revision: Annotated[
+        str, Field(description="The fork's revision; name and version are what it says there.")
+    ]
+    do: Annotated[
+        ReleaseAct,
+        Field(
+            description="`publish` it, `republish` it with the same version as `replaces`, `yank` "
+            "it (PEP 592), or `remove` it."
+        ),
+    ]
+    replaces: Annotated[
+        str | None,
+        Field(description="With `republish`: the revision whose release it takes the place of."),
+    ] = None
+    reason: Annotated[str, Field(description="With `yank`: the reason that the index gives.")] = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """What must be true of the built tree, so that two builds that are wrong alike are found.
+
+    Without `contains`, `matches` or `absent`, something must be at the path.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    path: Annotated[
+        NonEmpty,
+        Field(description="A path in the build's folder; `*`, `?` and `[...]` match in a part."),
+    ]
+    contains: Annotated[
+        str | None, Field(description="Text that each file at the path must hold.")
+    ] = None
+    matches: Annotated[
+        str | None,
+        Field(description="A regular expression (Python's) found in each file at the path."),
+    ] = None
+    absent: Annotated[bool, Field(description="True where nothing may be at the path.")] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What a commit changes besides the app's files, and what its build should do."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    env: Annotated[
+        Mapping[EnvName, str], Field(description="Config vars that are set from this commit on.")
+    ] = field(default_factory=dict)
+    unset: Annotated[tuple[str, ...], Field(description="Config vars that are no longer set.")] = ()
+    branches: Annotated[
+        tuple[BranchMove, ...], Field(description="Branches of forks that move.")
+    ] = ()
+    releases: Annotated[
+        tuple[ReleaseChange, ...], Field(description="Releases in the package index that change.")
+    ] = ()
+    stack: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[a-z0-9][a-z0-9.-]*$",
+            description=f"The stack from this commit on; `{DEFAULT_STACK}` at first.",
+        ),
+    ] = None
+    buildpack: Annotated[
+        NonEmpty | None,
+        Field(description="The buildpack's revision from this commit on: a tag, branch or SHA."),
+    ] = None
+    build: Annotated[
+        BuildExpectation, Field(description="Whether the build `passes` or `fails`.")
+    ] = BuildExpectation.PASSES
+    expect: Annotated[
+        tuple[Expectation, ...],
+        Field(description="What must be true of the built tree, cached and clean."),
+    ] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppTable(Changes):
+    """The app's first commit."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    message: Annotated[NonEmpty, Field(description="The commit's message.")] = "First deploy"
+    copy: Annotated[
+        str | None,
+        Field(
+            description="A folder under `fixtures/repos/` whose files the app has at first, "
+            "as `FIXTURE[@REVISION][/PATH]`."
+        ),
+    ] = None
+    files: Annotated[
+        Mapping[str, str], Field(description="Files by path, beside or over the copied ones.")
+    ] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitTable(Changes):
+    """A commit after the first; one that changes nothing is an unchanged rebuild."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    message: Annotated[NonEmpty, Field(description="The commit's message.")]
+    edits: Annotated[
+        tuple[Edit, ...], Field(description="What it changes in the app's files, in order.")
+    ] = ()
+    reuse: Annotated[
+        ReuseExpectation | None,
+        Field(description="Where given, whether the cache must be `reused` or `discarded`."),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScenarioTable:
+    """A history of an app, after each commit of which a cached build must equal a clean one."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    description: Annotated[NonEmpty, Field(description="What the case proves.")]
+    app: Annotated[AppTable, Field(description="The app's first commit.")]
+    commits: Annotated[
+        tuple[CommitTable, ...], Field(min_length=1, description="The commits after the first.")
+    ]
+    issue: Annotated[
+        str,
+        Field(pattern=r"^(https?://\S+)?$", description="The URL of the issue that it is about."),
+    ] = ""
+    forks: Annotated[
+        tuple[Name, ...],
+        Field(description="The forks that the forge serves: folders with a `repo.toml`."),
+    ] = ()
+    axes: Annotated[Axes, Field(description="What decides whether some caching faults show.")] = (
+        field(default_factory=Axes)
+    )
