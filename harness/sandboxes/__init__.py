@@ -65,6 +65,7 @@ class End(StrEnum):
     TIMEOUT = "timeout"
     MEMORY = "memory"
     OUTPUT = "output"
+    PROCESSES = "processes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

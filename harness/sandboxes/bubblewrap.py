@@ -1,0 +1,354 @@
+"""Runs jobs with bubblewrap: namespaces of the kernel's, no daemon, no root."""
+
+import contextlib
+import io
+import itertools
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from harness.errors import SandboxError
+from harness.sandboxes import NAME_SERVER, End, Job, Mount, OnOutput, Outcome, Serve, accounts
+from harness.sandboxes import sockets as namespace_sockets
+from harness.sandboxes.following import Follower
+from harness.sandboxes.limits import (
+    ControlGroup,
+    Warden,
+    Watch,
+    set_resource_limits,
+    sweep_groups,
+)
+from harness.sandboxes.mounts import checked, enclosing
+from harness.sandboxes.registry import SandboxSettings
+from harness.sandboxes.rootfs import host_root, image_root, resolved
+
+UID = GID = 1000
+HOST_NAME = "build"
+CHUNK = 64 * 1024
+KILLED = 128 + signal.SIGKILL
+INSTALL = "install it: `apt-get install bubblewrap`, or your system's like"
+
+
+class BubblewrapSandbox:
+    """A `Sandbox` whose root is an unpacked image, or the host's /usr; see bwrap(1).
+
+    Raises:
+        SandboxError: bwrap is missing, or the image's folder is no root folder.
+    """
+
+    name = "bubblewrap"
+
+    def __init__(self, settings: SandboxSettings) -> None:
+        self._settings = settings
+        self._bwrap = _bwrap()
+        self._jobs = itertools.count()
+        self._lock = threading.Lock()
+        self._live: set[_Child] = set()
+        self._closed = False
+        self._folder = settings.scratch / self.name
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._etc = self._write_etc()
+
+    @classmethod
+    def unavailable(cls) -> str:
+        """Why bubblewrap cannot be used here and what to do; empty where it can."""
+        try:
+            program = _bwrap()
+        except SandboxError as error:
+            return f"{error.message}; {error.hint}"
+        tried = subprocess.run(
+            [program, "--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "true"],
+            capture_output=True,
+            check=False,
+        )
+        if tried.returncode == 0:
+            return ""
+        said = tried.stderr.decode(errors="replace").strip()
+        return (
+            f"bwrap cannot make its namespaces ({said}); allow unprivileged user namespaces "
+            "(sysctl kernel.unprivileged_userns_clone=1, or on Ubuntu 24.04 and later "
+            "kernel.apparmor_restrict_unprivileged_userns=0)"
+        )
+
+    @classmethod
+    def sweep(cls, run: str, scratch: Path) -> None:  # noqa: ARG003  (the protocol's)
+        """Removes a dead run's control groups; its processes died with it."""
+        sweep_groups(run)
+
+    @classmethod
+    def reclaim(cls, tree: Path, scratch: Path) -> bool:  # noqa: ARG003  (the protocol's)
+        """Has nothing to give back: what a job writes is the caller's from the first."""
+        return False
+
+    def run(self, job: Job, *, serve: Serve | None = None, on_output: OnOutput) -> Outcome:
+        """Runs a job to its end and leaves nothing of it behind; see `Sandbox.run`."""
+        job = checked(job)
+        confinement = ControlGroup.make(f"{self._settings.run}-{next(self._jobs)}", job.limits)
+        watch = confinement or Watch(job.limits)
+        with contextlib.ExitStack() as stack:
+            stack.callback(watch.close)
+            child = stack.enter_context(self._waiting(job))
+            set_resource_limits(child.pid, job.limits, confined=confinement is not None)
+            watch.add(child.pid)
+            if serve is not None:
+                stack.enter_context(serve(namespace_sockets.bound_in_network_of(child.pid)))
+            follower = stack.enter_context(Follower(child.chunks(), job.limits))
+            # The job must be dead before its output, its server and its limits are done with.
+            stack.callback(child.kill_and_wait)
+            warden = stack.enter_context(Warden(watch, child.kill))
+            child.release()
+            end = follower.follow(on_output)
+            if end is End.EXITED and not child.wait(follower.left):
+                end = End.TIMEOUT
+            child.kill_and_wait()
+            end = warden.excess() or end
+            seconds = follower.seconds
+            status = child.status()
+        if self._closed:
+            raise SandboxError("the sandbox was closed while a job ran in it")
+        if end is End.EXITED and status is None:
+            raise SandboxError(f"bwrap could not start {job.argv[0]!r}: {child.said}")
+        return Outcome(end=end, status=KILLED if status is None else status, seconds=seconds)
+
+    def close(self) -> None:
+        """Kills the jobs that still run, in whatever thread, and removes the sandbox's files."""
+        with self._lock:
+            self._closed = True
+            for child in self._live:
+                child.kill()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def _waiting(self, job: Job) -> Iterator["_Child"]:
+        """A sandbox whose job waits for `release`; whatever happens, it is dead afterwards."""
+        with contextlib.ExitStack() as stack:
+            arguments = _memory_file(self._arguments(job))
+            stack.callback(os.close, arguments)
+            status_reads, status_writes = os.pipe()
+            block_reads, block_writes = os.pipe()
+            status_file = stack.enter_context(io.FileIO(status_reads, "r"))
+            block_file = stack.enter_context(io.FileIO(block_writes, "w"))
+            try:
+                process = subprocess.Popen(
+                    [
+                        *(self._bwrap, "--args", str(arguments)),
+                        *("--json-status-fd", str(status_writes)),
+                        *("--block-fd", str(block_reads)),
+                        # bwrap's --chdir sets PWD, which is not the job's unless it says so.
+                        *("--", "/usr/bin/env", "-u", "PWD"),
+                        *(f"PWD={value}" for name, value in job.env if name == "PWD"),
+                        *job.argv,
+                    ],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    pass_fds=(arguments, status_writes, block_reads),
+                    # A terminal's ^C is for the harness, which then ends its jobs.
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise SandboxError(f"cannot run {self._bwrap}: {error.strerror}") from error
+            finally:
+                os.close(status_writes)
+                os.close(block_reads)
+            stack.enter_context(process)
+            stack.callback(process.kill)
+            first = status_file.readline()
+            if not first:
+                assert process.stdout is not None  # noqa: S101  (for the type checker: a pipe)
+                said = process.stdout.read().decode(errors="replace").strip()
+                raise SandboxError(
+                    f"bwrap could not make a sandbox: {said}",
+                    hint="run `cache-harness doctor`",
+                )
+            pid = int(json.loads(first)["child-pid"])
+            descriptor = os.pidfd_open(pid)
+            stack.callback(os.close, descriptor)
+            child = _Child(
+                pid=pid,
+                descriptor=descriptor,
+                process=process,
+                status_file=status_file,
+                block_file=block_file,
+            )
+            with self._lock:
+                self._live.add(child)
+                if self._closed:
+                    child.kill()
+            try:
+                yield child
+            finally:
+                with self._lock:
+                    self._live.discard(child)
+                child.kill_and_wait()
+
+    def _arguments(self, job: Job) -> list[str]:
+        """bwrap's arguments for what the job may see; pure but for looking at the image."""
+        rootfs = self._settings.rootfs
+        taken = {mount.target for mount in job.mounts}
+        mounts = (*(mount for mount in self._etc if mount.target not in taken), *job.mounts)
+        places = [self._place(mount, mounts) for mount in mounts]
+        size = job.limits.memory
+        arguments = [
+            *("--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-net"),
+            *("--unshare-uts", "--unshare-cgroup-try", "--hostname", HOST_NAME),
+            *("--uid", str(UID), "--gid", str(GID), "--cap-drop", "ALL"),
+            *("--die-with-parent", "--new-session", "--clearenv"),
+        ]
+        for name, value in job.env:
+            arguments += ["--setenv", name, value]
+        own = [self._place(mount, mounts) for mount in mounts if _is_outer(mount, mounts)]
+        cwd = job.cwd if enclosing(job.cwd, mounts) else self._resolved(job.cwd)
+        if rootfs is None:
+            arguments += host_root()
+        else:
+            arguments += image_root(rootfs, [*own, cwd])
+        arguments += ["--proc", "/proc", "--dev", "/dev"]
+        for folder, mode in (
+            ("/dev/shm", "1777"),  # noqa: S108
+            ("/tmp", "1777"),  # noqa: S108
+            ("/var/tmp", "1777"),  # noqa: S108
+            ("/run", "0755"),
+        ):
+            arguments += [*_sized(size), "--perms", mode, "--tmpfs", folder]
+        for mount, place in zip(mounts, places, strict=True):
+            arguments += ["--bind" if mount.writable else "--ro-bind", str(mount.source), place]
+        if not enclosing(cwd, mounts):
+            arguments += ["--dir", cwd]
+        arguments += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", job.cwd]
+        return arguments
+
+    def _place(self, mount: Mount, mounts: tuple[Mount, ...]) -> str:
+        if _is_outer(mount, mounts):
+            return self._resolved(mount.target)
+        outer = next(other for other in mounts if other is not mount and _holds(other, mount))
+        return self._resolved(outer.target) + mount.target[len(outer.target) :]
+
+    def _resolved(self, path: str) -> str:
+        rootfs = self._settings.rootfs
+        return path if rootfs is None else resolved(rootfs, path)
+
+    def _write_etc(self) -> tuple[Mount, ...]:
+        rootfs = self._settings.rootfs
+        passwd, group = accounts.PASSWD, accounts.GROUP
+        if rootfs is not None:
+            if not (rootfs / "usr/bin/env").exists():
+                raise SandboxError(
+                    f"{rootfs} holds no unpacked image: it has no usr/bin/env",
+                    hint="make one with `cache-harness image build --fresh`",
+                )
+            with contextlib.suppress(OSError):
+                passwd = (rootfs / "etc/passwd").read_text()
+                group = (rootfs / "etc/group").read_text()
+        texts = {
+            "passwd": accounts.with_user(passwd, UID, GID),
+            "group": accounts.with_group(group, GID),
+            "hosts": accounts.HOSTS,
+            "resolv.conf": f"nameserver {NAME_SERVER}\n",
+        }
+        mounts = []
+        for name, text in texts.items():
+            path = self._folder / name
+            path.write_text(text)
+            mounts.append(Mount(source=path.absolute(), target=f"/etc/{name}"))
+        return tuple(mounts)
+
+
+def _is_outer(mount: Mount, mounts: tuple[Mount, ...]) -> bool:
+    return not any(other is not mount and _holds(other, mount) for other in mounts)
+
+
+def _holds(other: Mount, mount: Mount) -> bool:
+    return mount.target.startswith(other.target + "/")
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class _Child:
+    """A sandbox's first process, known by a descriptor, so that a reused pid is never killed."""
+
+    pid: int
+    descriptor: int
+    process: subprocess.Popen[bytes]
+    status_file: io.FileIO
+    block_file: io.FileIO
+    tail: bytearray = field(default_factory=bytearray)
+
+    def release(self) -> None:
+        """Lets the job start."""
+        with contextlib.suppress(BrokenPipeError):  # it was killed already
+            self.block_file.write(b"x")
+
+    def chunks(self) -> Iterator[bytes]:
+        """The job's output, as it comes."""
+        assert self.process.stdout is not None  # noqa: S101  (for the type checker: a pipe)
+        descriptor = self.process.stdout.fileno()
+        while chunk := os.read(descriptor, CHUNK):
+            self.tail = (self.tail + chunk)[-1000:]
+            yield chunk
+
+    @property
+    def said(self) -> str:
+        """The end of the output."""
+        return self.tail.decode(errors="replace").strip()
+
+    def kill(self) -> None:
+        """Kills the process, and with it all of its namespace (pid_namespaces(7))."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.descriptor, signal.SIGKILL)
+
+    def wait(self, seconds: float) -> bool:
+        """Waits until the namespace is empty; tells whether it is."""
+        poll = select.poll()
+        poll.register(self.descriptor, select.POLLIN)
+        return bool(poll.poll(max(0, seconds) * 1000))
+
+    def kill_and_wait(self) -> None:
+        """Leaves no process of the sandbox's."""
+        if not self.wait(0):
+            self.kill()
+            self.wait(60)
+        self.process.wait()
+
+    def status(self) -> int | None:
+        """The job's exit status as bwrap reports it; None where it was killed or never started."""
+        for line in self.status_file.read().splitlines():
+            found = json.loads(line)
+            if "exit-code" in found:
+                return int(found["exit-code"])
+        return None
+
+
+@cache
+def _bwrap() -> str:
+    program = shutil.which("bwrap")
+    if program is None:
+        raise SandboxError("bubblewrap is not installed", hint=INSTALL)
+    return program
+
+
+@cache
+def _can_size() -> bool:
+    said = subprocess.run([_bwrap(), "--help"], capture_output=True, check=False)
+    return b"--size" in said.stdout + said.stderr
+
+
+def _sized(size: int) -> list[str]:
+    # Before 0.8 bwrap cannot limit a tmpfs; the kernel's own limit is half of the memory.
+    return ["--size", str(size)] if _can_size() else []
+
+
+def _memory_file(arguments: list[str]) -> int:
+    # Not on the command line, which every user of the machine can read.
+    descriptor = os.memfd_create("bwrap arguments")
+    with open(descriptor, "wb", closefd=False) as file:
+        file.write(b"".join(os.fsencode(argument) + b"\0" for argument in arguments))
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor

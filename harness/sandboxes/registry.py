@@ -1,0 +1,110 @@
+"""Sandboxes by name, the built-in ones found the way a third party's is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Protocol
+
+from harness.errors import SandboxError
+from harness.sandboxes import Sandbox
+
+GROUP = "cache_harness.sandboxes"
+PREFERRED = ("docker", "bubblewrap")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxSettings:
+    """What a sandbox is made with.
+
+    Attributes:
+        image: A Docker image's name or id; None where the sandbox needs none.
+        rootfs: The same image, unpacked; None for the host's /usr.
+        run: The run's id, by which what it leaves is known.
+        scratch: A folder of the run's that the sandbox may keep its own files in.
+    """
+
+    image: str | None
+    rootfs: Path | None
+    run: str
+    scratch: Path
+
+
+class Backend(Protocol):
+    """What is registered for a kind of sandbox: its class."""
+
+    def __call__(self, settings: SandboxSettings) -> Sandbox:
+        """A sandbox.
+
+        Raises:
+            SandboxError: It cannot be had here.
+        """
+        ...
+
+    def unavailable(self) -> str:
+        """Why this kind cannot be used on this machine and what to do; empty where it can."""
+        ...
+
+    def sweep(self, run: str, scratch: Path) -> None:
+        """Removes what a dead run left outside its folder.
+
+        Args:
+            run: The dead run's id.
+            scratch: Its scratch folder, as its sandboxes left it.
+
+        Raises:
+            SandboxError: What is left cannot be seen to or removed now.
+        """
+        ...
+
+    def reclaim(self, tree: Path, scratch: Path) -> bool:
+        """Gives files below `tree` that a container's user owns back to the caller, if it can.
+
+        Returns:
+            Whether there may be something to gain from trying again.
+        """
+        ...
+
+
+def backends() -> Mapping[str, Backend]:
+    """Every kind of sandbox that is installed, by name, the preferred ones first.
+
+    Raises:
+        SandboxError: One cannot be imported.
+    """
+    found = {}
+    for point in entry_points(group=GROUP):
+        try:
+            found[point.name] = point.load()
+        except (ImportError, AttributeError) as error:
+            whose = point.dist.name if point.dist else "an unknown distribution"
+            raise SandboxError(
+                f"sandbox {point.name!r} ({point.value}) cannot be imported: {error}",
+                hint=f"mend or uninstall {whose}",
+            ) from error
+    first = [name for name in PREFERRED if name in found]
+    return {name: found[name] for name in (*first, *sorted(found.keys() - {*first}))}
+
+
+def open_sandbox(name: str | None, settings: SandboxSettings) -> Sandbox:
+    """A sandbox of the kind `name`, or the first kind that can be used here.
+
+    Raises:
+        SandboxError: There is no such kind, or none can be used; says what to install.
+    """
+    known = backends()
+    if name is not None:
+        if name not in known:
+            raise SandboxError(
+                f"there is no sandbox called {name!r}", hint=f"use one of {', '.join(known)}"
+            )
+        if why := known[name].unavailable():
+            raise SandboxError(f"sandbox {name} cannot be used: {why}")
+        return known[name](settings)
+    reasons = []
+    for kind, backend in known.items():
+        why = backend.unavailable()
+        if not why:
+            return backend(settings)
+        reasons.append(f"\n  {kind}: {why}")
+    raise SandboxError("no sandbox can be used on this machine" + "".join(reasons))

@@ -1,0 +1,201 @@
+"""The folder of a run under way, and the removal of what dead runs left."""
+
+import contextlib
+import ctypes
+import errno
+import fcntl
+import os
+import secrets
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import HarnessError, SandboxError, StoreError
+from harness.sandboxes.registry import Backend, SandboxSettings, backends
+from harness.store import Store
+from harness.trees import remove_tree
+
+LOCK = "lock"
+SCRATCH = "scratch"
+MNT_DETACH = 2
+# A staging folder is locked a moment after it is made.
+STAGING_AGE = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workspace:
+    """A run's folder, kept for as long as the run lives.
+
+    Attributes:
+        run: The run's id: what the run makes elsewhere, such as containers, carries it.
+        folder: The run's own folder in the store.
+    """
+
+    run: str
+    folder: Path
+
+    @property
+    def scratch(self) -> Path:
+        """Where the run's sandboxes keep their own files."""
+        return self.folder / SCRATCH
+
+    def settings(self, *, image: str | None, rootfs: Path | None) -> SandboxSettings:
+        """What this run's sandboxes are made with."""
+        return SandboxSettings(image=image, rootfs=rootfs, run=self.run, scratch=self.scratch)
+
+    @classmethod
+    @contextlib.contextmanager
+    def open(cls, store: Store) -> Iterator["Workspace"]:
+        """Yields a new run's workspace, which is removed when the block ends.
+
+        It is locked by this process until then, so that no other takes it for a dead run's; see
+        `sweep`. What cannot be removed at the end is left for a sweep.
+
+        Raises:
+            StoreError: The store cannot be written.
+        """
+        run = secrets.token_hex(6)
+        folder = store.runs / run
+        with contextlib.ExitStack() as stack:
+            with _writing(store), _locked(store.runs / f".{LOCK}"):
+                (folder / SCRATCH).mkdir(parents=True)
+                stack.enter_context(_locked(folder / LOCK))
+            try:
+                yield cls(run=run, folder=folder)
+            finally:
+                with contextlib.suppress(HarnessError):
+                    _clear(folder, backends())
+
+
+def sweep(store: Store, kinds: Mapping[str, Backend] | None = None) -> tuple[str, ...]:
+    """Removes what dead runs left: containers, control groups, mounts, folders.
+
+    A run is dead when nobody holds its lock, which its process does to its end, however it ends.
+    Several processes may sweep at once.
+
+    Args:
+        store: The store whose runs are looked at.
+        kinds: The kinds of sandbox to ask; every installed one unless given.
+
+    Returns:
+        The ids of the runs that were removed. One whose sandboxes cannot be seen to now (an engine
+        that is down) stays for a later sweep.
+
+    Raises:
+        StoreError: The store cannot be written.
+    """
+    if kinds is None:
+        kinds = backends()
+    removed = []
+    for run, lock in _dead(store):
+        with lock:
+            folder = store.runs / run
+            try:
+                _sweep_sandboxes(run, folder, kinds)
+                _unmount_below(folder)
+                _clear(folder, kinds)
+            except (SandboxError, StoreError):
+                continue
+            removed.append(run)
+    _sweep_staged(store)
+    return tuple(removed)
+
+
+def _dead(store: Store) -> Iterator[tuple[str, contextlib.ExitStack]]:
+    """Runs whose lock could be taken, each with the lock."""
+    if not store.runs.is_dir():
+        return
+    with _writing(store):
+        for entry in sorted(store.runs.iterdir()):
+            if entry.name.startswith(".") or not entry.is_dir():
+                continue
+            with contextlib.ExitStack() as stack:
+                try:
+                    # A run makes its folder and takes its lock while it holds this one.
+                    with _locked(store.runs / f".{LOCK}"):
+                        stack.enter_context(_locked(entry / LOCK, wait=False))
+                except (BlockingIOError, FileNotFoundError):
+                    continue
+                yield entry.name, stack.pop_all()
+
+
+def _sweep_sandboxes(run: str, folder: Path, kinds: Mapping[str, Backend]) -> None:
+    for name, kind in kinds.items():
+        if (folder / SCRATCH / name).exists():
+            kind.sweep(run, folder / SCRATCH)
+
+
+def _clear(folder: Path, kinds: Mapping[str, Backend]) -> None:
+    """Removes a run's folder, its scratch and its lock last, so that it can be tried again.
+
+    Raises:
+        StoreError: Something in it cannot be removed.
+    """
+    for name in sorted(os.listdir(folder), key=lambda name: name in (SCRATCH, LOCK)):
+        path = folder / name
+        try:
+            remove_tree(path)
+        except StoreError:
+            if not any(kind.reclaim(path, folder / SCRATCH) for kind in kinds.values()):
+                raise
+            remove_tree(path)
+    remove_tree(folder)
+
+
+def _sweep_staged(store: Store) -> None:
+    """Removes folders that were staged for the store and never finished."""
+    for folder in (store.images, store.runtimes, store.tools, store.releases):
+        for staging in folder.glob(".staged-*"):
+            with contextlib.suppress(OSError, StoreError):
+                if time.time() - staging.lstat().st_mtime > STAGING_AGE:
+                    with _locked(staging, wait=False):
+                        remove_tree(staging)
+
+
+def _unmount_below(folder: Path) -> None:
+    """Detaches what is mounted below a folder, the innermost first, where this user may."""
+    root = os.fsencode(folder.resolve()) + b"/"
+    points = []
+    for line in Path("/proc/self/mountinfo").read_bytes().splitlines():
+        point = line.split(b" ")[4].decode("unicode_escape").encode("latin-1")
+        if point.startswith(root):
+            points.append(point)
+    libc = ctypes.CDLL(None, use_errno=True)
+    for point in sorted(points, reverse=True):
+        if libc.umount2(point, MNT_DETACH) != 0 and ctypes.get_errno() != errno.EINVAL:
+            raise StoreError(
+                f"cannot unmount {os.fsdecode(point)}, which a dead run left: "
+                f"{os.strerror(ctypes.get_errno())}",
+                hint=f"sudo umount {os.fsdecode(point)}",
+            )
+
+
+@contextlib.contextmanager
+def _locked(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Holds a file's or folder's lock (flock(2)), which goes with its process.
+
+    Raises:
+        BlockingIOError: Somebody else holds it, and `wait` is false.
+        FileNotFoundError: Its folder is gone.
+    """
+    folder = path.is_dir()
+    flags = os.O_RDONLY | os.O_DIRECTORY if folder else os.O_RDWR | os.O_CREAT
+    descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _writing(store: Store) -> Iterator[None]:
+    try:
+        store.runs.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"cannot write to the store at {store.root}: {error.strerror or error}",
+            hint="free some room, or choose another folder with --store DIR",
+        ) from error
