@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import HarnessError, SandboxError, StoreError
+from harness.removal import remove_tree
 from harness.sandboxes.registry import Backend, SandboxSettings, backends
 from harness.store import Store
-from harness.trees import remove_tree
 
 LOCK = "lock"
 SCRATCH = "scratch"
@@ -132,8 +132,7 @@ def _clear(folder: Path, kinds: Mapping[str, Backend]) -> None:
     Raises:
         StoreError: Something in it cannot be removed.
     """
-    for name in sorted(os.listdir(folder), key=lambda name: name in (SCRATCH, LOCK)):
-        path = folder / name
+    for path in sorted(folder.iterdir(), key=lambda path: path.name in (SCRATCH, LOCK)):
         try:
             remove_tree(path)
         except StoreError:

@@ -83,7 +83,7 @@ class Listeners:
     """Sockets bound inside a sandbox's network namespace, from which the host's server accepts.
 
     The namespace has a loopback interface and no other: there is no way out but through these.
-    `dns` is a UDP socket at `NAME_SERVER`:53; `http` and `https` listen at `WEB_SERVER`:80 and :443.
+    `dns` is a UDP socket at `NAME_SERVER`:53; `http` and `https` listen at `WEB_SERVER`:80 and 443.
     """
 
     dns: socket

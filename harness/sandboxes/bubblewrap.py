@@ -191,7 +191,7 @@ class BubblewrapSandbox:
                 child.kill_and_wait()
 
     def _arguments(self, job: Job) -> list[str]:
-        """bwrap's arguments for what the job may see; pure but for looking at the image."""
+        """The arguments of bwrap for what the job may see; pure but for looking at the image."""
         rootfs = self._settings.rootfs
         taken = {mount.target for mount in job.mounts}
         mounts = (*(mount for mount in self._etc if mount.target not in taken), *job.mounts)

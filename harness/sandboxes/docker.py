@@ -3,6 +3,7 @@
 import contextlib
 import io
 import itertools
+import math
 import os
 import shutil
 import socket
@@ -18,8 +19,8 @@ from typing import Any, TypeVar
 import docker
 import requests
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.types import LogConfig, Ulimit
 from docker.types import Mount as EngineMount
-from docker.types import Ulimit
 from docker.utils import kwargs_from_env
 from urllib3.exceptions import HTTPError
 
@@ -58,6 +59,7 @@ CAPABILITIES = (
 # engine would add to the environment.
 MERGE = ("/bin/sh", "-c", 'exec /usr/bin/env -i "$@" 2>&1', "sh")
 KILLED = 137
+NO_LOG = LogConfig(type="none")
 ATTEMPTS = 3
 GONE = (requests.ConnectionError, requests.Timeout)
 HOLDER_FOLDER = "/run/cache-harness"
@@ -163,7 +165,7 @@ class DockerSandbox:
                         cap_drop=["ALL"],
                         cap_add=["CHOWN", "DAC_OVERRIDE", "FOWNER"],
                         security_opt=["no-new-privileges", "label=disable"],
-                        log_config={"type": "none"},
+                        log_config=NO_LOG,
                     ),
                 )
             )
@@ -231,7 +233,7 @@ class DockerSandbox:
             mounts=mounts,
             network=network,
             limits=job.limits,
-            log_config={"type": "none"},
+            log_config=NO_LOG,
             init=True,
         )
 
@@ -245,7 +247,7 @@ class DockerSandbox:
         mounts: tuple[Mount, ...],
         network: str,
         limits: Limits,
-        **options: Any,  # noqa: ANN401  (handed through to the engine's client)
+        **options: Any,
     ) -> str:
         # A container that shares a network namespace shares the names that go with it as well.
         shared = network.startswith("container:")
@@ -454,20 +456,27 @@ def _asking(call: Callable[[], T]) -> T:
                 ) from error
             time.sleep(attempt)
         except APIError as error:
-            raise SandboxError(f"the Docker engine refused: {error.explanation or error}") from error
+            raise SandboxError(
+                f"the Docker engine refused: {error.explanation or error}"
+            ) from error
     raise AssertionError("unreachable")
 
 
 def _image_id(engine: docker.APIClient, name: str) -> str:
     """The id of an image, which is fetched where the engine lacks it."""
+
+    def _inspected() -> str:
+        ask: Callable[[str], dict[str, Any]] = engine.inspect_image  # the stubs leave it untyped
+        return str(_asking(lambda: ask(name))["Id"])
+
     try:
-        return str(_asking(lambda: engine.inspect_image(name))["Id"])
+        return _inspected()
     except SandboxError as error:
         if not isinstance(error.__cause__, ImageNotFound):
             raise
     try:
         _asking(lambda: engine.pull(name, tag=None if _has_tag(name) else "latest"))
-        return str(_asking(lambda: engine.inspect_image(name))["Id"])
+        return _inspected()
     except SandboxError as error:
         raise SandboxError(
             f"the Docker engine has no image {name} and cannot fetch it: {error.message}",
@@ -506,9 +515,7 @@ def _files_of(
     return texts
 
 
-def _accepted(
-    meeting: socket.socket, engine: docker.APIClient, container: str
-) -> socket.socket:
+def _accepted(meeting: socket.socket, engine: docker.APIClient, container: str) -> socket.socket:
     """The helper's connection, once it comes."""
     end = time.monotonic() + sockets.PATIENCE
     while time.monotonic() < end:
@@ -548,7 +555,7 @@ def _ended(engine: docker.APIClient, container: str, seconds: float) -> bool:
     end = time.monotonic() + seconds
     while True:
         with contextlib.suppress(*GONE, APIError):
-            engine.wait(container, timeout=max(0.1, end - time.monotonic()))
+            engine.wait(container, timeout=max(1, math.ceil(end - time.monotonic())))
         state = _state(engine, container)
         if not state:
             raise SandboxError("the job's container was removed by somebody else")

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from types import TracebackType
+from typing import Self
 
 from harness.sandboxes import End, Limits, OnOutput
 
@@ -26,7 +27,7 @@ class Follower(AbstractContextManager["Follower"]):
         self._thread = threading.Thread(target=self._read, name="job output", daemon=True)
         self.started = time.monotonic()
 
-    def __enter__(self) -> "Follower":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 import psutil
 
@@ -213,7 +213,7 @@ class Warden:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="job limits", daemon=True)
 
-    def __enter__(self) -> "Warden":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

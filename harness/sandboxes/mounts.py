@@ -18,30 +18,38 @@ def checked(job: Job) -> Job:
         SandboxError: A path is not absolute or holds `..`, a source is missing, a name in the
             environment is not one, or a target lies in a read-only mount that has no such place.
     """
-    if not job.argv or not job.argv[0] or "=" in job.argv[0]:
-        raise SandboxError(f"a job needs a program to run, not {job.argv!r}")
-    for word in (*job.argv, *(part for pair in job.env for part in pair)):
-        if "\0" in word:
-            raise SandboxError(f"a NUL byte cannot be passed to a program: {word!r}")
-    for name, _ in job.env:
-        if not name or "=" in name:
-            raise SandboxError(f"not a name for an environment variable: {name!r}")
+    _check_words(job)
     mounts: list[Mount] = []
-    for mount in job.mounts:
-        target = _normal(mount.target, "a mount's target")
-        if target == "/":
-            raise SandboxError("a mount cannot take the place of the sandbox's root")
-        source = Path(os.path.abspath(mount.source))  # noqa: PTH100  (links are kept as they are)
-        if not source.exists():
-            raise SandboxError(f"cannot mount {source} at {target}: it does not exist")
-        for one in (str(source), target):
-            if not one.isprintable() and any(ord(letter) < 32 for letter in one):
-                raise SandboxError(f"cannot mount a path with control characters: {one!r}")
-        mount = replace(mount, source=source, target=target)  # noqa: PLW2901
-        if parent := enclosing(target, mounts):
+    for given in job.mounts:
+        mount = _checked_mount(given)
+        if parent := enclosing(mount.target, mounts):
             _make_place(mount, parent)
         mounts.append(mount)
     return replace(job, cwd=_normal(job.cwd, "a job's working directory"), mounts=tuple(mounts))
+
+
+def _check_words(job: Job) -> None:
+    if not job.argv or not job.argv[0] or "=" in job.argv[0]:
+        raise SandboxError(f"a job needs a program to run, not {job.argv!r}")
+    for name, _ in job.env:
+        if not name or "=" in name:
+            raise SandboxError(f"not a name for an environment variable: {name!r}")
+    for word in (*job.argv, *(part for pair in job.env for part in pair)):
+        if "\0" in word:
+            raise SandboxError(f"a NUL byte cannot be passed to a program: {word!r}")
+
+
+def _checked_mount(mount: Mount) -> Mount:
+    target = _normal(mount.target, "a mount's target")
+    if target == "/":
+        raise SandboxError("a mount cannot take the place of the sandbox's root")
+    source = Path(os.path.abspath(mount.source))  # noqa: PTH100  (links are kept as they are)
+    if not source.exists():
+        raise SandboxError(f"cannot mount {source} at {target}: it does not exist")
+    for path in (str(source), target):
+        if any(ord(letter) < 32 for letter in path):
+            raise SandboxError(f"cannot mount a path with control characters: {path!r}")
+    return replace(mount, source=source, target=target)
 
 
 def enclosing(target: str, mounts: Iterable[Mount]) -> Mount | None:

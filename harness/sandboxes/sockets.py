@@ -44,7 +44,7 @@ def bound_in_network_of(pid: int) -> Listeners:
     with ours, theirs:
         helper = subprocess.Popen(
             [_interpreter(), "-I", "-S", str(SCRIPT), "join", str(pid), *ADDRESSES],
-            stdin=theirs,
+            stdin=theirs.fileno(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             start_new_session=True,
@@ -86,15 +86,15 @@ def close(listeners: Listeners) -> None:
 
 
 def drain(listeners: Listeners) -> None:
-    """Drops what an earlier job sent or asked and nobody took, lest it reach the next one's server."""
-    listeners.dns.setblocking(False)
+    """Drops what an earlier job sent and nobody took, lest it reach the next one's server."""
+    listeners.dns.settimeout(0)
     try:
         while True:
             listeners.dns.recv(1)
     except OSError:
         pass
     for one in (listeners.http, listeners.https):
-        one.setblocking(False)
+        one.settimeout(0)
         try:
             while True:
                 one.accept()[0].close()

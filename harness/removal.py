@@ -41,7 +41,7 @@ def remove_tree(path: Path) -> None:
 
 def _remove(parent: int, name: str) -> None:
     if not stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
-        os.unlink(name, dir_fd=parent)  # noqa: PTH108  (relative to a descriptor)
+        os.unlink(name, dir_fd=parent)
         return
     top = _opened(parent, name)
     try:
@@ -55,20 +55,18 @@ def _remove(parent: int, name: str) -> None:
                 _empty(folder, top, late, 0)
             finally:
                 os.close(folder)
-            os.rmdir(moved, dir_fd=top)  # noqa: PTH106
+            os.rmdir(moved, dir_fd=top)
     finally:
         os.close(top)
-    os.rmdir(name, dir_fd=parent)  # noqa: PTH106
+    os.rmdir(name, dir_fd=parent)
 
 
 def _empty(folder: int, top: int, late: deque[str], depth: int) -> None:
     with os.scandir(folder) as entries:
         found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
     for name, is_folder in found:
-        if folder == top and name in late:
-            continue
         if not is_folder:
-            os.unlink(name, dir_fd=folder)  # noqa: PTH108
+            os.unlink(name, dir_fd=folder)
             continue
         inner = _opened(folder, name)
         try:
@@ -77,10 +75,10 @@ def _empty(folder: int, top: int, late: deque[str], depth: int) -> None:
         finally:
             os.close(inner)
         if depth < DEEPEST:
-            os.rmdir(name, dir_fd=folder)  # noqa: PTH106
+            os.rmdir(name, dir_fd=folder)
         else:
             moved = f".removing-{len(late)}-{os.urandom(8).hex()}"
-            os.rename(name, moved, src_dir_fd=folder, dst_dir_fd=top)  # noqa: PTH104
+            os.rename(name, moved, src_dir_fd=folder, dst_dir_fd=top)
             late.append(moved)
 
 
@@ -91,7 +89,7 @@ def _opened(parent: int, name: str) -> int:
     except PermissionError:
         # Linux cannot change the mode of what a name stands for without following it; it was seen
         # to be a folder, and nobody else works on a tree that is being removed.
-        os.chmod(name, stat.S_IRWXU, dir_fd=parent)  # noqa: PTH101
+        os.chmod(name, stat.S_IRWXU, dir_fd=parent)
         folder = os.open(name, _FOLDER, dir_fd=parent)
     try:
         if stat.S_IMODE(os.fstat(folder).st_mode) & stat.S_IRWXU != stat.S_IRWXU:
