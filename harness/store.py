@@ -1,5 +1,6 @@
 """The folder where the harness keeps what it made or fetched once."""
 
+import fcntl
 import os
 import shutil
 import tempfile
@@ -63,6 +64,9 @@ class Store:
         try:
             final.parent.mkdir(parents=True, exist_ok=True)
             staging = Path(tempfile.mkdtemp(prefix=".staged-", dir=final.parent))
+            # Held until the work is done, so that a sweep can tell a dead process's work.
+            lock = os.open(staging, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            fcntl.flock(lock, fcntl.LOCK_EX)
         except OSError as error:
             raise StoreError(
                 f"cannot write to the store at {self.root}: {error.strerror}",
@@ -76,4 +80,5 @@ class Store:
                 if not final.exists():
                     raise
         finally:
+            os.close(lock)
             shutil.rmtree(staging, ignore_errors=True)

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from harness.errors import HarnessError, SandboxError, StoreError
 from harness.removal import remove_tree
-from harness.sandboxes.registry import Backend, SandboxSettings, backends
+from harness.sandboxes.registry import Backend, backends
 from harness.store import Store
 
 LOCK = "lock"
-SCRATCH = "scratch"
+KEPT = "kept"
 MNT_DETACH = 2
 # A staging folder is locked a moment after it is made.
 STAGING_AGE = 60.0
@@ -28,29 +28,24 @@ class Workspace:
     """A run's folder, kept for as long as the run lives.
 
     Attributes:
-        run: The run's id: what the run makes elsewhere, such as containers, carries it.
+        id: The run's: what the run makes elsewhere, such as containers, carries it.
         folder: The run's own folder in the store.
     """
 
-    run: str
+    id: str
     folder: Path
-
-    @property
-    def scratch(self) -> Path:
-        """Where the run's sandboxes keep their own files."""
-        return self.folder / SCRATCH
-
-    def settings(self, *, image: str | None, rootfs: Path | None) -> SandboxSettings:
-        """What this run's sandboxes are made with."""
-        return SandboxSettings(image=image, rootfs=rootfs, run=self.run, scratch=self.scratch)
 
     @classmethod
     @contextlib.contextmanager
-    def open(cls, store: Store) -> Iterator["Workspace"]:
+    def open(cls, store: Store, *, keep: bool = False) -> Iterator["Workspace"]:
         """Yields a new run's workspace, which is removed when the block ends.
 
         It is locked by this process until then, so that no other takes it for a dead run's; see
         `sweep`. What cannot be removed at the end is left for a sweep.
+
+        Args:
+            store: Where it is made.
+            keep: Whether the folder stays, for somebody to look at it and remove it.
 
         Raises:
             StoreError: The store cannot be written.
@@ -59,13 +54,16 @@ class Workspace:
         folder = store.runs / run
         with contextlib.ExitStack() as stack:
             with _writing(store), _locked(store.runs / f".{LOCK}"):
-                (folder / SCRATCH).mkdir(parents=True)
+                folder.mkdir(mode=0o700)
                 stack.enter_context(_locked(folder / LOCK))
             try:
-                yield cls(run=run, folder=folder)
+                yield cls(id=run, folder=folder)
             finally:
-                with contextlib.suppress(HarnessError):
-                    _clear(folder, backends())
+                if keep:
+                    (folder / KEPT).touch()
+                else:
+                    with contextlib.suppress(HarnessError, OSError):
+                        _clear(folder, backends())
 
 
 def sweep(store: Store, kinds: Mapping[str, Backend] | None = None) -> tuple[str, ...]:
@@ -108,7 +106,7 @@ def _dead(store: Store) -> Iterator[tuple[str, contextlib.ExitStack]]:
         return
     with _writing(store):
         for entry in sorted(store.runs.iterdir()):
-            if entry.name.startswith(".") or not entry.is_dir():
+            if entry.name.startswith(".") or (entry / KEPT).exists() or not entry.is_dir():
                 continue
             with contextlib.ExitStack() as stack:
                 try:
@@ -122,21 +120,22 @@ def _dead(store: Store) -> Iterator[tuple[str, contextlib.ExitStack]]:
 
 def _sweep_sandboxes(run: str, folder: Path, kinds: Mapping[str, Backend]) -> None:
     for name, kind in kinds.items():
-        if (folder / SCRATCH / name).exists():
-            kind.sweep(run, folder / SCRATCH)
+        if (folder / name).exists():
+            kind.sweep(run, folder)
 
 
 def _clear(folder: Path, kinds: Mapping[str, Backend]) -> None:
-    """Removes a run's folder, its scratch and its lock last, so that it can be tried again.
+    """Removes a run's folder, what helps to remove it last, so that it can be tried again.
 
     Raises:
         StoreError: Something in it cannot be removed.
     """
-    for path in sorted(folder.iterdir(), key=lambda path: path.name in (SCRATCH, LOCK)):
+    helps = {*kinds, LOCK}
+    for path in sorted(folder.iterdir(), key=lambda path: path.name in helps):
         try:
             remove_tree(path)
         except StoreError:
-            if not any(kind.reclaim(path, folder / SCRATCH) for kind in kinds.values()):
+            if not any(kind.reclaim(path, folder) for kind in kinds.values()):
                 raise
             remove_tree(path)
     remove_tree(folder)

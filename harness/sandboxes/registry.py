@@ -86,8 +86,8 @@ def backends() -> Mapping[str, Backend]:
     return {name: found[name] for name in (*first, *sorted(found.keys() - {*first}))}
 
 
-def open_sandbox(name: str | None, settings: SandboxSettings) -> Sandbox:
-    """A sandbox of the kind `name`, or the first kind that can be used here.
+def choose(name: str | None) -> str:
+    """The name of a kind that can be used here: the one asked for, or the first there is.
 
     Raises:
         SandboxError: There is no such kind, or none can be used; says what to install.
@@ -99,12 +99,21 @@ def open_sandbox(name: str | None, settings: SandboxSettings) -> Sandbox:
                 f"there is no sandbox called {name!r}", hint=f"use one of {', '.join(known)}"
             )
         if why := known[name].unavailable():
-            raise SandboxError(f"sandbox {name} cannot be used: {why}")
-        return known[name](settings)
+            raise SandboxError(f"sandbox {name} cannot be used here: {why}")
+        return name
     reasons = []
     for kind, backend in known.items():
         why = backend.unavailable()
         if not why:
-            return backend(settings)
+            return kind
         reasons.append(f"\n  {kind}: {why}")
-    raise SandboxError("no sandbox can be used on this machine" + "".join(reasons))
+    raise SandboxError("no sandbox can be used on this machine:" + "".join(reasons))
+
+
+def open_sandbox(name: str | None, settings: SandboxSettings) -> Sandbox:
+    """A sandbox of the kind `name`, or of the first kind that can be used here.
+
+    Raises:
+        SandboxError: There is no such kind, none can be used, or it cannot be made.
+    """
+    return backends()[choose(name)](settings)
