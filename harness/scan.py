@@ -5,7 +5,7 @@ import os
 import stat
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from fnmatch import fnmatchcase
@@ -21,11 +21,9 @@ WHOLE_TREE: Final = (HERE,)
 """The pattern that compares a tree as a whole."""
 
 _WORKERS = 2
-_BATCH_FILES = 192
-_BATCH_FOLDERS = 32
-_BATCHES_AHEAD = 4
+_FILES_AHEAD = 32
+_LARGE = 512 * 1024
 _CHUNK = 1024 * 1024
-_ONE_READ = 256 * 1024
 
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Should a pipe or a device take a file's place before it is opened, opening it must not block.
@@ -89,7 +87,7 @@ def read_file(root: Path, path: str, *, limit: int) -> bytes:
         for part in folders.split("/") if folders else ():
             folder = stack.enter_context(folder.enter(_native(part)))
         with _reading(path):
-            file = _open_file(folder.fd, _native(name))
+            file, _ = _open_file(folder.fd, _native(name))
             with os.fdopen(file, "rb") as stream:
                 return stream.read(limit)
 
@@ -138,11 +136,6 @@ class _Folder:
         fd, mode = _open_with_permission(name, parent, wanted=0o500, flags=_OPEN_FOLDER)
         return cls(path, fd, given=mode)
 
-    @property
-    def borrowed(self) -> bool:
-        """Whether the permission to read it ends with this object."""
-        return self._given is not None
-
     def child(self, name: str) -> str:
         """The path of a name in this directory."""
         text = _text(name)
@@ -167,22 +160,17 @@ class _Folder:
         os.close(self.fd)
 
 
-_Batch = list[tuple[int, str, list[str]]]
-
-
 class _Hashers:
-    """Threads that read files, a batch at a time, into a manifest's entries.
+    """Threads that read large files into a manifest's entries while the tree is walked.
 
-    One future a file costs more than reading it does, and an open directory a batch would run
-    out of descriptors: so a batch is many files of a few directories.
+    Small files are read by the walking thread: threads that each make many short system calls
+    wait for one another's turn at the interpreter longer than they read.
     """
 
     def __init__(self, entries: dict[str, Entry]) -> None:
         self._entries = entries
         self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="scan")
-        self._ahead: deque[Future[dict[str, Entry]]] = deque()
-        self._batch: _Batch = []
-        self._files = 0
+        self._ahead: deque[tuple[str, Future[Entry]]] = deque()
 
     def __enter__(self) -> Self:
         return self
@@ -193,32 +181,30 @@ class _Hashers:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        # A file is closed by the thread that reads it, so every one that was handed over is read.
+        self._pool.shutdown(wait=True)
+        if error is None:
+            while self._ahead:
+                self._take()
+
+    def add(self, folder: _Folder, name: str) -> None:
+        """Reads a regular file of an open directory, now or later."""
+        path = folder.child(name)
         try:
-            if error is None:
-                self._submit()
-                while self._ahead:
-                    self._entries.update(self._ahead.popleft().result())
-        finally:
-            # A batch closes its own directories, so one that was handed over always runs.
-            self._pool.shutdown(wait=True)
-            for fd, _, _ in self._batch:
-                os.close(fd)
+            file, status = _open_file(folder.fd, name)
+            if status.st_size < _LARGE:
+                self._entries[path] = _hash(file, status)
+                return
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        self._ahead.append((path, self._pool.submit(_hash, file, status)))
+        if len(self._ahead) > _FILES_AHEAD:
+            self._take()
 
-    def add(self, folder: _Folder, names: list[str]) -> None:
-        """Takes the regular files of a directory, which need not stay open."""
-        if folder.borrowed:
-            self._entries.update(_hash_all(folder.fd, folder.child(""), names))
-            return
-        self._batch.append((os.dup(folder.fd), folder.child(""), names))
-        self._files += len(names)
-        if self._files >= _BATCH_FILES or len(self._batch) >= _BATCH_FOLDERS:
-            self._submit()
-
-    def _submit(self) -> None:
-        batch, self._batch, self._files = self._batch, [], 0
-        self._ahead.append(self._pool.submit(_hash_batch, batch))
-        if len(self._ahead) > _BATCHES_AHEAD:
-            self._entries.update(self._ahead.popleft().result())
+    def _take(self) -> None:
+        path, read = self._ahead.popleft()
+        with _reading(path):
+            self._entries[path] = read.result()
 
 
 def _read_root(top: _Folder, path: str, entries: dict[str, Entry], hashers: _Hashers) -> None:
@@ -237,7 +223,7 @@ def _read_root(top: _Folder, path: str, entries: dict[str, Entry], hashers: _Has
             with folder.enter(native) as start:
                 _walk(start, entries, hashers)
         elif stat.S_ISREG(mode):
-            entries.update(_hash_all(folder.fd, folder.child(""), [native]))
+            hashers.add(folder, native)
         else:
             entries[path] = _special(folder, native)
 
@@ -267,18 +253,15 @@ def _walk(start: _Folder, entries: dict[str, Entry], hashers: _Hashers) -> None:
 def _list(folder: _Folder, entries: dict[str, Entry], hashers: _Hashers) -> list[str]:
     """Enters a directory's own entry and its children's; gives the names of its directories."""
     folders: list[str] = []
-    files: list[str] = []
     entries[folder.path] = folder.entry
     with _reading(folder.path), os.scandir(folder.fd) as found:
         for item in found:
             if item.is_file(follow_symlinks=False):
-                files.append(item.name)
+                hashers.add(folder, item.name)
             elif item.is_dir(follow_symlinks=False):
                 folders.append(item.name)
             else:
                 entries[folder.child(item.name)] = _special(folder, item.name)
-    if files:
-        hashers.add(folder, files)
     return folders
 
 
@@ -299,46 +282,23 @@ def _special(folder: _Folder, name: str) -> Entry:
         )
 
 
-def _hash_batch(batch: _Batch) -> dict[str, Entry]:
-    try:
-        entries: dict[str, Entry] = {}
-        for folder, prefix, names in batch:
-            entries.update(_hash_all(folder, prefix, names))
-        return entries
-    finally:
-        for folder, _, _ in batch:
-            os.close(folder)
-
-
-def _hash_all(folder: int, prefix: str, names: Iterable[str]) -> dict[str, Entry]:
-    entries: dict[str, Entry] = {}
-    for name in names:
-        path = prefix + _text(name)
-        try:
-            file = _open_file(folder, name)
-            try:
-                entries[path] = _hash(file)
-            finally:
-                os.close(file)
-        except OSError as error:
-            raise _unreadable(path, error) from error
-    return entries
-
-
-def _hash(file: int) -> Entry:
-    status = os.fstat(file)
+def _hash(file: int, status: os.stat_result) -> Entry:
+    """The entry of an open regular file, which is closed."""
     size = status.st_size
-    if size < _ONE_READ:
-        # One byte more than there is: a short read then shows the end as well.
-        data = os.read(file, size + 1)
-        count = len(data)
-        digest = sha256(data)
-    else:
-        digest = sha256()
-        count = 0
-        while data := os.read(file, _CHUNK):
-            count += len(data)
-            digest.update(data)
+    try:
+        if size < _LARGE:
+            # One byte more than there is: a short read then shows the end as well.
+            data = os.read(file, size + 1)
+            count = len(data)
+            digest = sha256(data)
+        else:
+            digest = sha256()
+            count = 0
+            while data := os.read(file, _CHUNK):
+                count += len(data)
+                digest.update(data)
+    finally:
+        os.close(file)
     if count != size:
         raise OSError(errno.EAGAIN, "it changed while it was read")
     return Entry(
@@ -349,17 +309,18 @@ def _hash(file: int) -> Entry:
     )
 
 
-def _open_file(folder: int, name: str) -> int:
+def _open_file(folder: int, name: str) -> tuple[int, os.stat_result]:
     """Opens a regular file for reading; an OSError where something else is there."""
     try:
         file = os.open(name, _OPEN_FILE, dir_fd=folder)
     except PermissionError:
         file, mode = _open_with_permission(name, folder, wanted=0o400, flags=_OPEN_FILE)
         os.fchmod(file, mode)
-    if not stat.S_ISREG(os.fstat(file).st_mode):
+    status = os.fstat(file)
+    if not stat.S_ISREG(status.st_mode):
         os.close(file)
         raise OSError(errno.EINVAL, "it is not a regular file")
-    return file
+    return file, status
 
 
 def _open_with_permission(

@@ -1,0 +1,239 @@
+"""Reads compiled Python files without loading them, to tell whether two hold equal code."""
+
+import struct
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final
+
+HEADER: Final = 16
+"""Bytes before the code: magic number, flags, and source time and size or source hash (PEP 552)."""
+
+# Final magic numbers; between them lie alphas, whose layout nobody compares.
+# Source: Include/internal/pycore_magic_number.h of CPython.
+_UP_TO_310 = {3413, 3425, 3439}
+_FROM_311 = {3495, 3531, 3571, 3627}
+
+_FLAG_REF = 0x80
+_DEEPEST = 150
+
+_CONSTANTS = b"NTFS."
+_FIXED = {ord("i"): 4, ord("g"): 8, ord("y"): 16}
+_SHORT_TEXT = b"zZ"
+_LONG_TEXT = b"aAut"
+_SEQUENCES = b"([<>"
+
+
+class MalformedError(ValueError):
+    """The bytes are no compiled file of a known layout."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """What stands before the code (PEP 552).
+
+    Attributes:
+        magic: The magic number, which names the bytecode's version.
+        flags: 0 for a file checked by time and size; bit 0 is set for one checked by hash.
+        stamp: The 4 bytes of the source's modification time, or the hash's first half.
+        size: The 4 bytes of the source's size, or the hash's second half.
+    """
+
+    magic: int
+    flags: int
+    stamp: bytes
+    size: bytes
+
+    @property
+    def timed(self) -> bool:
+        """Whether `stamp` is a modification time."""
+        return self.flags == 0
+
+
+def header(data: bytes) -> Header:
+    """Reads a compiled file's first 16 bytes.
+
+    Raises:
+        MalformedError: It is too short, or no compiled file.
+    """
+    if len(data) < HEADER or data[2:4] != b"\r\n":
+        raise MalformedError("no compiled Python file")
+    magic, flags = struct.unpack_from("<H2xI", data)
+    return Header(magic=magic, flags=flags, stamp=data[8:12], size=data[12:16])
+
+
+def code_digest(data: bytes, *, build_path: str = "", everywhere: bool = False) -> bytes:
+    """A digest that two compiled files share when their code is equal.
+
+    The marshalled stream is walked, never loaded. Which objects are shared by reference, and which
+    strings are interned, depends on what else was compiled before, and is left out; so is the
+    order of a set's members, which depends on the hash seed. Known are the layouts of CPython 3.8
+    to 3.14. Time and memory are linear in the file's size.
+
+    Args:
+        data: The compiled file.
+        build_path: An absolute path; where it leads a code object's file name it is left out.
+        everywhere: Leave it out of every string that it leads, not only of file names.
+
+    Raises:
+        MalformedError: The file is damaged, or of a layout that is not known.
+    """
+    magic = header(data).magic
+    if magic not in _UP_TO_310 | _FROM_311:
+        raise MalformedError(f"no known layout has the magic number {magic}")
+    walk = _Walk(
+        data=data,
+        modern=magic in _FROM_311,
+        build_path=build_path.encode("utf-8", "surrogateescape"),
+        everywhere=everywhere,
+    )
+    digest = walk.value(0).digest
+    if walk.position != len(data):
+        raise MalformedError("bytes follow the code")
+    return digest
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    """A marshalled object: its digest, and its text where it is a string."""
+
+    digest: bytes
+    text: bytes | None = None
+
+
+_END = _Value(b"")
+
+
+class _Walk:
+    """One pass over a marshalled stream.
+
+    Each object becomes a digest made of its kind and of its parts' digests, so a reference costs
+    no more than a copy of 32 bytes however large its object is.
+    """
+
+    __slots__ = ("_build_path", "_data", "_everywhere", "_modern", "_refs", "position")
+
+    def __init__(self, *, data: bytes, modern: bool, build_path: bytes, everywhere: bool) -> None:
+        self._data = data
+        self._modern = modern
+        self._build_path = build_path
+        self._everywhere = everywhere
+        self._refs: list[_Value | None] = []
+        self.position = HEADER
+
+    def value(self, depth: int) -> _Value:
+        """Reads the next object."""
+        if depth > _DEEPEST:
+            raise MalformedError("the code is nested too deep")
+        first = self._take(1)[0]
+        kind = first & ~_FLAG_REF
+        if kind == ord("0"):
+            return _END
+        if kind in _CONSTANTS:
+            return _Value(_digest(kind))
+        if kind == ord("r"):
+            return self._referred(self._long())
+        # CPython numbers an object before it reads what is inside.
+        index = len(self._refs)
+        if first & _FLAG_REF:
+            self._refs.append(None)
+        read = self._atom(kind) or self._compound(kind, depth + 1)
+        if first & _FLAG_REF:
+            self._refs[index] = read
+        return read
+
+    def _atom(self, kind: int) -> _Value | None:
+        if (size := _FIXED.get(kind)) is not None:
+            return _Value(_digest(kind, self._take(size)))
+        if kind == ord("l"):
+            size_of_digits = self._take(4)
+            (digits,) = struct.unpack("<i", size_of_digits)
+            return _Value(_digest(kind, size_of_digits, self._take(2 * abs(digits))))
+        if kind == ord("s"):
+            return _Value(_digest(kind, self._take(self._long())))
+        if kind in _SHORT_TEXT:
+            return self._text(self._take(self._take(1)[0]))
+        if kind in _LONG_TEXT:
+            return self._text(self._take(self._long()))
+        return None
+
+    def _compound(self, kind: int, depth: int) -> _Value:
+        if kind == ord("c"):
+            return self._code(depth)
+        if kind == ord("{"):
+            return self._pairs(depth)
+        if kind == ord(":"):
+            return _Value(_digest(kind, *(self._inner(depth) for _ in range(3))))
+        if kind == ord(")"):
+            kind, count = ord("("), self._take(1)[0]
+        elif kind in _SEQUENCES:
+            count = self._long()
+        else:
+            raise MalformedError(f"no object starts with {bytes([kind])!r}")
+        parts = [self._inner(depth) for _ in range(count)]
+        if kind in b"<>":
+            parts.sort()
+        return _Value(_digest(kind, *parts))
+
+    def _code(self, depth: int) -> _Value:
+        # Counts and flags, then objects up to the file name, then names, then line numbers.
+        numbers, before, after, tables = (5, 5, 2, 2) if self._modern else (6, 6, 1, 1)
+        parts = [self._take(4 * numbers)]
+        parts += [self._inner(depth) for _ in range(before)]
+        filename = self.value(depth)
+        if filename.text is None:
+            raise MalformedError("a code object has no file name")
+        parts.append(self._shown(filename.text))
+        parts += [self._inner(depth) for _ in range(after)]
+        parts.append(self._take(4))
+        parts += [self._inner(depth) for _ in range(tables)]
+        return _Value(_digest(ord("c"), *parts))
+
+    def _pairs(self, depth: int) -> _Value:
+        parts: list[bytes] = []
+        while (key := self.value(depth)) is not _END:
+            parts += [key.digest, self._inner(depth)]
+        return _Value(_digest(ord("{"), *parts))
+
+    def _inner(self, depth: int) -> bytes:
+        read = self.value(depth)
+        if read is _END:
+            raise MalformedError("an object is missing")
+        return read.digest
+
+    def _text(self, text: bytes) -> _Value:
+        return _Value(self._shown(text) if self._everywhere else _digest(ord("u"), text), text)
+
+    def _shown(self, text: bytes) -> bytes:
+        """The digest of a string, or of what follows the build path in it."""
+        path = self._build_path
+        if path and text.startswith(path) and text[len(path) : len(path) + 1] in {b"", b"/"}:
+            return _digest(ord("p"), text[len(path) :])
+        return _digest(ord("u"), text)
+
+    def _referred(self, index: int) -> _Value:
+        if index >= len(self._refs) or (found := self._refs[index]) is None:
+            raise MalformedError("a reference leads nowhere")
+        return found
+
+    def _take(self, count: int) -> bytes:
+        end = self.position + count
+        if end > len(self._data):
+            raise MalformedError("the file ends before its code does")
+        taken = self._data[self.position : end]
+        self.position = end
+        return taken
+
+    def _long(self) -> int:
+        (number,) = struct.unpack("<i", self._take(4))
+        if number < 0:
+            raise MalformedError("a size is negative")
+        return int(number)
+
+
+def _digest(kind: int, *parts: bytes) -> bytes:
+    digest = sha256(bytes([kind]))
+    for part in parts:
+        # With its length before it, no part can pass for another's beginning.
+        digest.update(len(part).to_bytes(4, "little"))
+        digest.update(part)
+    return digest.digest()

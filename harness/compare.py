@@ -1,0 +1,290 @@
+"""Compares the manifests of a cached and a clean build."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+from typing import Final
+
+from harness.manifest import HERE, Entry, EntryKind, Manifest, escape
+from harness.rules import (
+    LARGEST,
+    BuildPaths,
+    Rule,
+    content_rules,
+    is_record,
+    record_rules,
+    stored_history,
+)
+
+_DIGEST_SHOWN = 8
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+
+
+class Side(StrEnum):
+    """Which of the two trees."""
+
+    CACHED = "cached"
+    CLEAN = "clean"
+
+
+class DivergenceKind(StrEnum):
+    """In what way two trees differ at one path."""
+
+    LEFTOVER = "leftover"
+    MISSING = "missing"
+    CONTENT = "content"
+    MODE = "mode"
+    TYPE = "type"
+    TARGET = "target"
+    OUTCOME = "outcome"
+
+
+_WHY: Final = {
+    DivergenceKind.LEFTOVER: "a clean build has nothing here",
+    DivergenceKind.MISSING: "a clean build has this",
+    DivergenceKind.CONTENT: "the contents differ",
+    DivergenceKind.MODE: "the modes differ",
+    DivergenceKind.TYPE: "they are not of one kind",
+    DivergenceKind.TARGET: "the links point to different places",
+}
+
+_IN_HISTORY: Final = {DivergenceKind.LEFTOVER, DivergenceKind.MISSING, DivergenceKind.CONTENT}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Divergence:
+    """One path where the two builds differ in one way.
+
+    A path whose content and mode both differ has two. Where a whole folder is left over, so is
+    every path in it.
+
+    Attributes:
+        kind: In what way.
+        root: The compared root, relative to the build dir; empty for an outcome.
+        path: The path, relative to the root; `.` is the root itself.
+        cached: What the cached tree has there.
+        clean: What the clean tree has there.
+        distribution: The distribution that owns the path, as `name version`, where one does.
+        origin: The earlier commit whose content the cached tree still holds, where one is known.
+        why: The difference in words.
+    """
+
+    kind: DivergenceKind
+    root: str = ""
+    path: str = ""
+    cached: Entry | None = None
+    clean: Entry | None = None
+    distribution: str | None = None
+    origin: str | None = None
+    why: str
+
+    @property
+    def key(self) -> str:
+        """The path relative to the build dir, as in a manifest."""
+        if self.path == HERE:
+            return self.root
+        return self.path if self.root in {"", HERE} else f"{self.root}/{self.path}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetAside:
+    """How many differing paths a rule explains, which are no divergences for it."""
+
+    rule: Rule
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What comparing two trees showed.
+
+    Attributes:
+        divergences: Where they differ, sorted by root, path and kind.
+        set_aside: What was not counted as a divergence, by rule; a path may count under several.
+        compared: How many paths other than directories there are in either tree; 0 is no agreement.
+    """
+
+    divergences: tuple[Divergence, ...]
+    set_aside: tuple[SetAside, ...]
+    compared: int
+
+
+Read = Callable[[Side, str], bytes]
+"""Gives the content of a file of one side's tree, by its path as in the manifest."""
+
+
+def compare(
+    cached: Manifest,
+    clean: Manifest,
+    *,
+    read: Read | None = None,
+    build_paths: BuildPaths | None = None,
+) -> Comparison:
+    """Lists where two trees differ.
+
+    Args:
+        cached: The tree of the build that was given a cache.
+        clean: The tree of the build that was given none.
+        read: Gives the content of a file whose digests differ. Without it nothing is set aside.
+        build_paths: The two sides' build dirs, only where they were meant to differ.
+
+    Raises:
+        ManifestError: `read` raised it: a tree cannot be read any more.
+    """
+    found = list(_differences(cached, clean))
+    explained = _explain(found, read, build_paths) if read else {}
+    counts = Counter(rule for rules in explained.values() for rule in rules)
+    return Comparison(
+        divergences=tuple(
+            sorted(
+                (one for one in found if _place(one) not in explained),
+                key=lambda one: (one.root, one.path, one.kind),
+            )
+        ),
+        set_aside=tuple(SetAside(rule=rule, count=counts[rule]) for rule in Rule if counts[rule]),
+        compared=len(_not_directories(cached) | _not_directories(clean)),
+    )
+
+
+def split_noise(
+    divergences: Iterable[Divergence], noise: Iterable[Divergence]
+) -> tuple[tuple[Divergence, ...], tuple[Divergence, ...]]:
+    """Parts what the cache may be blamed for from what it may not.
+
+    Args:
+        divergences: Where a cached and a clean tree differ.
+        noise: Where that clean tree and a second clean one differ.
+
+    Returns:
+        Divergences on paths where the two clean trees agree, and those where they do not.
+    """
+    unstable = {one.key for one in noise}
+    divergences = tuple(divergences)
+    return (
+        tuple(one for one in divergences if one.key not in unstable),
+        tuple(one for one in divergences if one.key in unstable),
+    )
+
+
+def outcome(why: str) -> Divergence:
+    """The divergence of two builds of which one passed and the other failed, in words."""
+    return Divergence(kind=DivergenceKind.OUTCOME, why=why)
+
+
+def facts(entry: Entry | None) -> str:
+    """An entry in a few words: `1.2 kB sha256:ab12cd34 0644`; sizes are in units of 1000 bytes."""
+    if entry is None:
+        return "absent"
+    mode = f"{entry.mode:04o}"
+    match entry.kind:
+        case EntryKind.FILE:
+            return f"{_size(entry.size)} sha256:{entry.digest[:_DIGEST_SHOWN]} {mode}"
+        case EntryKind.SYMLINK:
+            return f"-> {escape(entry.target)}"
+        case EntryKind.CHARACTER_DEVICE | EntryKind.BLOCK_DEVICE:
+            major, minor = entry.device
+            return f"{entry.kind} device {major}:{minor} {mode}"
+        case _:
+            return f"{entry.kind} {mode}"
+
+
+def _differences(cached: Manifest, clean: Manifest) -> Iterator[Divergence]:
+    for path, ours in cached.entries.items():
+        theirs = clean.entries.get(path)
+        if theirs is None:
+            yield _divergence(DivergenceKind.LEFTOVER, cached, path, ours, None)
+        elif ours != theirs:
+            for kind in _kinds(ours, theirs):
+                yield _divergence(kind, clean, path, ours, theirs)
+    for path, theirs in clean.entries.items():
+        if path not in cached.entries:
+            yield _divergence(DivergenceKind.MISSING, clean, path, None, theirs)
+
+
+def _kinds(ours: Entry, theirs: Entry) -> Iterator[DivergenceKind]:
+    if ours.kind is not theirs.kind:
+        yield DivergenceKind.TYPE
+        return
+    if (ours.digest, ours.size, ours.device) != (theirs.digest, theirs.size, theirs.device):
+        yield DivergenceKind.CONTENT
+    if ours.mode != theirs.mode:
+        yield DivergenceKind.MODE
+    if ours.target != theirs.target:
+        yield DivergenceKind.TARGET
+
+
+def _divergence(
+    kind: DivergenceKind, side: Manifest, path: str, cached: Entry | None, clean: Entry | None
+) -> Divergence:
+    root, inside = side.split(path)
+    return Divergence(kind=kind, root=root, path=inside, cached=cached, clean=clean, why=_WHY[kind])
+
+
+def _place(divergence: Divergence) -> tuple[str, DivergenceKind]:
+    return divergence.key, divergence.kind
+
+
+_Explained = dict[tuple[str, DivergenceKind], frozenset[Rule]]
+
+
+def _explain(found: Iterable[Divergence], read: Read, build_paths: BuildPaths | None) -> _Explained:
+    explained: _Explained = {}
+    aside: set[str] = set()
+    # RECORD files come last: they may differ in the hashes of files that were set aside.
+    for one in sorted(found, key=lambda one: is_record(one.key)):
+        if rules := _rules(one, read, build_paths, aside):
+            explained[_place(one)] = rules
+            if one.kind is DivergenceKind.CONTENT:
+                aside.add(one.key)
+    return explained
+
+
+def _rules(
+    one: Divergence, read: Read, build_paths: BuildPaths | None, aside: set[str]
+) -> frozenset[Rule]:
+    if stored_history(one.key):
+        return frozenset({Rule.GIT_STORE}) if one.kind in _IN_HISTORY else frozenset()
+    contents = _contents(one, read) if _comparable(one) else None
+    if contents is None:
+        return frozenset()
+    if is_record(one.key):
+        return record_rules(one.key, *contents, build_paths, aside)
+    return content_rules(one.key, *contents, build_paths)
+
+
+def _comparable(one: Divergence) -> bool:
+    return (
+        one.kind is DivergenceKind.CONTENT
+        and one.cached is not None
+        and one.clean is not None
+        and one.cached.kind is EntryKind.FILE
+        and max(one.cached.size, one.clean.size) <= LARGEST
+    )
+
+
+def _contents(one: Divergence, read: Read) -> tuple[bytes, bytes] | None:
+    """Both contents; None where either is no longer what was scanned."""
+    contents = read(Side.CACHED, one.key), read(Side.CLEAN, one.key)
+    scanned = one.cached, one.clean
+    for content, entry in zip(contents, scanned, strict=True):
+        if entry is None or sha256(content).hexdigest() != entry.digest:
+            return None
+    return contents
+
+
+def _not_directories(manifest: Manifest) -> set[str]:
+    return {
+        path for path, entry in manifest.entries.items() if entry.kind is not EntryKind.DIRECTORY
+    }
+
+
+def _size(count: int) -> str:
+    shown = float(count)
+    for unit in _UNITS:
+        # 999.95 would be shown as 1000.0.
+        if shown < 999.95 or unit == _UNITS[-1]:
+            break
+        shown /= 1000
+    return f"{count} B" if unit == "B" else f"{shown:.1f} {unit}"

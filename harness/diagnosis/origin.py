@@ -1,0 +1,91 @@
+"""Names the earlier commit whose content a cached tree still holds."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from harness.compare import Divergence, DivergenceKind
+from harness.manifest import Entry, Manifest
+
+_HELD = {
+    DivergenceKind.LEFTOVER: "left over from",
+    DivergenceKind.MISSING: "absent as at",
+    DivergenceKind.CONTENT: "still holds the content of",
+    DivergenceKind.MODE: "still has the mode of",
+    DivergenceKind.TYPE: "still is what it was at",
+    DivergenceKind.TARGET: "still points where it did at",
+}
+
+
+def origin(
+    divergence: Divergence,
+    clean: Sequence[Manifest | None],
+    cached: Sequence[Manifest | None] = (),
+) -> int | None:
+    """The index of the earlier commit that a divergence comes from, or None.
+
+    That is the latest commit whose clean tree holds at the same path what the cached tree holds
+    now. Where no clean tree ever held it (compiled files name the time of the build that wrote
+    them), it is the commit since which every cached tree has held it.
+
+    Args:
+        divergence: Where the cached tree of the commit after these differs from its clean one.
+        clean: The clean trees of the earlier commits, oldest first; None where a build failed.
+        cached: The cached trees of the same commits.
+    """
+    if divergence.kind is DivergenceKind.OUTCOME:
+        return None
+    wanted = _held(divergence, divergence.cached)
+    for index in reversed(range(len(clean))):
+        if _holds(divergence, clean[index], wanted):
+            return index
+    since = None
+    for index in reversed(range(len(cached))):
+        if not _holds(divergence, cached[index], wanted):
+            break
+        since = index
+    return since
+
+
+def with_origins(
+    divergences: Iterable[Divergence],
+    clean: Sequence[Manifest | None],
+    cached: Sequence[Manifest | None],
+    *,
+    commits: Sequence[str],
+) -> tuple[Divergence, ...]:
+    """The divergences, each with its origin and a reason in words where one was found.
+
+    Args:
+        divergences: Where the cached tree of the commit after these differs from its clean one.
+        clean: The clean trees of the earlier commits, oldest first; None where a build failed.
+        cached: The cached trees of the same commits.
+        commits: What a report calls these commits.
+    """
+    return tuple(_with_origin(one, origin(one, clean, cached), commits) for one in divergences)
+
+
+def _with_origin(one: Divergence, index: int | None, commits: Sequence[str]) -> Divergence:
+    if index is None:
+        return one
+    commit = commits[index]
+    return replace(one, origin=commit, why=f"{one.why}; {_HELD[one.kind]} {commit}")
+
+
+def _holds(divergence: Divergence, manifest: Manifest | None, wanted: object) -> bool:
+    # A tree with nothing in it (a build that stopped early) does not lack one file in particular.
+    if manifest is None or not manifest.entries:
+        return False
+    return _held(divergence, manifest.entries.get(divergence.key)) == wanted
+
+
+def _held(divergence: Divergence, entry: Entry | None) -> object:
+    """What of an entry a kind of divergence is about; None where there is no entry."""
+    if entry is None:
+        return None
+    match divergence.kind:
+        case DivergenceKind.CONTENT:
+            return entry.kind, entry.size, entry.digest, entry.device
+        case DivergenceKind.MODE:
+            return entry.kind, entry.mode
+        case _:
+            return entry

@@ -1,0 +1,183 @@
+"""The only differences of content that are set aside, each under a rule with a name."""
+
+import csv
+import json
+import posixpath
+import re
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+from urllib.parse import quote
+
+from harness.bytecode import HEADER, MalformedError, code_digest, header
+
+LARGEST: Final = 32 * 1024 * 1024
+"""Files of more bytes are compared as they are."""
+
+_FINDER = re.compile(r"__editable__\w*_finder(?:\.cpython-\d+(?:\.opt-[12])?)?\.pyc?")
+_GIT_FILES = frozenset({"index", "FETCH_HEAD", "ORIG_HEAD", "packed-refs"})
+_GIT_FOLDERS = ("objects/", "logs/", "refs/remotes/")
+
+
+class Rule(StrEnum):
+    """Why a difference is no difference between what two builds installed.
+
+    - `pyc-mtime`: compiled code that names another modification time of its source (PEP 552).
+    - `pyc-refs`: equal compiled code that shares its objects in another way.
+    - `build-path`: each side names its own build dir, where builds are given a new one each; in
+      the `url` of `direct_url.json`, in RECORD, in the file names of compiled code, and in an
+      editable finder. Never in a `.pth` file.
+    - `record-lines`: RECORD lines, equal but for the hash of a file that was itself set aside.
+    - `git-store`: how a checkout's repository stores and logs its history. What is checked out,
+      HEAD and the branches are compared.
+    """
+
+    PYC_MTIME = "pyc-mtime"
+    PYC_REFS = "pyc-refs"
+    BUILD_PATH = "build-path"
+    RECORD_LINES = "record-lines"
+    GIT_STORE = "git-store"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildPaths:
+    """The absolute build dirs of the two sides, where they differ."""
+
+    cached: str
+    clean: str
+
+
+def stored_history(path: str) -> bool:
+    """Whether a path is part of how git stores and logs history, rather than of a checkout."""
+    _, found, inside = f"/{path}".partition("/.git/")
+    return bool(found) and (inside in _GIT_FILES or f"{inside}/".startswith(_GIT_FOLDERS))
+
+
+def content_rules(
+    path: str, cached: bytes, clean: bytes, paths: BuildPaths | None
+) -> frozenset[Rule]:
+    """The rules that together explain why a file's two contents differ.
+
+    Args:
+        path: The file's path; rules apply by name. RECORD files have `record_rules`.
+        cached: Its content in the cached tree.
+        clean: Its content in the clean tree.
+        paths: The build dirs, where they differ.
+
+    Returns:
+        No rule where any part of the difference is a real one.
+    """
+    folder, _, name = path.rpartition("/")
+    finder = bool(_FINDER.fullmatch(name))
+    if name.endswith(".pyc"):
+        return _compiled(cached, clean, paths, everywhere=finder)
+    if paths is None:
+        return frozenset()
+    if finder:
+        explained = _finder(cached, paths.cached) == _finder(clean, paths.clean)
+    elif name == "direct_url.json" and folder.endswith(".dist-info"):
+        theirs = _direct_url(clean, paths.clean)
+        explained = theirs is not None and _direct_url(cached, paths.cached) == theirs
+    else:
+        explained = False
+    return frozenset({Rule.BUILD_PATH}) if explained else frozenset()
+
+
+def record_rules(
+    path: str, cached: bytes, clean: bytes, paths: BuildPaths | None, aside: AbstractSet[str]
+) -> frozenset[Rule]:
+    """The rules that together explain why two RECORD files differ.
+
+    Args:
+        path: The RECORD file's path, `<location>/<name>.dist-info/RECORD`.
+        cached: Its content in the cached tree.
+        clean: Its content in the clean tree.
+        paths: The build dirs, where they differ.
+        aside: Paths of the files whose content was set aside.
+
+    Returns:
+        No rule where any part of the difference is a real one.
+    """
+    location = posixpath.dirname(posixpath.dirname(path))
+    ours, theirs = _record(cached, location, aside), _record(clean, location, aside)
+    if ours == theirs:
+        return frozenset({Rule.RECORD_LINES})
+    if paths is not None:
+        ours = [_after(line, paths.cached) for line in ours]
+        theirs = [_after(line, paths.clean) for line in theirs]
+        if ours == theirs:
+            return frozenset({Rule.BUILD_PATH})
+    return frozenset()
+
+
+def is_record(path: str) -> bool:
+    """Whether a path is a distribution's RECORD."""
+    return path.endswith(".dist-info/RECORD")
+
+
+def _compiled(
+    cached: bytes, clean: bytes, paths: BuildPaths | None, *, everywhere: bool
+) -> frozenset[Rule]:
+    try:
+        ours, theirs = header(cached), header(clean)
+        if (ours.magic, ours.flags, ours.size) != (theirs.magic, theirs.flags, theirs.size):
+            return frozenset()
+        rules = set()
+        if ours.stamp != theirs.stamp:
+            if not ours.timed:
+                return frozenset()
+            rules.add(Rule.PYC_MTIME)
+        if cached[HEADER:] != clean[HEADER:]:
+            if code_digest(cached) == code_digest(clean):
+                rules.add(Rule.PYC_REFS)
+            elif paths is not None and code_digest(
+                cached, build_path=paths.cached, everywhere=everywhere
+            ) == code_digest(clean, build_path=paths.clean, everywhere=everywhere):
+                rules.add(Rule.BUILD_PATH)
+            else:
+                return frozenset()
+    except MalformedError:
+        return frozenset()
+    return frozenset(rules)
+
+
+def _direct_url(data: bytes, build_path: str) -> dict[str, object] | None:
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(document, dict) or not isinstance(url := document.get("url"), str):
+        return None
+    return {**document, "url": _after(url, f"file://{quote(build_path)}")}
+
+
+def _finder(data: bytes, build_path: str) -> bytes:
+    path = re.escape(build_path.encode("utf-8", "surrogateescape"))
+    return re.sub(rb"(?<=['\"])" + path + rb"(?=['\"/])", b"\0", data)
+
+
+def _record(data: bytes, location: str, aside: AbstractSet[str]) -> list[str]:
+    """Its lines, with only the path left of a file that was set aside."""
+    lines = data.decode("utf-8", "surrogateescape").split("\n")
+    return [
+        recorded if _inside(location, recorded := _recorded(line)) in aside else line
+        for line in lines
+    ]
+
+
+def _recorded(line: str) -> str:
+    try:
+        return next(csv.reader([line]), [""])[0]
+    except (csv.Error, IndexError):
+        return ""
+
+
+def _inside(location: str, recorded: str) -> str:
+    return posixpath.normpath(posixpath.join(location, recorded))
+
+
+def _after(text: str, prefix: str) -> str:
+    if text == prefix or text.startswith(f"{prefix}/"):
+        return "\0" + text[len(prefix) :]
+    return text
