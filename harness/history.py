@@ -1,0 +1,167 @@
+"""Plays the histories of apps and forks into real git repositories."""
+
+import io
+import os
+from pathlib import Path
+
+# Without git on the path the import would fail; nothing here runs it.
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+
+from git import GitDB, Reference, Repo
+from git.exc import GitError
+from git.objects import Blob
+from git.objects import Tree as GitTree
+from gitdb import IStream
+from gitdb.exc import ODBError
+
+from harness.errors import HarnessError
+from harness.fork import Fork
+from harness.gitobjects import GitObject, commit_object, tree_objects
+from harness.scenario import Stage
+from harness.tree import File, Leaf, Link, Tree
+
+REVISIONS = "refs/revisions"
+"""Where each revision of a fork is kept, whether or not a branch leads to it."""
+
+_CONFIG = """[core]
+\trepositoryformatversion = 0
+\tfilemode = true
+\tbare = true
+"""
+
+
+class HistoryError(HarnessError):
+    """A history cannot be written as a repository, or read from one."""
+
+
+def play_fork(fork: Fork, into: Path) -> Path:
+    """Writes a fork as a bare repository.
+
+    It holds every revision, under `refs/revisions/<name>`, besides the branches. What it holds
+    depends on nothing but the fork: not on the user's git configuration, nor on the machine.
+
+    Args:
+        fork: The fork.
+        into: The repository's folder, which is not there yet.
+
+    Returns:
+        The repository's folder.
+
+    Raises:
+        HistoryError: It cannot be written.
+    """
+    branches = dict(fork.branches)
+    head = "main" if "main" in branches else next(iter(branches))
+    try:
+        repo = _new_repository(into, head)
+        with repo:
+            for revision in fork.revisions:
+                parent = fork.sha(revision.parent) if revision.parent else None
+                sha = _store(repo, revision.tree, parent, revision.message, revision.time)
+                _point(repo, f"{REVISIONS}/{revision.name}", sha)
+            for branch, tip in branches.items():
+                _point(repo, f"refs/heads/{branch}", fork.sha(tip))
+    except (OSError, GitError, ODBError) as error:
+        raise _unwritable(into, error) from error
+    return into
+
+
+def play_app(stages: tuple[Stage, ...], into: Path) -> tuple[str, ...]:
+    """Writes an app's commits as a bare repository whose branch `main` holds them all.
+
+    Args:
+        stages: What each commit comes to.
+        into: The repository's folder, which is not there yet.
+
+    Returns:
+        Each commit's SHA, in order; the same on every machine.
+
+    Raises:
+        HistoryError: It cannot be written.
+    """
+    shas: list[str] = []
+    try:
+        with _new_repository(into, "main") as repo:
+            for stage in stages:
+                parent = shas[-1] if shas else None
+                shas.append(_store(repo, stage.tree, parent, stage.message, stage.time))
+            if shas:
+                _point(repo, "refs/heads/main", shas[-1])
+    except (OSError, GitError, ODBError) as error:
+        raise _unwritable(into, error) from error
+    return tuple(shas)
+
+
+def read_commit(repository: Path, sha: str) -> Tree:
+    """The files of a commit.
+
+    Args:
+        repository: A repository's folder, bare or not.
+        sha: The commit's full SHA.
+
+    Raises:
+        HistoryError: There is no such repository or commit, or it holds a submodule.
+    """
+    entries: dict[str, Leaf] = {}
+    try:
+        with Repo(repository, odbt=GitDB) as repo:
+            _read(repo.commit(sha).tree, entries)
+    except (OSError, GitError, ODBError, ValueError) as error:
+        raise HistoryError(
+            f"cannot read commit {sha} of {repository}: {error}",
+            hint="check that it is a git repository which holds the commit",
+        ) from error
+    return Tree(entries=entries)
+
+
+def _new_repository(into: Path, head: str) -> Repo:
+    # `git init` would take the user's templates, hash and environment; these files are all it
+    # makes that git needs.
+    into.mkdir(parents=True)
+    for folder in ("objects", "refs/heads", "refs/tags"):
+        (into / folder).mkdir(parents=True)
+    (into / "HEAD").write_text(f"ref: refs/heads/{head}\n")
+    (into / "config").write_text(_CONFIG)
+    return Repo(into, odbt=GitDB)
+
+
+def _store(repo: Repo, tree: Tree, parent: str | None, message: str, time: int) -> str:
+    objects = tree_objects(tree)
+    for item in objects:
+        _keep(repo, item)
+    commit = commit_object(root=objects[-1].sha, parent=parent, message=message, time=time)
+    _keep(repo, commit)
+    return commit.sha
+
+
+def _keep(repo: Repo, item: GitObject) -> None:
+    stream = IStream(item.kind, len(item.data), io.BytesIO(item.data))
+    kept = repo.odb.store(stream).hexsha.decode()
+    if kept != item.sha:
+        raise HistoryError(f"git names a {item.kind} {kept}, the harness {item.sha}")
+
+
+def _point(repo: Repo, reference: str, sha: str) -> None:
+    Reference(repo, reference).set_object(repo.commit(sha))
+
+
+def _read(folder: GitTree, entries: dict[str, Leaf]) -> None:
+    for item in folder:
+        path = os.fsdecode(item.path)
+        match item:
+            case GitTree():
+                _read(item, entries)
+            case Blob(mode=Blob.link_mode):
+                entries[path] = Link(target=os.fsdecode(item.data_stream.read()))
+            case Blob():
+                executable = item.mode == Blob.executable_mode
+                entries[path] = File(data=item.data_stream.read(), executable=executable)
+            case _:
+                raise HistoryError(f"`{path}` is a submodule", hint="choose a commit without one")
+
+
+def _unwritable(into: Path, error: Exception) -> HistoryError:
+    return HistoryError(
+        f"cannot write a git repository at {into}: {error}",
+        hint="choose a folder that is not there yet, on a disk with room",
+    )

@@ -1,0 +1,303 @@
+"""Scenarios: histories of an app, read from TOML files with every fault reported at once."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from harness.document import Document, check, faults, read_document, shape
+from harness.edits import EditError, apply, edit_texts, interpolated, interpolated_tree
+from harness.errors import InputError, Problem
+from harness.fixtures import Fixtures, fixtures_for
+from harness.fork import Fork
+from harness.gitobjects import commit_time
+from harness.interpolation import (
+    PYTHON_SLOTS,
+    Names,
+    UnknownReferenceError,
+    python_slots,
+    substitute,
+)
+from harness.positions import Place
+from harness.scenario_file import (
+    AppTable,
+    Axes,
+    BuildExpectation,
+    CommitTable,
+    Expectation,
+    FileTimes,
+    ReuseExpectation,
+    ScenarioTable,
+)
+from harness.scenario_problems import changes_texts, first_files, gather, scenario_problems
+from harness.tree import File, Tree
+from harness.world import World, changed, first_world
+
+OLD = 1_000_000_000
+"""Seconds since 1970 of old files: September 2001."""
+
+_SCENARIO = shape(ScenarioTable)
+_SUFFIX = ".toml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """What a commit comes to: all that its builds see, and what they should do.
+
+    Attributes:
+        index: 0 for the app's first commit.
+        message: The commit's message.
+        time: Seconds since 1970 of the commit.
+        tree: The app's files.
+        world: What is around them.
+        build: Whether the build should pass.
+        reuse: What should become of the cache; None where the scenario does not say.
+        expect: What must be true of the built tree.
+    """
+
+    index: int
+    message: str
+    time: int
+    tree: Tree = field(repr=False)
+    world: World
+    build: BuildExpectation
+    reuse: ReuseExpectation | None
+    expect: tuple[Expectation, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """A history of an app, with all that it takes from fixtures.
+
+    Attributes:
+        name: The file's path below the nearest folder called `scenarios`, without `.toml`.
+        file: The file, as it was named.
+        description: What the case proves.
+        issue: A URL, or nothing.
+        forks: What the forge serves, in the order of the file.
+        axes: What decides whether some faults show.
+        app: The first commit's changes of the world.
+        files: The first commit's files, their references not yet replaced.
+        commits: The commits after the first.
+        fixtures: What edits copy from, by `FIXTURE[@REVISION]`.
+    """
+
+    name: str
+    file: Path
+    description: str
+    issue: str
+    forks: tuple[Fork, ...]
+    axes: Axes
+    app: AppTable
+    files: Tree = field(repr=False)
+    commits: tuple[CommitTable, ...]
+    fixtures: Mapping[str, Tree] = field(repr=False)
+    document: Document = field(repr=False)
+
+    def python_slots(self) -> frozenset[str]:
+        """The Pythons that the files name: of `default` and `other`, those that a run needs."""
+        return frozenset().union(*map(python_slots, _texts(self))) & frozenset(PYTHON_SLOTS)
+
+    def stages(self, pythons: Mapping[str, str]) -> tuple[Stage, ...]:
+        """What each commit comes to, the first one's included.
+
+        Args:
+            pythons: The full versions that `${python@default}` and `${python@other}` stand for.
+
+        Raises:
+            InputError: A slot that the scenario names has no version, or an edit that applied
+                with other versions does not with these.
+        """
+        return tuple(_stages(self, pythons))
+
+    def trees(self, pythons: Mapping[str, str]) -> tuple[Tree, ...]:
+        """The app's files at each commit; as `stages`."""
+        return tuple(stage.tree for stage in self.stages(pythons))
+
+
+def mtime(axes: Axes, stage: Stage) -> int | None:
+    """The modification time that a stage's files get, in seconds since 1970; None leaves now's."""
+    match axes.file_times:
+        case FileTimes.COMMIT:
+            return stage.time
+        case FileTimes.OLD:
+            return OLD
+        case FileTimes.NOW:
+            return None
+
+
+def find_scenarios(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """The scenario files among files and folders; each once, a folder's in order of their paths.
+
+    In a folder every `*.toml` at any depth is one, but for those in hidden folders and in folders
+    called `fixtures`.
+
+    Raises:
+        InputError: A path is not there, is no `.toml` file, or a folder without one.
+    """
+    found: dict[Path, Path] = {}
+    problems: list[Problem] = []
+    for path in paths:
+        files: tuple[Path, ...] = (path,)
+        fault = "" if path.suffix == _SUFFIX else "is not a TOML file"
+        if path.is_dir():
+            files = tuple(sorted(file for file in path.rglob(f"*{_SUFFIX}") if _counts(file, path)))
+            fault = "" if files else "holds no scenario"
+        elif not path.exists():
+            fault = "is not there"
+        if fault:
+            expected = "a scenario file (`*.toml`), or a folder of them"
+            problems.append(Problem(file=str(path), line=0, message=fault, expected=expected))
+        else:
+            found |= {
+                file.resolve(): file for file in reversed(files) if file.resolve() not in found
+            }
+    if problems:
+        raise InputError(tuple(problems))
+    return tuple(found.values())
+
+
+def load_scenarios(paths: Iterable[Path]) -> tuple[Scenario, ...]:
+    """Loads the scenarios that `find_scenarios` finds.
+
+    Raises:
+        InputError: Every fault of every file.
+    """
+    loaded: list[Scenario] = []
+    problems: dict[Problem, None] = {}
+    for path in find_scenarios(paths):
+        try:
+            loaded.append(load_scenario(path))
+        except InputError as error:
+            problems |= dict.fromkeys(error.problems)
+    if problems:
+        raise InputError(tuple(problems))
+    return tuple(loaded)
+
+
+def load_scenario(path: Path, *, fixtures: Fixtures | None = None) -> Scenario:
+    """Loads a scenario file.
+
+    Args:
+        path: The file.
+        fixtures: Where its fixtures are; by default `fixtures_for` it.
+
+    Raises:
+        InputError: Every fault of the file, and of the forks that it names: its form, paths that
+            leave the app, edits that do not apply, names that are not there.
+    """
+    document = read_document(path)
+    sources = gather(document, fixtures or fixtures_for(path))
+    problems = (
+        *faults(document, _SCENARIO, document.data),
+        *sources.problems,
+        *scenario_problems(document, sources),
+    )
+    table = check(document, _SCENARIO, document.data)
+    if table is None or problems:
+        raise InputError(tuple(dict.fromkeys(problems)))
+    return Scenario(
+        name=_name(path),
+        file=path,
+        description=table.description,
+        issue=table.issue,
+        forks=tuple(sources.forks.values()),
+        axes=table.axes,
+        app=table.app,
+        files=first_files(table.app, sources.fixture),
+        commits=table.commits,
+        fixtures=sources.trees,
+        document=document,
+    )
+
+
+def _counts(file: Path, folder: Path) -> bool:
+    above = file.relative_to(folder).parts[:-1]
+    return file.is_file() and not any(part.startswith(".") or part == "fixtures" for part in above)
+
+
+def _name(path: Path) -> str:
+    parts = path.resolve().with_suffix("").parts
+    above = parts[:-1]
+    start = len(above) - above[::-1].index("scenarios") if "scenarios" in above else len(above)
+    return "/".join(parts[start:])
+
+
+def _texts(scenario: Scenario) -> Iterator[str]:
+    """Every text in which references are replaced."""
+    trees = [scenario.files, *scenario.fixtures.values()]
+    for leaf in (leaf for tree in trees for leaf in tree.entries.values()):
+        if isinstance(leaf, File):
+            yield leaf.data.decode(errors="replace")
+    for edit in (edit for commit in scenario.commits for edit in commit.edits):
+        for texts in edit_texts(edit).values():
+            yield from texts
+    for changes in (scenario.app, *scenario.commits):
+        yield from (text for _, text in changes_texts(changes))
+
+
+def _stages(scenario: Scenario, pythons: Mapping[str, str]) -> Iterator[Stage]:
+    forks = {fork.name: fork for fork in scenario.forks}
+    names = Names(revisions={name: fork.shas for name, fork in forks.items()}, pythons=pythons)
+
+    def replaced(text: str) -> str:
+        return substitute(text, names)
+
+    def fixture(name: str) -> Tree:
+        return interpolated_tree(scenario.fixtures[name], replaced)
+
+    app = scenario.app
+    with _faults_at(scenario, ("app",)):
+        tree = interpolated_tree(scenario.files, replaced)
+        world = changed(first_world(forks), app, forks, replaced)
+        yield _stage(0, app, tree, world, replaced)
+    for index, commit in enumerate(scenario.commits):
+        place: Place = ("commits", index)
+        for at, edit in enumerate(commit.edits):
+            with _faults_at(scenario, (*place, "edits", at)):
+                tree = apply(tree, interpolated(edit, replaced), fixture)
+        with _faults_at(scenario, place):
+            world = changed(world, commit, forks, replaced)
+            yield _stage(index + 1, commit, tree, world, replaced)
+
+
+def _stage(
+    index: int,
+    changes: AppTable | CommitTable,
+    tree: Tree,
+    world: World,
+    replaced: Callable[[str], str],
+) -> Stage:
+    return Stage(
+        index=index,
+        message=changes.message,
+        time=commit_time(index),
+        tree=tree,
+        world=world,
+        build=changes.build,
+        reuse=changes.reuse if isinstance(changes, CommitTable) else None,
+        expect=tuple(_expectation(expectation, replaced) for expectation in changes.expect),
+    )
+
+
+def _expectation(expectation: Expectation, replaced: Callable[[str], str]) -> Expectation:
+    contains, matches = expectation.contains, expectation.matches
+    return replace(
+        expectation,
+        contains=None if contains is None else replaced(contains),
+        matches=None if matches is None else replaced(matches),
+    )
+
+
+@contextmanager
+def _faults_at(scenario: Scenario, place: Place) -> Iterator[None]:
+    """Turns what does not apply into a fault of the scenario's file."""
+    try:
+        yield
+    except EditError as error:
+        at, message, expected = (*place, error.key), error.message, error.expected
+    except UnknownReferenceError as error:
+        at, message, expected = place, error.message, error.expected
+    else:
+        return
+    raise InputError((scenario.document.problem(at, message, expected),))

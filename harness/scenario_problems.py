@@ -1,0 +1,325 @@
+"""What is wrong with a scenario beyond its form: names, paths, and edits that do not apply."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from harness.document import Document, check, shape
+from harness.edits import (
+    ROOT,
+    Copy,
+    Edit,
+    EditError,
+    Fixture,
+    Write,
+    apply,
+    edit_paths,
+    edit_texts,
+    interpolated,
+    interpolated_tree,
+    split_source,
+)
+from harness.errors import InputError, Problem
+from harness.fixtures import Fixtures, fixture_tree
+from harness.fork import Fork, is_fork, load_fork
+from harness.interpolation import Names, UnknownReferenceError, substitute
+from harness.interpolation import faults as reference_faults
+from harness.positions import Place
+from harness.scenario_file import AppTable, Changes
+from harness.tree import File, Tree, path_fault
+from harness.wording import one_of
+from harness.world import changed, first_world, world_faults
+
+STAND_IN_PYTHONS = {"default": "3.11.7", "other": "3.10.13"}
+"""Versions with which a scenario is checked before anyone knows those that it will run with."""
+
+_EDIT, _CHANGES, _APP = shape(Edit), shape(Changes), shape(AppTable)
+_CHANGES_KEYS = tuple(item.name for item in fields(Changes))
+_COUPLED = {"env": {"env", "unset"}, "unset": {"env", "unset"}}
+"""Keys that are about one state: where one is not known, the other cannot be checked."""
+_INSIDE = "a path relative to the root, inside it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """What a scenario takes from fixtures.
+
+    Attributes:
+        forks: The forks of `forks` that could be read, in that order.
+        broken: Those that could not be, or are not there.
+        trees: What is copied from, by `FIXTURE[@REVISION]`.
+        missing: What cannot be copied from, and why.
+        problems: The faults of `forks`, and of the forks' own files.
+    """
+
+    forks: Mapping[str, Fork]
+    broken: frozenset[str]
+    trees: Mapping[str, Tree]
+    missing: Mapping[str, EditError]
+    problems: tuple[Problem, ...]
+
+    def fixture(self, name: str) -> Tree:
+        """The tree of `FIXTURE[@REVISION]`.
+
+        Raises:
+            EditError: It is not there.
+        """
+        if name in self.missing:
+            error = self.missing[name]
+            raise EditError(error.key, error.message, error.expected)
+        return self.trees[name]
+
+
+def gather(document: Document, fixtures: Fixtures) -> Sources:
+    """Reads the forks and fixtures that a scenario's values name, as far as they can be read."""
+    forks: dict[str, Fork] = {}
+    trees: dict[str, Tree] = {}
+    missing: dict[str, EditError] = {}
+    problems: list[Problem] = []
+    listed = [name for name in _list(document.data, "forks") if isinstance(name, str)]
+    for index, name in enumerate(listed):
+        folder = fixtures.folder(name)
+        try:
+            if folder is None or not is_fork(folder):
+                message, expected = f"there is no fork `{name}`", one_of(fixtures.forks())
+                problems.append(document.problem(("forks", index), message, expected))
+            elif name in forks:
+                message = f"`{name}` is listed twice"
+                problems.append(document.problem(("forks", index), message, "it once"))
+            else:
+                forks[name] = load_fork(folder)
+        except InputError as error:
+            problems += error.problems
+    for name in _copied(document.data):
+        try:
+            trees[name] = fixture_tree(fixtures, name)
+        except EditError as error:
+            missing[name] = error
+        except InputError as error:
+            problems += error.problems
+            missing[name] = EditError("from", f"`{name}` cannot be read", "a fork without faults")
+    return Sources(
+        forks=forks,
+        broken=frozenset(listed) - frozenset(forks),
+        trees=trees,
+        missing=missing,
+        problems=tuple(problems),
+    )
+
+
+def first_files(app: AppTable, fixture: Fixture) -> Tree:
+    """The first commit's files, with their references as they are written.
+
+    Raises:
+        EditError: They cannot be; the key is `copy`, or a path of `files`.
+    """
+    tree = Tree()
+    if app.copy is not None:
+        try:
+            tree = apply(tree, Copy(do="copy", source=app.copy, path=ROOT), fixture)
+        except EditError as error:
+            raise EditError("copy", error.message, error.expected) from error
+    for path, text in app.files.items():
+        try:
+            tree = apply(tree, Write(do="write", path=path, text=text), fixture)
+        except EditError as error:
+            raise EditError(path, error.message, error.expected) from error
+    return tree
+
+
+def changes_texts(changes: Changes) -> Iterator[tuple[Place, str]]:
+    """The texts of a commit's table in which references are replaced, and where they stand."""
+    for name, value in changes.env.items():
+        yield ("env", name), value
+    for index, expectation in enumerate(changes.expect):
+        for key in ("contains", "matches"):
+            text = getattr(expectation, key)
+            if text is not None:
+                yield ("expect", index, key), text
+
+
+def scenario_problems(document: Document, sources: Sources) -> Iterator[Problem]:
+    """The faults that a scenario's form does not show.
+
+    Faults that follow from others are left out: an edit is not tried on a file that an earlier
+    edit should have changed and could not.
+
+    Args:
+        document: The file; what has a fault of form is passed over.
+        sources: What it takes from fixtures.
+    """
+    revisions = {name: fork.shas for name, fork in sources.forks.items()}
+    names = Names(revisions=revisions, pythons=STAND_IN_PYTHONS)
+    case = _Case(document=document, sources=sources, names=names)
+    app = _table(document.data.get("app"))
+    commits = [_table(raw) for raw in _list(document.data, "commits")]
+    yield from _world_problems(case, app, commits)
+    tree, problems = _first_tree(case, app)
+    yield from problems
+    yield from _tree_problems(case, tree, commits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
+    """A file that is checked, and what it may name."""
+
+    document: Document
+    sources: Sources
+    names: Names
+
+    def text(self, text: str) -> str:
+        try:
+            return substitute(text, self.names)
+        except UnknownReferenceError:
+            # Told where the references are checked, or the fault of a fork that cannot be read.
+            return text
+
+    def fixture(self, name: str) -> Tree:
+        return interpolated_tree(self.sources.fixture(name), self.text)
+
+
+def _world_problems(
+    case: _Case, app: dict[str, Any], commits: list[dict[str, Any]]
+) -> Iterator[Problem]:
+    forks = case.sources.forks
+    world, muted = first_world(forks), frozenset[str]()
+    places: list[Place] = [("app",), *(("commits", index) for index in range(len(commits)))]
+    for place, raw in zip(places, [app, *commits], strict=True):
+        changes, bad = _changes(case, place, raw)
+        muted |= bad
+        for at, message, expected in world_faults(world, changes, forks, first=place == ("app",)):
+            follows = at[0] in muted or (at[-1] == "fork" and _at(raw, at) in case.sources.broken)
+            if not follows:
+                yield case.document.problem(place + at, message, expected)
+        for at, text in changes_texts(changes):
+            yield from _reference_problems(case, place + at, text)
+        world = changed(world, changes, forks, lambda text: text)
+
+
+def _changes(case: _Case, place: Place, raw: dict[str, Any]) -> tuple[Changes, frozenset[str]]:
+    """A commit's keys that have no fault of form, and those whose state is unknown from here on."""
+    good: dict[str, Any] = {}
+    bad: set[str] = set()
+    for key in _CHANGES_KEYS:
+        if key not in raw:
+            continue
+        if check(case.document, _CHANGES, {key: raw[key]}, place) is not None:
+            good[key] = raw[key]
+        else:
+            bad |= _COUPLED.get(key, {key})
+    return check(case.document, _CHANGES, good, place) or Changes(), frozenset(bad)
+
+
+def _first_tree(case: _Case, raw: dict[str, Any]) -> tuple[Tree | None, tuple[Problem, ...]]:
+    """The first commit's files, or None where they cannot be known, and their faults."""
+    kept = {key: raw[key] for key in ("copy", "files") if key in raw}
+    app = check(case.document, _APP, kept, ("app",))
+    if app is None:
+        return None, ()
+    problems: list[Problem] = []
+    for path, text in app.files.items():
+        place = ("app", "files", path)
+        fault = path_fault(path)
+        if fault:
+            problems.append(case.document.problem(place, f"`{path}` {fault}", _INSIDE))
+        problems += _reference_problems(case, place, text)
+    try:
+        copied = first_files(replace(app, files={}), case.sources.fixture)
+        problems += _tree_references(case, ("app", "copy"), copied)
+        tree = Tree() if problems else first_files(app, case.sources.fixture)
+    except EditError as error:
+        at = ("copy",) if error.key == "copy" else ("files", error.key)
+        problems.append(case.document.problem(("app", *at), error.message, error.expected))
+    if problems:
+        return None, tuple(problems)
+    if not tree:
+        told = case.document.problem(("app",), "the app has no files", "`copy` or `files`")
+        return None, (told,)
+    return interpolated_tree(tree, case.text), ()
+
+
+def _tree_problems(
+    case: _Case, tree: Tree | None, commits: list[dict[str, Any]]
+) -> Iterator[Problem]:
+    spoiled: set[str] = set()
+    for index, commit in enumerate(commits):
+        for at, raw in enumerate(_list(commit, "edits")):
+            place: Place = ("commits", index, "edits", at)
+            edit = check(case.document, _EDIT, raw, place)
+            if edit is None:
+                # What it would have done is unknown, and so is all that comes after.
+                tree = None
+                continue
+            paths = set(edit_paths(edit).values())
+            problems = tuple(_edit_problems(case, place, edit))
+            yield from problems
+            if tree is None:
+                continue
+            if problems or any(_overlap(path, bad) for path in paths for bad in spoiled):
+                spoiled |= paths
+                continue
+            try:
+                tree = apply(tree, interpolated(edit, case.text), case.fixture)
+            except EditError as error:
+                spoiled |= paths
+                yield case.document.problem((*place, error.key), error.message, error.expected)
+
+
+def _edit_problems(case: _Case, place: Place, edit: Edit) -> Iterator[Problem]:
+    """The faults of an edit that show without the tree: its paths, references and fixture."""
+    for key, path in edit_paths(edit).items():
+        fault = path_fault(path)
+        if fault:
+            yield case.document.problem((*place, key), f"`{path}` {fault}", _INSIDE)
+    for key, texts in edit_texts(edit).items():
+        for text in texts:
+            yield from _reference_problems(case, (*place, key), text)
+    if isinstance(edit, Copy):
+        try:
+            copied = case.sources.fixture(split_source(edit.source)[0])
+        except EditError as error:
+            yield case.document.problem((*place, error.key), error.message, error.expected)
+        else:
+            yield from _tree_references(case, (*place, "from"), copied)
+
+
+def _tree_references(case: _Case, place: Place, tree: Tree) -> Iterator[Problem]:
+    for path, leaf in tree.entries.items():
+        if isinstance(leaf, File):
+            for problem in _reference_problems(case, place, leaf.data.decode(errors="replace")):
+                yield replace(problem, message=f"in `{path}`: {problem.message}")
+
+
+def _reference_problems(case: _Case, place: Place, text: str) -> Iterator[Problem]:
+    for error in reference_faults(text, case.names):
+        if error.name not in case.sources.broken:
+            yield case.document.problem(place, error.message, error.expected, text=error.text)
+
+
+def _copied(data: dict[str, Any]) -> tuple[str, ...]:
+    """Every `FIXTURE[@REVISION]` that a file copies from, each once."""
+    sources = [_table(data.get("app")).get("copy")]
+    for commit in _list(data, "commits"):
+        edits = [_table(edit) for edit in _list(_table(commit), "edits")]
+        sources += [edit.get("from") for edit in edits if edit.get("do") == "copy"]
+    names = (split_source(source)[0] for source in sources if isinstance(source, str))
+    return tuple(dict.fromkeys(names))
+
+
+def _table(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(table: dict[str, Any], key: str) -> list[Any]:
+    value = table.get(key)
+    return value if isinstance(value, list) else []
+
+
+def _at(value: Any, place: Place) -> object:
+    for part in place:
+        value = value[part]
+    return value
+
+
+def _overlap(one: str, other: str) -> bool:
+    return one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")

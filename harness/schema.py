@@ -1,0 +1,57 @@
+"""JSON Schemas of scenario files and of forks' `repo.toml`, for editors."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from harness.document import Shape, shape
+from harness.fork import RepoTable
+from harness.scenario_file import ScenarioTable
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def scenario_schema() -> dict[str, Any]:
+    """The JSON Schema of a scenario file."""
+    return _schema(shape(ScenarioTable), "A scenario of the cache harness")
+
+
+def repo_schema() -> dict[str, Any]:
+    """The JSON Schema of a fork's `repo.toml`."""
+    return _schema(shape(RepoTable), "A fork of the cache harness")
+
+
+def rendered(schema: dict[str, Any]) -> str:
+    """A schema as the text of a file."""
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def write_schemas(folder: Path) -> None:
+    """Writes both schemas into a folder, as `scenario.schema.json` and `repo.schema.json`."""
+    (folder / "scenario.schema.json").write_text(rendered(scenario_schema()))
+    (folder / "repo.schema.json").write_text(rendered(repo_schema()))
+
+
+def _schema(of: Shape[Any], title: str) -> dict[str, Any]:
+    return {"$schema": DIALECT, **_tidied(of.schema), "title": title}
+
+
+def _tidied(value: Any) -> Any:
+    """The schema without what TOML cannot say: it has no null."""
+    if isinstance(value, list):
+        return [_tidied(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    kept = {key: _tidied(item) for key, item in value.items()}
+    options = [option for option in kept.get("anyOf", ()) if option != {"type": "null"}]
+    if "anyOf" in kept and len(options) == 1:
+        del kept["anyOf"]
+        kept = options[0] | kept
+        if kept.get("default", "") is None:
+            del kept["default"]
+    return kept
+
+
+if __name__ == "__main__":
+    write_schemas(Path(sys.argv[1]))

@@ -1,0 +1,245 @@
+"""What is around an app at one commit: config vars, branches, releases, stack and buildpack."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import reduce
+
+from harness.fork import Fork, branch_fault
+from harness.positions import Place
+from harness.scenario_file import (
+    DEFAULT_STACK,
+    BranchMove,
+    Changes,
+    Expectation,
+    ReleaseAct,
+    ReleaseChange,
+)
+from harness.tree import path_fault
+from harness.wording import one_of
+
+Forks = Mapping[str, Fork]
+WorldFault = tuple[Place, str, str]
+"""Where in the commit's table, what is there, and what was expected."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BranchTip:
+    """A fork's branch, and the revision that it points to."""
+
+    fork: str
+    branch: str
+    revision: str
+    sha: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedRelease:
+    """A release in the index, by the fork and revision that it is built from.
+
+    `yanked` is None, or the reason for which it is yanked; the reason may be empty.
+    """
+
+    fork: str
+    revision: str
+    sha: str
+    yanked: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What a build sees besides the app; everything is sorted.
+
+    Attributes:
+        env: Config vars.
+        branches: Every branch of every fork of the scenario.
+        releases: What the index holds besides build tools.
+        stack: The stack's name, as in `STACK`.
+        buildpack: The buildpack's revision, or None for the one that the run was asked for.
+    """
+
+    env: tuple[tuple[str, str], ...] = ()
+    branches: tuple[BranchTip, ...] = ()
+    releases: tuple[PublishedRelease, ...] = ()
+    stack: str = DEFAULT_STACK
+    buildpack: str | None = None
+
+
+def first_world(forks: Forks) -> World:
+    """The world before the first commit: each fork's branches as its `repo.toml` has them."""
+    tips = (
+        BranchTip(fork=name, branch=branch, revision=revision, sha=fork.sha(revision))
+        for name, fork in sorted(forks.items())
+        for branch, revision in fork.branches
+    )
+    return World(branches=tuple(tips))
+
+
+def changed(
+    world: World, changes: Changes, forks: Forks, substitute: Callable[[str], str]
+) -> World:
+    """The world after a commit; a change that has faults is passed over, see `world_faults`.
+
+    Args:
+        world: The world before.
+        changes: The commit.
+        forks: The scenario's forks, by name.
+        substitute: Replaces the references in a config var's value.
+    """
+    env = {name: value for name, value in world.env if name not in changes.unset}
+    env |= {name: substitute(value) for name, value in changes.env.items()}
+    world = replace(
+        world,
+        env=tuple(sorted(env.items())),
+        stack=changes.stack or world.stack,
+        buildpack=changes.buildpack or world.buildpack,
+    )
+    world = reduce(lambda before, move: _moved(before, move, forks), changes.branches, world)
+    return reduce(lambda before, act: _released(before, act, forks), changes.releases, world)
+
+
+def _moved(world: World, move: BranchMove, forks: Forks) -> World:
+    if not _known(forks, move.fork, move.revision):
+        return world
+    tips = {(tip.fork, tip.branch): tip for tip in world.branches}
+    tips[move.fork, move.branch] = BranchTip(
+        fork=move.fork,
+        branch=move.branch,
+        revision=move.revision,
+        sha=forks[move.fork].sha(move.revision),
+    )
+    return replace(world, branches=tuple(tip for _, tip in sorted(tips.items())))
+
+
+def _released(world: World, change: ReleaseChange, forks: Forks) -> World:
+    if not _known(forks, change.fork, change.revision):
+        return world
+    releases = {(release.fork, release.revision): release for release in world.releases}
+    key = (change.fork, change.revision)
+    release = PublishedRelease(
+        fork=change.fork, revision=change.revision, sha=forks[change.fork].sha(change.revision)
+    )
+    match change.do:
+        case ReleaseAct.PUBLISH:
+            releases[key] = release
+        case ReleaseAct.REPUBLISH:
+            releases.pop((change.fork, change.replaces or ""), None)
+            releases[key] = release
+        case ReleaseAct.YANK:
+            releases[key] = replace(release, yanked=change.reason)
+        case ReleaseAct.REMOVE:
+            releases.pop(key, None)
+    return replace(world, releases=tuple(release for _, release in sorted(releases.items())))
+
+
+def _known(forks: Forks, fork: str, revision: str) -> bool:
+    return fork in forks and revision in forks[fork].shas
+
+
+def world_faults(
+    world: World, changes: Changes, forks: Forks, *, first: bool
+) -> Iterator[WorldFault]:
+    """What a commit says of the world and of its build that cannot be, or changes nothing.
+
+    Args:
+        world: The world before the commit.
+        changes: The commit.
+        forks: The scenario's forks, by name.
+        first: Whether it is the app's first, which may name the stack that it has anyway.
+    """
+    yield from _env_faults(dict(world.env), changes)
+    for index, move in enumerate(changes.branches):
+        for key, message, expected in _branch_faults(world, move, forks):
+            yield ("branches", index, key), message, expected
+        world = _moved(world, move, forks)
+    for index, change in enumerate(changes.releases):
+        for key, message, expected in _release_faults(world, change, forks):
+            yield ("releases", index, key), message, expected
+        world = _released(world, change, forks)
+    if changes.stack == world.stack and not first:
+        yield ("stack",), f"the stack is `{world.stack}` already", "another stack"
+    if changes.buildpack is not None and changes.buildpack == world.buildpack:
+        yield ("buildpack",), f"the buildpack is `{world.buildpack}` already", "another revision"
+    for index, expectation in enumerate(changes.expect):
+        for key, message, expected in _expectation_faults(expectation):
+            yield ("expect", index, key), message, expected
+
+
+def _env_faults(env: Mapping[str, str], changes: Changes) -> Iterator[WorldFault]:
+    for name, value in changes.env.items():
+        if "\0" in value:
+            yield ("env", name), f"`{name}` holds a NUL", "text without it"
+        if env.get(name) == value:
+            yield ("env", name), f"`{name}` has this value already", "another value"
+    for index, name in enumerate(changes.unset):
+        if name in changes.env:
+            yield ("unset", index), f"`{name}` is set by the same commit", "one of the two"
+        elif name not in env:
+            yield ("unset", index), f"`{name}` is not set", one_of(sorted(env))
+
+
+Told = tuple[str, str, str]
+"""The key at fault, what is there, and what was expected."""
+
+
+def _revision_faults(forks: Forks, fork: str, revision: str, key: str) -> Iterator[Told]:
+    if fork not in forks:
+        yield "fork", f"the scenario has no fork `{fork}`", f"{one_of(forks)}, as in `forks`"
+    elif revision not in forks[fork].shas:
+        yield key, f"`{fork}` has no revision `{revision}`", one_of(forks[fork].shas)
+
+
+def _branch_faults(world: World, move: BranchMove, forks: Forks) -> Iterator[Told]:
+    faults = tuple(_revision_faults(forks, move.fork, move.revision, "revision"))
+    yield from faults
+    if faults:
+        return
+    own = {tip.branch: tip.revision for tip in world.branches if tip.fork == move.fork}
+    fault = branch_fault(move.branch, own)
+    if fault:
+        yield "branch", f"`{move.branch}` {fault}", "another name"
+    if own.get(move.branch) == move.revision:
+        yield "revision", f"`{move.branch}` is at `{move.revision}` already", "another revision"
+
+
+def _release_faults(world: World, change: ReleaseChange, forks: Forks) -> Iterator[Told]:
+    faults = tuple(_revision_faults(forks, change.fork, change.revision, "revision"))
+    yield from faults
+    if change.do is ReleaseAct.REPUBLISH and change.replaces is None:
+        yield "do", "`replaces` is missing", "the revision whose release is replaced"
+    if change.do is not ReleaseAct.REPUBLISH and change.replaces is not None:
+        yield "replaces", f"`replaces` says nothing with `{change.do}`", "it with `republish` only"
+    if change.do is not ReleaseAct.YANK and change.reason:
+        yield "reason", f"`reason` says nothing with `{change.do}`", "it with `yank` only"
+    if faults:
+        return
+    own = {release.revision: release for release in world.releases if release.fork == change.fork}
+    is_new = change.do in {ReleaseAct.PUBLISH, ReleaseAct.REPUBLISH}
+    if is_new and change.revision in own:
+        yield "revision", f"`{change.revision}` is published already", "another revision"
+    old = change.replaces if change.do is ReleaseAct.REPUBLISH else change.revision
+    if change.do is not ReleaseAct.PUBLISH and old is not None and old not in own:
+        key = "replaces" if change.do is ReleaseAct.REPUBLISH else "revision"
+        yield key, f"`{old}` of `{change.fork}` is not published", one_of(own)
+    is_yanked = change.revision in own and own[change.revision].yanked is not None
+    if change.do is ReleaseAct.YANK and is_yanked:
+        yield "do", f"`{change.revision}` is yanked already", "another act"
+
+
+def _expectation_faults(expectation: Expectation) -> Iterator[Told]:
+    fault = path_fault(expectation.path)
+    if fault:
+        yield "path", f"`{expectation.path}` {fault}", "a path in the build's folder"
+    said = {
+        "contains": expectation.contains is not None,
+        "matches": expectation.matches is not None,
+        "absent": expectation.absent,
+    }
+    keys = [key for key, is_said in said.items() if is_said]
+    if expectation.absent and len(keys) > 1:
+        yield keys[0], f"`{keys[0]}` and `absent` cannot both be", "one of them"
+    if expectation.matches is not None:
+        try:
+            re.compile(expectation.matches)
+        except re.error as error:
+            yield "matches", f"`matches` is no regular expression: {error}", "one of Python's"
