@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
-from typing import IO, Literal
+from typing import IO
 
 from harness.distro import COMPONENTS, Archive
 from harness.errors import ImageError
@@ -100,8 +100,10 @@ def write_tar(bootstrap: Bootstrap, tar: Path, *, on_line: OnLine = quiet) -> st
             if bootstrap.finish:
                 _run(("sh", "-c", bootstrap.finish, "sh", str(root)), on_line, environment, None)
             return _stream(
-                ("tar", "--create", "--sort=name", f"--mtime=@{EPOCH}", "--clamp-mtime")
-                + ("--numeric-owner", "--format=gnu", f"--directory={root}", "."),
+                (
+                    *("tar", "--create", "--sort=name", f"--mtime=@{EPOCH}", "--clamp-mtime"),
+                    *("--numeric-owner", "--format=gnu", f"--directory={root}", "."),
+                ),
                 tar,
                 on_line,
             )
@@ -111,16 +113,15 @@ def write_tar(bootstrap: Bootstrap, tar: Path, *, on_line: OnLine = quiet) -> st
     )
 
 
-def unpack(tar: Path, target: Path, *, only: Literal["all", "usr"] = "all") -> None:
+def unpack(tar: Path, target: Path) -> None:
     """Unpacks a tree into an existing folder, owned by the caller, without device nodes.
 
     Raises:
-        ImageError: tar failed, for instance for want of room.
+        ImageError: The command failed, for instance for want of room.
     """
     argv = (
-        ("tar", "--extract", f"--file={tar}", f"--directory={target}", "--no-same-owner")
-        + ("--preserve-permissions", "--delay-directory-restore", "--exclude=./dev/*")
-        + (("--exclude=./var/*", "--exclude=./etc/*") if only == "usr" else ())
+        *("tar", "--extract", f"--file={tar}", f"--directory={target}", "--no-same-owner"),
+        *("--preserve-permissions", "--delay-directory-restore", "--exclude=./dev/*"),
     )
     _run(argv, quiet, _environment(), None)
 
@@ -147,7 +148,9 @@ def _run(
         for raw in lines:
             line = raw.decode(errors="replace").rstrip()
             tail.append(line)
-            on_line(line)
+            # mmdebstrap marks its own lines so; the rest is the text of the script it is given.
+            if line[:3] in {"I: ", "W: ", "E: "}:
+                on_line(line[3:])
 
     with subprocess.Popen(
         argv,
@@ -210,7 +213,7 @@ def _path() -> str:
 
 
 def _proxies(archive: Archive) -> dict[str, str]:
-    """apt's proxies as debootstrap's wget reads them."""
+    """The proxies of apt, as debootstrap's wget reads them."""
     return {
         f"{scheme}_proxy": value
         for scheme in ("http", "https")

@@ -144,7 +144,7 @@ def host_sources(apt: Path = Path("/etc/apt")) -> tuple[Source, ...]:
 
 
 def parse_os_release(text: str) -> Distro | None:
-    """The distribution that an os-release(5) file names; None where it is not of Debian's family."""
+    """The distribution that an os-release(5) file names; None for one not of Debian's family."""
     values: dict[str, str] = {}
     for line in text.splitlines():
         key, equals, value = line.partition("=")
@@ -259,7 +259,7 @@ def _keyring(distro: str) -> str:
 
 
 def _plain(uri: str) -> str:
-    """An archive's own URL where apt is given a file with a list of mirrors (apt-transport-mirror(1))."""
+    """An archive's own URL where apt is given a list of mirrors (apt-transport-mirror(1))."""
     if not uri.startswith("mirror+file:"):
         return uri
     file = Path(urlsplit(uri.removeprefix("mirror+")).path)

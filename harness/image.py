@@ -39,10 +39,11 @@ set -eu
 root="$1"
 cd "$root"
 rm -rf usr/share/doc usr/share/man usr/share/info usr/share/locale usr/share/lintian \
-  usr/share/bash-completion usr/share/perl/*/pod usr/share/zsh
-rm -rf usr/lib/gcc/*/*/lib[almtuh][!git]*san*.a usr/lib/python3*/config-*/libpython*.a
-rm -rf usr/lib/*/libpython3*.a usr/lib/*/perl/*/auto/B usr/lib/*/libmvec.a
-rm -rf var/cache/* var/log/* tmp/* run/* usr/share/python-wheels.d
+  usr/share/bash-completion usr/share/zsh
+rm -rf usr/lib/gcc/*/*/lib*san*.a usr/lib/*/lib*san.so* usr/lib/*/libgprofng* usr/bin/*lto-dump* \
+  usr/lib/*/libmvec.a usr/lib/*/perl/*/CORE usr/lib/git-core/git-daemon usr/lib/git-core/git-shell
+rm -rf usr/lib/python3*/config-*/*.a usr/lib/*/libpython3*.a
+rm -rf var/lib/apt/lists/* var/cache/* var/log/* tmp/* run/*
 rm -rf etc/apt/sources.list.d/* etc/apt/apt.conf.d/99mmdebstrap etc/dpkg/dpkg.cfg.d/99mmdebstrap
 mkdir -p var/cache/apt/archives/partial var/log/apt var/lib/apt/lists/partial
 : > etc/apt/sources.list
@@ -212,7 +213,7 @@ def _build(store: Store, recipe: Recipe, mirror: str | None, on_line: OnLine) ->
 
 
 def remove_image(image: Image) -> None:
-    """Removes an image from the store; the folder's record goes first, so no half of one is found."""
+    """Removes an image from the store, its record first, so that no half of one is found."""
     folder = image.tar.parent
     (folder / "image.json").unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
