@@ -110,17 +110,21 @@ def faults(
         value: The value, as `tomllib` gave it.
         place: The way to it.
     """
-    dates = tuple(_dates(value, place))
-    for at in dates:
-        yield document.problem(at, f"`{_name(at)}` is a date or a time", "a string")
+    told: list[Place] = []
     try:
         _parse(kind, value)
     except ValidationError as error:
         for detail in error.errors(include_url=False):
             inner = _place(detail["loc"], value)
-            if place + inner not in dates:
-                at, message, expected = _told(kind, value, place, inner, detail)
-                yield document.problem(place + at, message, expected[:1].lower() + expected[1:])
+            if detail["type"] == "too_short" and _at(value, inner):
+                continue  # pydantic counts only the items that have no fault of their own
+            at, message, expected = _told(kind, value, place, inner, detail)
+            told.append(place + at)
+            yield document.problem(place + at, message, expected)
+    # JSON has no dates: one would have been taken for a string.
+    for at in _dates(value, place):
+        if not any(at[: len(other)] == other for other in told):
+            yield document.problem(at, f"`{_name(at)}` is a date or a time", "a string")
 
 
 def _parse(kind: Shape[T], value: object) -> T:
@@ -148,6 +152,12 @@ def _dates(value: object, place: Place) -> Iterator[Place]:
             yield from _dates(item, (*place, index))
 
 
+def _at(value: object, place: Place) -> object:
+    for part in place:
+        value = value[part] if isinstance(value, dict | list) else None  # type: ignore[index]
+    return value
+
+
 def _place(location: tuple[str | int, ...], value: object) -> Place:
     """The way to the value at fault: pydantic's, without the union's tags that it puts in."""
     place: Place = ()
@@ -173,11 +183,11 @@ def _told(
     """A fault in the harness's own words: where in the value, what is there, what was expected."""
     key, context = _name(place + inner), detail.get("ctx", {})
     parent = _subschema(kind.schema, value, inner[:-1])
+    meant = _description(parent, inner)
     message, expected = f"`{key}` is {_shown(detail['input'])}", ""
     match detail["type"]:
         case "missing":
-            message = f"`{key}` is missing"
-            expected = parent.get("properties", {}).get(inner[-1], {}).get("description", "")
+            message, expected = f"`{key}` is missing", meant
         case "unexpected_keyword_argument" | "extra_forbidden":
             message, expected = f"unknown key `{key}`", _keys(key, parent)
         case "union_tag_not_found":
@@ -188,16 +198,23 @@ def _told(
         case "enum" | "literal_error":
             expected = str(context.get("expected", ""))
         case "too_short" | "string_too_short":
-            message, expected = f"`{key}` is empty", "at least one"
+            message, expected = f"`{key}` is empty", meant
         case "greater_than_equal":
             expected = f"at least {context.get('ge')}"
         case "string_pattern_mismatch":
-            expected = f"a match of {context.get('pattern')}"
+            expected = f"a match of `{context.get('pattern')}`" + (f": {meant}" if meant else "")
         case other if other in _WANTED:
             expected = _WANTED[other]
         case _:
             message += f": {detail['msg']}"
     return inner, message, expected
+
+
+def _description(parent: dict[str, Any], inner: Place) -> str:
+    """What a key is for, as it goes on in a sentence."""
+    described = parent.get("properties", {}).get(inner[-1] if inner else "", {})
+    text = str(described.get("description", "")).rstrip(".")
+    return text[:1].lower() + text[1:]
 
 
 def _name(place: Place) -> str:

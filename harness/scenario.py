@@ -149,9 +149,8 @@ def find_scenarios(paths: Iterable[Path]) -> tuple[Path, ...]:
             expected = "a scenario file (`*.toml`), or a folder of them"
             problems.append(Problem(file=str(path), line=0, message=fault, expected=expected))
         else:
-            found |= {
-                file.resolve(): file for file in reversed(files) if file.resolve() not in found
-            }
+            for file in files:
+                found.setdefault(file.resolve(), file)
     if problems:
         raise InputError(tuple(problems))
     return tuple(found.values())

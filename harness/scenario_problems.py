@@ -1,6 +1,6 @@
 """What is wrong with a scenario beyond its form: names, paths, and edits that do not apply."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -37,7 +37,6 @@ _EDIT, _CHANGES, _APP = shape(Edit), shape(Changes), shape(AppTable)
 _CHANGES_KEYS = tuple(item.name for item in fields(Changes))
 _COUPLED = {"env": {"env", "unset"}, "unset": {"env", "unset"}}
 """Keys that are about one state: where one is not known, the other cannot be checked."""
-_INSIDE = "a path relative to the root, inside it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,9 +153,9 @@ def scenario_problems(document: Document, sources: Sources) -> Iterator[Problem]
     app = _table(document.data.get("app"))
     commits = [_table(raw) for raw in _list(document.data, "commits")]
     yield from _world_problems(case, app, commits)
-    tree, problems = _first_tree(case, app)
+    state, problems = _first_files(case, app)
     yield from problems
-    yield from _tree_problems(case, tree, commits)
+    yield from _edit_problems(case, state, commits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,67 +209,85 @@ def _changes(case: _Case, place: Place, raw: dict[str, Any]) -> tuple[Changes, f
     return check(case.document, _CHANGES, good, place) or Changes(), frozenset(bad)
 
 
-def _first_tree(case: _Case, raw: dict[str, Any]) -> tuple[Tree | None, tuple[Problem, ...]]:
-    """The first commit's files, or None where they cannot be known, and their faults."""
-    kept = {key: raw[key] for key in ("copy", "files") if key in raw}
-    app = check(case.document, _APP, kept, ("app",))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _State:
+    """The app's files as far as they are known.
+
+    Attributes:
+        tree: The files, or None where a fault leaves all of them unknown.
+        spoiled: Files and folders that a fault leaves unknown.
+    """
+
+    tree: Tree | None
+    spoiled: frozenset[str] = frozenset()
+
+    def without(self, paths: Iterable[object]) -> "_State":
+        """The state once these paths, too, are unknown; with none named, everything is."""
+        named = frozenset(path for path in paths if isinstance(path, str) and path != ROOT)
+        return replace(self, spoiled=self.spoiled | named) if named else _State(tree=None)
+
+    def knows(self, paths: Iterable[str]) -> bool:
+        return not any(_overlap(path, bad) for path in paths for bad in self.spoiled)
+
+
+def _first_files(case: _Case, raw: dict[str, Any]) -> tuple[_State, tuple[Problem, ...]]:
+    """The first commit's files, and their faults."""
+    app = check(
+        case.document, _APP, {key: raw[key] for key in ("copy", "files") if key in raw}, ("app",)
+    )
     if app is None:
-        return None, ()
+        return _State(tree=None), ()
     problems: list[Problem] = []
+    bad: set[str] = set()
     for path, text in app.files.items():
         place = ("app", "files", path)
-        fault = path_fault(path)
-        if fault:
-            problems.append(case.document.problem(place, f"`{path}` {fault}", _INSIDE))
-        problems += _reference_problems(case, place, text)
+        told = [*_path_problems(case, place, path), *_reference_problems(case, place, text)]
+        problems += told
+        bad |= {path} if told else set()
+    kept = {path: text for path, text in app.files.items() if path not in bad}
     try:
         copied = first_files(replace(app, files={}), case.sources.fixture)
         problems += _tree_references(case, ("app", "copy"), copied)
-        tree = Tree() if problems else first_files(app, case.sources.fixture)
+        tree = first_files(replace(app, files=kept), case.sources.fixture)
     except EditError as error:
         at = ("copy",) if error.key == "copy" else ("files", error.key)
-        problems.append(case.document.problem(("app", *at), error.message, error.expected))
-    if problems:
-        return None, tuple(problems)
-    if not tree:
-        told = case.document.problem(("app",), "the app has no files", "`copy` or `files`")
-        return None, (told,)
-    return interpolated_tree(tree, case.text), ()
+        told = [case.document.problem(("app", *at), error.message, error.expected)]
+        return _State(tree=None), (*problems, *told)
+    if not tree and not bad:
+        problems.append(case.document.problem(("app",), "the app has no files", "some"))
+    state = _State(tree=interpolated_tree(tree, case.text), spoiled=frozenset(bad))
+    return state, tuple(problems)
 
 
-def _tree_problems(
-    case: _Case, tree: Tree | None, commits: list[dict[str, Any]]
-) -> Iterator[Problem]:
-    spoiled: set[str] = set()
+def _edit_problems(case: _Case, state: _State, commits: list[dict[str, Any]]) -> Iterator[Problem]:
     for index, commit in enumerate(commits):
+        if not isinstance(commit.get("edits", []), list):
+            state = _State(tree=None)
         for at, raw in enumerate(_list(commit, "edits")):
             place: Place = ("commits", index, "edits", at)
             edit = check(case.document, _EDIT, raw, place)
             if edit is None:
-                # What it would have done is unknown, and so is all that comes after.
-                tree = None
+                state = state.without([_table(raw).get("path"), _table(raw).get("to")])
                 continue
-            paths = set(edit_paths(edit).values())
-            problems = tuple(_edit_problems(case, place, edit))
+            problems = tuple(_lone_problems(case, place, edit))
             yield from problems
-            if tree is None:
-                continue
-            if problems or any(_overlap(path, bad) for path in paths for bad in spoiled):
-                spoiled |= paths
-                continue
-            try:
-                tree = apply(tree, interpolated(edit, case.text), case.fixture)
-            except EditError as error:
-                spoiled |= paths
-                yield case.document.problem((*place, error.key), error.message, error.expected)
+            paths = tuple(edit_paths(edit).values())
+            if problems or not state.knows(paths):
+                state = state.without(paths)
+            elif state.tree is not None:
+                try:
+                    tree = apply(state.tree, interpolated(edit, case.text), case.fixture)
+                    state = replace(state, tree=tree)
+                except EditError as error:
+                    state = state.without(paths)
+                    at_key = (*place, error.key)
+                    yield case.document.problem(at_key, error.message, error.expected)
 
 
-def _edit_problems(case: _Case, place: Place, edit: Edit) -> Iterator[Problem]:
+def _lone_problems(case: _Case, place: Place, edit: Edit) -> Iterator[Problem]:
     """The faults of an edit that show without the tree: its paths, references and fixture."""
     for key, path in edit_paths(edit).items():
-        fault = path_fault(path)
-        if fault:
-            yield case.document.problem((*place, key), f"`{path}` {fault}", _INSIDE)
+        yield from _path_problems(case, (*place, key), path)
     for key, texts in edit_texts(edit).items():
         for text in texts:
             yield from _reference_problems(case, (*place, key), text)
@@ -281,6 +298,13 @@ def _edit_problems(case: _Case, place: Place, edit: Edit) -> Iterator[Problem]:
             yield case.document.problem((*place, error.key), error.message, error.expected)
         else:
             yield from _tree_references(case, (*place, "from"), copied)
+
+
+def _path_problems(case: _Case, place: Place, path: str) -> Iterator[Problem]:
+    fault = path_fault(path)
+    if fault:
+        expected = "a path relative to the root, inside it"
+        yield case.document.problem(place, f"`{path}` {fault}", expected)
 
 
 def _tree_references(case: _Case, place: Place, tree: Tree) -> Iterator[Problem]:
