@@ -140,9 +140,6 @@ class DistributionFinding:
     clean: Distribution | None
     text: str
 
-    def __str__(self) -> str:
-        return self.text
-
 
 def read_distributions(manifest: Manifest, read: ReadFile) -> tuple[Distribution, ...]:
     """The distributions installed in a tree, sorted by name, version and place.
@@ -185,13 +182,21 @@ def owners(distributions: Iterable[Distribution]) -> Owners:
 
 
 def with_owners(
-    divergences: Iterable[Divergence], cached: Owners, clean: Owners
+    divergences: Iterable[Divergence],
+    cached: Iterable[Distribution],
+    clean: Iterable[Distribution],
 ) -> tuple[Divergence, ...]:
     """The divergences, each with the distribution that owns its path where one does.
 
     The tree that has the path is asked first.
+
+    Args:
+        divergences: Where the two trees differ.
+        cached: What the cached tree has installed.
+        clean: What the clean tree has installed.
     """
-    return tuple(_with_owner(one, cached, clean) for one in divergences)
+    ours, theirs = owners(cached), owners(clean)
+    return tuple(_with_owner(one, ours, theirs) for one in divergences)
 
 
 def compare_distributions(
@@ -207,6 +212,11 @@ def compare_distributions(
         for name in sorted(ours.keys() | theirs.keys())
         for finding in _findings(name, ours.get(name, ()), theirs.get(name, ()))
     )
+
+
+def differences(cached: Iterable[Distribution], clean: Iterable[Distribution]) -> tuple[str, ...]:
+    """What `compare_distributions` finds, as sentences."""
+    return tuple(finding.text for finding in compare_distributions(cached, clean))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
