@@ -309,7 +309,7 @@ Pack = Callable[[frozenset[str]], Runtime | None]
 
 
 def _candidates(store: Store, image: Image, on_line: OnLine) -> Iterator[tuple[str, Pack]]:
-    """Where more Pythons may come from, and how each is packed unless its minor version is there."""
+    """Where more Pythons may come from; each is packed unless its minor version is there."""
 
     def from_image(there: frozenset[str]) -> Runtime | None:
         minors = installed_minors(image.rootfs / "usr")
