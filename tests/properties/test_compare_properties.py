@@ -1,0 +1,93 @@
+"""Comparison finds each difference, exactly it, and says it alike from either side."""
+
+from dataclasses import replace
+
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from trees import Node, edited, manifest, trees
+
+from harness.compare import Divergence, DivergenceKind, compare, split_noise
+from harness.diagnosis.origin import origin
+from harness.manifest import HERE
+
+_MIRRORED = {
+    DivergenceKind.LEFTOVER: DivergenceKind.MISSING,
+    DivergenceKind.MISSING: DivergenceKind.LEFTOVER,
+}
+
+
+def _facts(one: Divergence) -> tuple[object, ...]:
+    return one.kind, one.root, one.path, one.cached, one.clean
+
+
+@given(tree=trees())
+def test_a_tree_equals_itself(tree: dict[str, Node]) -> None:
+    comparison = compare(manifest(tree), manifest(dict(tree)))
+    assert comparison.divergences == ()
+    assert comparison.set_aside == ()
+    assert comparison.compared == sum(node.kind != "directory" for node in tree.values())
+
+
+@given(cached=trees(), clean=trees())
+def test_swapping_the_sides_mirrors(cached: dict[str, Node], clean: dict[str, Node]) -> None:
+    there = compare(manifest(cached), manifest(clean)).divergences
+    back = compare(manifest(clean), manifest(cached)).divergences
+    mirrored = [
+        replace(one, kind=_MIRRORED.get(one.kind, one.kind), cached=one.clean, clean=one.cached)
+        for one in back
+    ]
+    assert sorted(map(_facts, there), key=repr) == sorted(map(_facts, mirrored), key=repr)
+
+
+@given(cached=trees(), clean=trees())
+def test_trees_without_divergence_are_equal(
+    cached: dict[str, Node], clean: dict[str, Node]
+) -> None:
+    found = compare(manifest(cached), manifest(clean)).divergences
+    assert {one.key for one in found} == {
+        path
+        for path in cached.keys() | clean.keys()
+        if cached.get(path) is None or cached.get(path) != clean.get(path)
+    }
+
+
+@given(tree=trees(), data=st.data())
+def test_one_edit_gives_that_path_and_kind(tree: dict[str, Node], data: st.DataObject) -> None:
+    path = data.draw(st.sampled_from(sorted(tree)))
+    kind, node = data.draw(st.sampled_from(sorted(edited(tree[path]).items())))
+    found = compare(manifest({**tree, path: node}), manifest(tree)).divergences
+    assert [(one.kind, one.key) for one in found] == [(kind, path)]
+
+
+@given(tree=trees(), data=st.data())
+def test_a_removed_path_is_missing_with_all_that_is_in_it(
+    tree: dict[str, Node], data: st.DataObject
+) -> None:
+    assume(len(tree) > 1)
+    gone = data.draw(st.sampled_from(sorted(tree.keys() - {HERE})))
+    inside = {path for path in tree if path == gone or path.startswith(f"{gone}/")}
+    less = {path: node for path, node in tree.items() if path not in inside}
+    found = compare(manifest(less), manifest(tree)).divergences
+    assert {(one.kind, one.key) for one in found} == {("missing", path) for path in inside}
+
+
+@given(cached=trees(), clean=trees(), again=trees())
+def test_noise_is_where_two_cleans_differ(
+    cached: dict[str, Node], clean: dict[str, Node], again: dict[str, Node]
+) -> None:
+    found = compare(manifest(cached), manifest(clean)).divergences
+    real, noise = split_noise(found, compare(manifest(clean), manifest(again)).divergences)
+    assert sorted(map(_facts, (*real, *noise)), key=repr) == sorted(map(_facts, found), key=repr)
+    assert all(clean.get(one.key) == again.get(one.key) for one in real)
+    assert all(clean.get(one.key) != again.get(one.key) for one in noise)
+
+
+@given(history=st.lists(trees(), min_size=1, max_size=4), clean=trees())
+def test_a_tree_never_updated_comes_from_the_latest_commit_like_it(
+    history: list[dict[str, Node]], clean: dict[str, Node]
+) -> None:
+    """Were the cached tree the last clean one unchanged, all it has too much came from there."""
+    cached = manifest(history[-1])
+    earlier = [manifest(tree) for tree in history]
+    for one in compare(cached, manifest(clean)).divergences:
+        assert origin(one, earlier) == len(history) - 1

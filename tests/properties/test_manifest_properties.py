@@ -1,0 +1,49 @@
+"""A scan equals what was written, and storing a manifest loses nothing."""
+
+import tempfile
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from trees import Node, manifest, open_up, trees, write
+
+from harness.manifest import escape, from_json, to_json, unescape
+from harness.scan import WHOLE_TREE, read_file, scan
+
+
+@settings(deadline=None, max_examples=150)
+@given(tree=trees())
+def test_a_scan_equals_what_was_written(tree: dict[str, Node]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "tree"
+        write(tree, root)
+        try:
+            assert scan(root, WHOLE_TREE) == manifest(tree)
+            # Reading it left every mode as it was.
+            assert scan(root, WHOLE_TREE) == manifest(tree)
+            for path, node in tree.items():
+                if node.kind == "file":
+                    assert read_file(root, path, limit=2**20) == node.data
+        finally:
+            open_up(tree, root)
+
+
+@given(tree=trees())
+def test_a_stored_manifest_is_the_same(tree: dict[str, Node]) -> None:
+    stored = to_json(manifest(tree))
+    assert stored.isascii()
+    restored = from_json(stored)
+    assert restored == manifest(tree)
+    assert list(restored.entries) == list(manifest(tree).entries)
+
+
+@given(text=st.text(alphabet=st.characters(exclude_categories=()), max_size=8))
+def test_escaping_is_undone(text: str) -> None:
+    escaped = escape(text)
+    assert escaped.isprintable()
+    assert unescape(escaped) == text
+
+
+@given(one=st.text(max_size=4), other=st.text(alphabet="\\xuU0159af\udc9f\x9f\n", max_size=8))
+def test_different_texts_stay_different(one: str, other: str) -> None:
+    assert (escape(one) == escape(other)) == (one == other)
