@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from email.utils import formatdate
 from pathlib import Path
 from threading import Thread
+from typing import Any, cast
 
 import uvicorn
 from starlette.requests import Request as HttpRequest
@@ -106,7 +107,7 @@ async def _serve(
     started: "Future[Callable[[], object]]",
 ) -> None:
     loop = asyncio.get_running_loop()
-    loop.set_exception_handler(_ignore_clients)
+    loop.set_exception_handler(answers.note_failure)
     stopped = asyncio.Event()
     state = ServerState()
     config = uvicorn.Config(
@@ -194,8 +195,8 @@ class _Names(asyncio.DatagramProtocol):
     transport: asyncio.DatagramTransport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.DatagramTransport):
-            self.transport = transport
+        # Before Python 3.12 the transport says by nothing but its methods that it is this kind.
+        self.transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         if reply := names.answer(data):
@@ -220,6 +221,15 @@ class _Answers:
         self._projects = index.group(internet)
         self._views = forge.make_views(internet, folder)
         self.failures: list[HarnessError] = []
+
+    def note_failure(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Takes note of what failed outside a request.
+
+        Nothing is said of what a client sent or broke off: asyncio has closed its connection.
+        """
+        if "protocol" not in context and "transport" not in context:
+            error = context.get("exception", context["message"])
+            self.failures.append(_failure("a connection", error))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = HttpRequest(scope, receive)
@@ -262,7 +272,7 @@ class _Answers:
         )
 
 
-def _failure(url: str, error: Exception) -> HarnessError:
+def _failure(url: str, error: object) -> HarnessError:
     if isinstance(error, HarnessError):
         return HarnessError(f"at {url}: {error.message}", hint=error.hint)
     return HarnessError(
@@ -285,9 +295,3 @@ def _url(request: HttpRequest) -> str:
     host = request.headers.get("host", WEB_SERVER)
     target = f"{path}?{query}" if query else path
     return f"{scope['scheme']}://{host}{target}" if path.startswith("/") else target
-
-
-def _ignore_clients(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
-    """Says nothing of what a client sent or broke off; its connection has been closed for it."""
-    if "protocol" not in context and "transport" not in context:
-        loop.default_exception_handler(context)
