@@ -31,8 +31,8 @@ class Check:
         ok: Whether it is as it should be.
         found: What is there.
         advice: The command that mends it; empty where `ok`.
-        needed: Whether no scenario runs without it. One sandbox of the two is enough, so each by
-            itself is not needed.
+        needed: Whether no scenario runs without it. One sandbox of the two is enough, so neither
+            is needed by itself; and what a run makes by itself need not be there before.
     """
 
     name: str
@@ -57,6 +57,11 @@ def checks(store: Store) -> tuple[Check, ...]:
         runtimes_check(store),
         disk_check(store),
     )
+
+
+def usable(found: tuple[Check, ...]) -> bool:
+    """Whether scenarios can run: everything needed is as it should be."""
+    return all(check.ok for check in found if check.needed)
 
 
 def docker_check() -> tuple[Check, Engine | None]:
@@ -194,12 +199,18 @@ def image_check(images: tuple[Image, ...], engine: Engine | None) -> Check:
             name="stack image",
             ok=False,
             found="none is kept",
-            advice="cache-harness image build",
+            advice="cache-harness image build, or the next run makes it",
+            needed=False,
         )
     newest = images[0]
     loaded = engine is not None and newest.tag in engine.tags
     where = "" if engine is None else ", in Docker" if loaded else ", goes into Docker when used"
-    return Check(name="stack image", ok=True, found=f"{newest.tag} of {newest.suite}{where}")
+    return Check(
+        name="stack image",
+        ok=True,
+        found=f"{newest.tag} of {newest.suite}{where}",
+        needed=False,
+    )
 
 
 def runtimes_check(store: Store) -> Check:

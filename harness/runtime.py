@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import zstandard
+from filelock import FileLock
 from packaging.version import Version
 
 from harness.bootstrap import EPOCH, Bootstrap, OnLine, quiet, unpack, write_tar
@@ -279,6 +280,22 @@ def ensure_runtimes(
     Raises:
         RuntimeArchiveError: There are fewer than `least`; it says why each candidate failed.
     """
+    try:
+        store.runtimes.mkdir(parents=True, exist_ok=True)
+        # Workers of one run come here at once: the first packs, the others find what it packed.
+        with FileLock(store.runtimes / ".lock"):
+            return _ensure(store, image, wanted, least, on_line)
+    except OSError as error:
+        raise RuntimeArchiveError(
+            f"cannot keep runtimes in {store.runtimes}: {error}",
+            hint="free some room, or choose another folder with --store DIR",
+        ) from error
+
+
+def _ensure(
+    store: Store, image: Image, wanted: int, least: int, on_line: OnLine
+) -> tuple[Runtime, ...]:
+    """Takes the kept runtimes and packs more, one candidate after the other."""
     chosen: dict[str, Runtime] = {}
     failures: list[str] = []
     for runtime in available_runtimes(store):
@@ -460,7 +477,7 @@ def _compile(interpreter: Interpreter, tree: Path) -> None:
     jobs = "0" if interpreter.system.root == Path("/") else "1"
     done = interpreter.system.run(
         (
-            *(str(program), "-I", "-m", "compileall", "-q", "-j", jobs),
+            *(str(program), "-I", "-B", "-m", "compileall", "-q", "-f", "-j", jobs),
             *("--invalidation-mode", "unchecked-hash", "-s", str(tree), "-p", HOME),
             str(tree / "lib" / f"python{interpreter.minor}"),
         ),
