@@ -86,7 +86,7 @@ def code_digest(data: bytes, *, build_path: str = "", everywhere: bool = False) 
         build_path=build_path.encode("utf-8", "surrogateescape"),
         everywhere=everywhere,
     )
-    digest = walk.value(0).digest
+    digest = walk.part(0)
     if walk.position != len(data):
         raise MalformedError("bytes follow the code")
     return digest
@@ -120,8 +120,14 @@ class _Walk:
         self._refs: list[_Value | None] = []
         self.position = HEADER
 
-    def value(self, depth: int) -> _Value:
-        """Reads the next object."""
+    def part(self, depth: int) -> bytes:
+        """Reads the next object's digest."""
+        read = self._value(depth)
+        if read is _END:
+            raise MalformedError("an object is missing")
+        return read.digest
+
+    def _value(self, depth: int) -> _Value:
         if depth > _DEEPEST:
             raise MalformedError("the code is nested too deep")
         first = self._take(1)[0]
@@ -162,14 +168,14 @@ class _Walk:
         if kind == ord("{"):
             return self._pairs(depth)
         if kind == ord(":"):
-            return _Value(_digest(kind, *(self._inner(depth) for _ in range(3))))
+            return _Value(_digest(kind, *(self.part(depth) for _ in range(3))))
         if kind == ord(")"):
             kind, count = ord("("), self._take(1)[0]
         elif kind in _SEQUENCES:
             count = self._long()
         else:
             raise MalformedError(f"no object starts with {bytes([kind])!r}")
-        parts = [self._inner(depth) for _ in range(count)]
+        parts = [self.part(depth) for _ in range(count)]
         if kind in b"<>":
             parts.sort()
         return _Value(_digest(kind, *parts))
@@ -178,27 +184,21 @@ class _Walk:
         # Counts and flags, then objects up to the file name, then names, then line numbers.
         numbers, before, after, tables = (5, 5, 2, 2) if self._modern else (6, 6, 1, 1)
         parts = [self._take(4 * numbers)]
-        parts += [self._inner(depth) for _ in range(before)]
-        filename = self.value(depth)
+        parts += [self.part(depth) for _ in range(before)]
+        filename = self._value(depth)
         if filename.text is None:
             raise MalformedError("a code object has no file name")
         parts.append(self._shown(filename.text))
-        parts += [self._inner(depth) for _ in range(after)]
+        parts += [self.part(depth) for _ in range(after)]
         parts.append(self._take(4))
-        parts += [self._inner(depth) for _ in range(tables)]
+        parts += [self.part(depth) for _ in range(tables)]
         return _Value(_digest(ord("c"), *parts))
 
     def _pairs(self, depth: int) -> _Value:
         parts: list[bytes] = []
-        while (key := self.value(depth)) is not _END:
-            parts += [key.digest, self._inner(depth)]
+        while (key := self._value(depth)) is not _END:
+            parts += [key.digest, self.part(depth)]
         return _Value(_digest(ord("{"), *parts))
-
-    def _inner(self, depth: int) -> bytes:
-        read = self.value(depth)
-        if read is _END:
-            raise MalformedError("an object is missing")
-        return read.digest
 
     def _text(self, text: bytes) -> _Value:
         return _Value(self._shown(text) if self._everywhere else _digest(ord("u"), text), text)
