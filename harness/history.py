@@ -2,14 +2,17 @@
 
 import io
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import RLock
 
-# Without git on the path the import would fail; nothing here runs it.
+# Without git on the path the import would fail, and with it every command that needs no git.
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
-from git import GitDB, Reference, Repo
+from git import Reference, Repo
 from git.exc import GitError
-from git.objects import Blob
+from git.objects import Blob, Commit
 from git.objects import Tree as GitTree
 from gitdb import IStream
 from gitdb.exc import ODBError
@@ -28,6 +31,18 @@ _CONFIG = """[core]
 \tfilemode = true
 \tbare = true
 """
+
+_VARIABLES = (
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_DIR",
+    "GIT_INDEX_FILE",
+    "GIT_NAMESPACE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_WORK_TREE",
+)
+"""What tells git, and GitPython, of another repository than the one that is named."""
+_ENVIRONMENT = RLock()
 
 
 class HistoryError(HarnessError):
@@ -53,8 +68,7 @@ def play_fork(fork: Fork, into: Path) -> Path:
     branches = dict(fork.branches)
     head = "main" if "main" in branches else next(iter(branches))
     try:
-        repo = _new_repository(into, head)
-        with repo:
+        with _new_repository(into, head) as repo:
             for revision in fork.revisions:
                 parent = fork.sha(revision.parent) if revision.parent else None
                 sha = _store(repo, revision.tree, parent, revision.message, revision.time)
@@ -104,7 +118,7 @@ def read_commit(repository: Path, sha: str) -> Tree:
     """
     entries: dict[str, Leaf] = {}
     try:
-        with Repo(repository, odbt=GitDB) as repo:
+        with _opened(repository) as repo:
             _read(repo.commit(sha).tree, entries)
     except (OSError, GitError, ODBError, ValueError) as error:
         raise HistoryError(
@@ -114,15 +128,30 @@ def read_commit(repository: Path, sha: str) -> Tree:
     return Tree(entries=entries)
 
 
-def _new_repository(into: Path, head: str) -> Repo:
-    # `git init` would take the user's templates, hash and environment; these files are all it
-    # makes that git needs.
+@contextmanager
+def _opened(folder: Path) -> Iterator[Repo]:
+    """A repository, whatever repository the caller's environment is about."""
+    with _ENVIRONMENT:
+        # A git hook, say, has these set, and GitPython would follow them to another repository.
+        kept = {name: os.environ.pop(name) for name in _VARIABLES if name in os.environ}
+        try:
+            with Repo(folder) as repo:
+                yield repo
+        finally:
+            os.environ.update(kept)
+
+
+@contextmanager
+def _new_repository(into: Path, head: str) -> Iterator[Repo]:
+    # `git init` would take the user's templates and hash; these files are all it makes that
+    # git needs.
     into.mkdir(parents=True)
     for folder in ("objects", "refs/heads", "refs/tags"):
         (into / folder).mkdir(parents=True)
     (into / "HEAD").write_text(f"ref: refs/heads/{head}\n")
     (into / "config").write_text(_CONFIG)
-    return Repo(into, odbt=GitDB)
+    with _opened(into) as repo:
+        yield repo
 
 
 def _store(repo: Repo, tree: Tree, parent: str | None, message: str, time: int) -> str:
@@ -142,7 +171,7 @@ def _keep(repo: Repo, item: GitObject) -> None:
 
 
 def _point(repo: Repo, reference: str, sha: str) -> None:
-    Reference(repo, reference).set_object(repo.commit(sha))
+    Reference(repo, reference).set_object(Commit(repo, bytes.fromhex(sha)))
 
 
 def _read(folder: GitTree, entries: dict[str, Leaf]) -> None:

@@ -1,0 +1,150 @@
+"""Forks: revisions, branches, fixed SHAs, and every fault of a `repo.toml`."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.bundled import bundled_repositories
+from harness.errors import InputError
+from harness.fork import load_fork
+from harness.tree import File
+
+REPO = """\
+description = "A fork"
+owner = "someone"
+base = "one"
+
+[[revisions]]
+name = "two"
+message = "Second"
+edits = [{ do = "write", path = "a.py", text = "2" }]
+
+[[revisions]]
+name = "also-two"
+parent = "one"
+edits = [{ do = "append", path = "a.py", text = "!" }]
+
+[[revisions]]
+name = "three"
+edits = [{ do = "delete", path = "b/c" }]
+
+[branches]
+main = "two"
+"feature/x" = "three"
+"""
+
+
+def fork_folder(root: Path, repo: str = REPO) -> Path:
+    folder = root / "thing"
+    (folder / "b").mkdir(parents=True)
+    (folder / "repo.toml").write_text(repo)
+    (folder / "a.py").write_bytes(b"1\r\n")
+    (folder / "b" / "c").write_bytes(b"\xff")
+    (folder / "b" / "c").chmod(0o777)
+    return folder
+
+
+def faults(root: Path, repo: str) -> list[str]:
+    with pytest.raises(InputError) as caught:
+        load_fork(fork_folder(root, repo))
+    return [f"{problem.line}: {problem.message}" for problem in caught.value.problems]
+
+
+def test_revisions_build_on_their_parents(tmp_path: Path) -> None:
+    fork = load_fork(fork_folder(tmp_path))
+    contents = {
+        revision.name: {path: leaf.data for path, leaf in revision.tree.entries.items()
+                        if isinstance(leaf, File)}
+        for revision in fork.revisions
+    }  # fmt: skip
+    assert contents == {
+        "one": {"a.py": b"1\r\n", "b/c": b"\xff"},
+        "two": {"a.py": b"2", "b/c": b"\xff"},
+        "also-two": {"a.py": b"1\r\n!", "b/c": b"\xff"},
+        "three": {"a.py": b"1\r\n!"},
+    }
+    assert [revision.parent for revision in fork.revisions] == [None, "one", "one", "also-two"]
+    assert [revision.message for revision in fork.revisions] == [
+        "one", "Second", "also-two", "three"]  # fmt: skip
+    assert fork.branches == (("feature/x", "three"), ("main", "two"))
+    assert (fork.name, fork.owner) == ("thing", "someone")
+
+
+def test_main_is_at_the_last_revision_where_no_branch_is_named(tmp_path: Path) -> None:
+    fork = load_fork(fork_folder(tmp_path, REPO.split("[branches]", maxsplit=1)[0]))
+    assert fork.branches == (("main", "three"),)
+
+
+def test_sha_changes_with_content_and_mode_only(tmp_path: Path) -> None:
+    folder = fork_folder(tmp_path)
+    before = load_fork(folder).shas
+    (folder / "b" / "c").chmod(0o744)
+    (folder / "a.py").touch()
+    (folder / "__pycache__").mkdir()
+    (folder / "__pycache__" / "a.pyc").write_bytes(b"")
+    assert load_fork(folder).shas == before
+    (folder / "b" / "c").chmod(0o644)
+    assert all(load_fork(folder).shas[name] != before[name] for name in before if name != "three")
+
+
+def test_bundled_forks_have_the_shas_that_they_had_on_other_machines() -> None:
+    forms = load_fork(bundled_repositories() / "forms")
+    assert forms.shas["v1"] == "02deeb33d057306b628f869a67a627ae8f44e50b"
+    assert forms.shas["both"] == "643696622b4126a9e181d16046b849a79b629d4b"
+
+
+def test_every_bundled_fork_loads() -> None:
+    folders = [file.parent for file in bundled_repositories().glob("*/repo.toml")]
+    assert len(folders) >= 3
+    for folder in folders:
+        assert load_fork(folder).name == folder.name
+
+
+def test_unknown_revision_is_a_key_error(tmp_path: Path) -> None:
+    with pytest.raises(KeyError, match="nope"):
+        load_fork(fork_folder(tmp_path)).sha("nope")
+
+
+def test_every_name_that_is_not_there_is_told(tmp_path: Path) -> None:
+    repo = REPO.replace('parent = "one"', 'parent = "three"').replace('main = "two"', 'main = "x"')
+    assert faults(tmp_path, repo) == [
+        "12: there is no revision `three` before this one",
+        "20: there is no revision `x`",
+    ]
+
+
+def test_edit_that_does_not_apply_is_told(tmp_path: Path) -> None:
+    repo = REPO.replace('path = "b/c"', 'path = "b/d"')
+    assert faults(tmp_path, repo) == ["17: there is no `b/d`"]
+
+
+def test_fork_copies_from_no_fixture(tmp_path: Path) -> None:
+    repo = REPO.replace(
+        '{ do = "delete", path = "b/c" }', '{ do = "copy", from = "x", path = "y" }'
+    )
+    assert faults(tmp_path, repo) == ["17: a fork cannot copy from a fixture"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ('name = "three"', 'name = "two"', "16: there is a revision `two` already"),
+        ('name = "three"', 'name = "a..b"', '16: `name` is "a..b"'),
+        ('name = "three"', 'name = "x.lock"', "1: the revision `x.lock` ends in `.lock`"),
+        ('"feature/x"', '"main/x"', "21: `main/x` cannot stand beside the branch `main`"),
+        ('"feature/x"', '"x.lock/y"', "21: `x.lock/y` ends in `.lock`"),
+        ('"feature/x"', '"-x"', '21: `-x` is "-x"'),
+        ('owner = "someone"', "owner = 1", "2: `owner` is 1"),
+        ('owner = "someone"', 'owners = "x"', "2: unknown key `owners`"),
+        ('description = "A fork"', "", "1: `description` is missing"),
+        ("[branches]", "[branches", "19: is not TOML"),
+    ],
+)
+def test_fault(tmp_path: Path, old: str, new: str, fault: str) -> None:
+    assert any(told.startswith(fault) for told in faults(tmp_path, REPO.replace(old, new)))
+
+
+def test_fork_cannot_be_called_python(tmp_path: Path) -> None:
+    folder = fork_folder(tmp_path).rename(tmp_path / "python")
+    with pytest.raises(InputError, match="cannot be called `python`"):
+        load_fork(folder)

@@ -1,0 +1,168 @@
+"""Histories: what is played is what git itself would have made, whatever its configuration."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from harness.bundled import bundled_repositories, bundled_scenarios
+from harness.fork import Fork, Revision, load_fork
+from harness.gitobjects import AUTHOR, commit_object, commit_time, tree_objects
+from harness.history import HistoryError, play_app, play_fork, read_commit
+from harness.scenario import load_scenario
+from harness.tree import File, Link, Tree, write_tree
+
+PYTHONS = {"default": "3.11.7", "other": "3.10.13"}
+HOSTILE = """\
+[user]
+    name = Somebody Else
+[commit]
+    gpgSign = true
+[core]
+    autocrlf = true
+    fileMode = false
+    hooksPath = /nonexistent
+[init]
+    defaultBranch = trunk
+    templateDir = {template}
+    defaultObjectFormat = sha256
+[i18n]
+    commitEncoding = latin-1
+"""
+AWKWARD = Tree(
+    entries={
+        "a": File(data=b"beside a.b and a0"),
+        "a.b": File(data=b"\r\n"),
+        "a0/x": File(data=b"", executable=True),
+        "b/c/d": Link(target="../../nowhere"),
+        "b.c": File(data=b"\xff\0"),
+        "b-c/e": File(data=b"sorts before b/"),
+        "caf\u00e9": File(data="é".encode()),
+        "\udcff": File(data=b"a name that is not UTF-8"),
+    }
+)
+
+
+def git(repository: Path, *arguments: str, **env: str) -> str:
+    """Runs git with no configuration but the repository's own."""
+    clean = {
+        "PATH": os.environ["PATH"],
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+    }
+    command = ["git", "-C", str(repository), *arguments]
+    return subprocess.run(
+        command, env=clean | env, check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def committed_by_git(tree: Tree, message: str, time: int, folder: Path) -> str:
+    """The SHA that git gives the first commit of a tree."""
+    write_tree(tree, folder)
+    git(folder, "init", "--quiet", "--template=", "--object-format=sha1")
+    git(folder, "add", "--all", "--force")
+    name, email = AUTHOR.removesuffix(">").split(" <")
+    roles = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in
+             {"NAME": name, "EMAIL": email, "DATE": f"{time} +0000"}.items()}  # fmt: skip
+    git(folder, "commit", "--quiet", "--message", message, **roles)
+    return git(folder, "rev-parse", "HEAD")
+
+
+@pytest.fixture
+def hostile_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    template = tmp_path / "template"
+    (template / "hooks").mkdir(parents=True)
+    (template / "planted").write_text("")
+    config = tmp_path / "gitconfig"
+    config.write_text(HOSTILE.format(template=template))
+    for name, value in {
+        "GIT_CONFIG_GLOBAL": str(config),
+        "GIT_DIR": str(tmp_path / "elsewhere"),
+        "GIT_COMMON_DIR": str(tmp_path / "elsewhere"),
+        "GIT_WORK_TREE": str(tmp_path),
+        "GIT_OBJECT_DIRECTORY": str(tmp_path / "objects-elsewhere"),
+        "GIT_INDEX_FILE": str(tmp_path / "index"),
+        "GIT_AUTHOR_NAME": "Somebody Else",
+        "GIT_AUTHOR_DATE": "1 +0000",
+        "GIT_COMMITTER_DATE": "1 +0000",
+        "TZ": "Asia/Kathmandu",
+        "LC_ALL": "C",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_sha_is_the_one_that_git_gives(tmp_path: Path) -> None:
+    ours = commit_object(
+        root=tree_objects(AWKWARD)[-1].sha,
+        parent=None,
+        message="Déjà vu\n\nBody",
+        time=1_646_136_000,
+    )
+    theirs = committed_by_git(AWKWARD, "Déjà vu\n\nBody", 1_646_136_000, tmp_path / "work")
+    assert ours.sha == theirs
+
+
+def test_commits_are_an_hour_apart() -> None:
+    assert [commit_time(depth) for depth in (0, 1, 2)] == [1646136000, 1646139600, 1646143200]
+
+
+@pytest.mark.usefixtures("hostile_git")
+def test_fork_holds_every_revision_and_its_branches(tmp_path: Path) -> None:
+    fork = load_fork(bundled_repositories() / "forms")
+    repository = play_fork(fork, tmp_path / "forms.git")
+    refs = dict(
+        line.split()[::-1]
+        for line in git(repository, "for-each-ref", "--format=%(objectname) %(refname)").split("\n")
+    )
+    assert refs == {
+        "refs/heads/main": fork.sha("v1"),
+        **{f"refs/revisions/{name}": sha for name, sha in fork.shas.items()},
+    }
+    assert git(repository, "fsck", "--strict", "--full") == ""
+    assert git(repository, "symbolic-ref", "HEAD") == "refs/heads/main"
+    assert git(repository, "rev-parse", f"{fork.sha('both')}^") == fork.sha("v1")
+    assert sorted(path.name for path in repository.iterdir()) == [
+        "HEAD", "config", "objects", "refs"]  # fmt: skip
+    for revision in fork.revisions:
+        assert read_commit(repository, revision.sha) == revision.tree
+
+
+@pytest.mark.usefixtures("hostile_git")
+def test_awkward_tree_is_read_back(tmp_path: Path) -> None:
+    commit = commit_object(
+        root=tree_objects(AWKWARD)[-1].sha, parent=None, message="x", time=commit_time(0)
+    )
+    revision = Revision(
+        name="x", message="x", parent=None, time=commit_time(0), tree=AWKWARD, sha=commit.sha
+    )
+    fork = Fork(
+        name="f", owner="o", description="", revisions=(revision,), branches=(("main", "x"),)
+    )
+    repository = play_fork(fork, tmp_path / "f.git")
+    assert git(repository, "fsck", "--strict", "--full") == ""
+    assert read_commit(repository, commit.sha) == AWKWARD
+
+
+@pytest.mark.usefixtures("hostile_git")
+def test_app_holds_every_commit(tmp_path: Path) -> None:
+    scenario = load_scenario(bundled_scenarios() / "reuse" / "unchanged-rebuild.toml")
+    stages = scenario.stages(PYTHONS)
+    shas = play_app(stages, tmp_path / "app.git")
+    log = git(tmp_path / "app.git", "log", "--reverse", "--format=%H %s", "main").split("\n")
+    assert log == [f"{sha} {stage.message}" for sha, stage in zip(shas, stages, strict=True)]
+    assert [read_commit(tmp_path / "app.git", sha) for sha in shas] == [s.tree for s in stages]
+    assert play_app(stages, tmp_path / "again.git") == shas
+
+
+def test_folder_that_is_there_is_refused(tmp_path: Path) -> None:
+    fork = load_fork(bundled_repositories() / "forms")
+    with pytest.raises(HistoryError, match="cannot write a git repository"):
+        play_fork(fork, tmp_path)
+
+
+def test_commit_that_is_not_there_is_named(tmp_path: Path) -> None:
+    repository = play_fork(load_fork(bundled_repositories() / "forms"), tmp_path / "forms.git")
+    for folder, sha in ((repository, "f" * 40), (repository, "x"), (tmp_path / "no", "f" * 40)):
+        with pytest.raises(HistoryError, match="cannot read commit"):
+            read_commit(folder, sha)
