@@ -13,7 +13,7 @@ FORMAT: Final = 1
 HERE: Final = "."
 """The path of a compared root itself, relative to that root."""
 
-_ESCAPE = re.compile(r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8})|(\\))")
+_ESCAPE = re.compile(r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U(00(?:0[1-9a-f]|10)[0-9a-f]{4})|(\\))")
 
 
 class EntryKind(StrEnum):

@@ -82,6 +82,11 @@ def read_file(root: Path, path: str, *, limit: int) -> bytes:
         ManifestError: There is no regular file there, a link is on the way, or it cannot be read.
     """
     folders, _, name = path.rpartition("/")
+    if {"", HERE, ".."} & set(path.split("/")):
+        raise ManifestError(
+            f"cannot read {escape(path)}: it is no path of a manifest",
+            hint="name a file inside the tree, relative to it",
+        )
     with ExitStack() as stack:
         folder = stack.enter_context(_Folder.top(root))
         for part in folders.split("/") if folders else ():

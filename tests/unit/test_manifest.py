@@ -1,0 +1,214 @@
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from harness.errors import ManifestError
+from harness.manifest import Entry, EntryKind, Manifest, escape, from_json, to_json, unescape
+from harness.scan import WHOLE_TREE, read_file, scan
+
+
+def paths(root: Path, *patterns: str) -> set[str]:
+    return set(scan(root, patterns).entries)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    root = tmp_path / "tree"
+    site = root / "lib" / "python3.11" / "site-packages"
+    site.mkdir(parents=True)
+    (site / "a.py").write_text("a")
+    (root / "lib" / "python3.11" / "os.py").write_text("stdlib")
+    (root / "bin").mkdir()
+    (root / "bin" / "tool").write_text("#!")
+    return root
+
+
+def test_only_what_the_patterns_match_is_read(tree: Path) -> None:
+    found = scan(tree, ("lib/python*/site-packages", "bin", "absent/*"))
+    assert found.roots == ("bin", "lib/python3.11/site-packages")
+    assert set(found.entries) == {
+        "bin",
+        "bin/tool",
+        "lib/python3.11/site-packages",
+        "lib/python3.11/site-packages/a.py",
+    }
+
+
+def test_a_root_may_be_a_file(tree: Path) -> None:
+    found = scan(tree, ("bin/t*",))
+    assert found.roots == ("bin/tool",)
+    assert found.entries["bin/tool"].size == 2
+
+
+def test_a_root_inside_another_is_read_once(tree: Path) -> None:
+    assert scan(tree, ("lib/python3.11", "lib", "lib/*/site-packages")).roots == ("lib",)
+    assert scan(tree, ("bin", ".")).roots == (".",)
+    # A name that another root's name starts is not inside it.
+    (tree / "bin-extra").mkdir()
+    assert scan(tree, ("bin", "bin-extra")).roots == ("bin", "bin-extra")
+
+
+def test_nothing_matched_is_an_empty_manifest(tree: Path) -> None:
+    assert scan(tree, ("nowhere/at/all",)) == Manifest(roots=(), entries={})
+
+
+def test_names_with_a_dot_in_front_are_matched(tree: Path) -> None:
+    (tree / ".hidden").mkdir()
+    assert ".hidden" in paths(tree, "*")
+
+
+@pytest.mark.parametrize("pattern", ["/etc", "../x", "a/../b", "", "a//b", "a/**/b", "./a", "a\0b"])
+def test_a_pattern_that_leaves_the_tree_is_refused(tree: Path, pattern: str) -> None:
+    with pytest.raises(ManifestError, match="compared root"):
+        scan(tree, (pattern,))
+
+
+def test_a_link_on_the_way_to_a_root_is_an_entry_and_not_followed(
+    tree: Path, tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside"
+    (outside / "python3.12" / "site-packages").mkdir(parents=True)
+    (outside / "python3.12" / "site-packages" / "secret.py").write_text("secret")
+    (tree / "lib64").symlink_to(outside)
+    found = scan(tree, ("lib*/python*/site-packages",))
+    assert found.roots == ("lib/python3.11/site-packages", "lib64")
+    assert found.entries["lib64"] == Entry(kind=EntryKind.SYMLINK, target=str(outside))
+    assert not any("secret" in path for path in found.entries)
+
+
+def test_a_root_that_is_a_link_is_an_entry_and_not_followed(tree: Path) -> None:
+    (tree / "src").symlink_to("lib")
+    assert scan(tree, ("src",)).entries == {"src": Entry(kind=EntryKind.SYMLINK, target="lib")}
+
+
+def test_a_tree_that_is_a_link_or_absent_is_an_error(tree: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tree)
+    for root in (tmp_path / "link", tmp_path / "absent", tree / "bin" / "tool"):
+        with pytest.raises(ManifestError, match="cannot read the tree") as caught:
+            scan(root, WHOLE_TREE)
+        assert caught.value.hint
+
+
+def test_a_fifo_is_not_opened(tree: Path) -> None:
+    """Whoever opens the other end of a FIFO is let through once a reader has opened this one."""
+    fifo = tree / "bin" / "fifo"
+    os.mkfifo(fifo)
+    found = scan(tree, WHOLE_TREE)
+    with pytest.raises(OSError, match="No such device"):
+        os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+    assert found.entries["bin/fifo"].kind is EntryKind.FIFO
+
+
+def test_a_device_is_its_numbers() -> None:
+    null = scan(Path("/dev"), ("null",)).entries["null"]
+    assert (null.kind, null.device) == (EntryKind.CHARACTER_DEVICE, (1, 3))
+
+
+def test_a_large_sparse_file_is_read_in_parts(tree: Path) -> None:
+    with (tree / "bin" / "huge").open("wb") as stream:
+        stream.truncate(64 * 1024 * 1024)
+    # printf of as many zero bytes into sha256sum.
+    zeros = "3b6a07d0d404fab4e23b6d34bc6696a6a312dd92821332385e5af7c01c421351"
+    assert scan(tree, ("bin/huge",)).entries["bin/huge"] == Entry(
+        kind=EntryKind.FILE,
+        mode=stat.S_IMODE((tree / "bin" / "huge").stat().st_mode),
+        size=64 * 1024 * 1024,
+        digest=zeros,
+    )
+
+
+def test_a_tree_deeper_than_the_recursion_limit_is_read(tmp_path: Path) -> None:
+    depth = 600
+    here = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir("d", dir_fd=here)
+        inner = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = inner
+    os.close(here)
+    assert len(scan(tmp_path, ("d",)).entries) == depth
+
+
+def test_no_descriptor_is_left_open(tree: Path) -> None:
+    (tree / "bin" / "large").write_bytes(bytes(600 * 1024))
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    scan(tree, WHOLE_TREE)
+    read_file(tree, "bin/tool", limit=1)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("scan")]
+
+
+def test_modes_count_and_times_do_not(tree: Path) -> None:
+    before = scan(tree, WHOLE_TREE)
+    os.utime(tree / "bin" / "tool", (0, 0))
+    assert scan(tree, WHOLE_TREE) == before
+    (tree / "bin" / "tool").chmod(0o4711)
+    assert scan(tree, WHOLE_TREE).entries["bin/tool"].mode == 0o4711
+
+
+def test_reading_a_file_follows_no_link(tree: Path) -> None:
+    (tree / "bin" / "link").symlink_to("tool")
+    (tree / "lib64").symlink_to("lib")
+    assert read_file(tree, "bin/tool", limit=1) == b"#"
+    for path in ("bin/link", "lib64/python3.11/os.py", "bin", "absent", "../tree/bin/tool"):
+        with pytest.raises(ManifestError, match="cannot read"):
+            read_file(tree, path, limit=10)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain é", "plain é"),
+        ("a\\b", "a\\\\b"),
+        ("\udcff", "\\xff"),
+        ("\\xff", "\\\\xff"),
+        ("a\nb\x1b", "a\\x0ab\\x1b"),
+        ("\x85\u202e", "\\u0085\\u202e"),
+        ("\U000e0001", "\\U000e0001"),
+    ],
+)
+def test_escaping_shows_what_cannot_be_printed(text: str, shown: str) -> None:
+    assert escape(text) == shown
+    assert unescape(shown) == text
+
+
+@pytest.mark.parametrize("damaged", ["\\", "\\q", "a\\x1", "\\u12", "\\Uffffffff", "\\U00110000"])
+def test_what_escape_never_writes_is_damaged(damaged: str) -> None:
+    with pytest.raises(ManifestError, match="damaged"):
+        unescape(damaged)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "damaged"),
+        ("[]", "damaged"),
+        ("{}", "damaged"),
+        ('{"format":99,"roots":[],"entries":{}}', "format 99"),
+        ('{"format":1,"roots":[],"entries":{"a":["folder",0,0,"","",0,0]}}', "damaged"),
+        ('{"format":1,"roots":[],"entries":{"a":["file"]}}', "damaged"),
+        ('{"format":1,"roots":["\\\\q"],"entries":{}}', "damaged"),
+    ],
+)
+def test_a_damaged_manifest_is_an_error_with_a_hint(text: str, message: str) -> None:
+    with pytest.raises(ManifestError, match=message) as caught:
+        from_json(text)
+    assert caught.value.hint
+
+
+def test_a_stored_manifest_keeps_devices() -> None:
+    entry = Entry(kind=EntryKind.BLOCK_DEVICE, mode=0o660, device=(8, 1))
+    stored = Manifest(roots=("dev",), entries={"dev/\udcffa\\": entry})
+    assert from_json(to_json(stored)) == stored
+
+
+def test_a_path_is_split_at_its_root() -> None:
+    found = Manifest(roots=("bin", "lib/x"), entries={})
+    assert found.split("lib/x/a/b") == ("lib/x", "a/b")
+    assert found.split("lib/x") == ("lib/x", ".")
+    assert found.split("lib/xy") == ("", "lib/xy")
+    assert Manifest(roots=(".",), entries={}).split("a/b") == (".", "a/b")
+    assert Manifest(roots=(".",), entries={}).split(".") == (".", ".")
