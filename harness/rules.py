@@ -161,7 +161,9 @@ def _record(data: bytes, location: str, aside: AbstractSet[str]) -> list[str]:
     """Its lines, with only the path left of a file that was set aside."""
     lines = data.decode("utf-8", "surrogateescape").split("\n")
     return [
-        recorded if _inside(location, recorded := _recorded(line)) in aside else line
+        recorded + line[len(line.rstrip("\r")) :]
+        if _inside(location, recorded := _recorded(line)) in aside
+        else line
         for line in lines
     ]
 

@@ -11,7 +11,7 @@ from harness.manifest import escape, from_json, to_json, unescape
 from harness.scan import WHOLE_TREE, read_file, scan
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(tree=trees())
 def test_a_scan_equals_what_was_written(tree: dict[str, Node]) -> None:
     with tempfile.TemporaryDirectory() as folder:

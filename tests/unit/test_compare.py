@@ -1,0 +1,381 @@
+import importlib.util
+import json
+import marshal
+from hashlib import sha256
+
+import pytest
+
+from harness.compare import (
+    Comparison,
+    DivergenceKind,
+    Side,
+    compare,
+    facts,
+    outcome,
+    split_noise,
+)
+from harness.manifest import Entry, EntryKind, Manifest
+from harness.rules import LARGEST, BuildPaths, Rule
+
+SITE = "lib/python3.11/site-packages"
+PATHS = BuildPaths(cached="/tmp/build_1", clean="/tmp/build_2")
+FOLDER = Entry(kind=EntryKind.DIRECTORY, mode=0o755)
+
+Files = dict[str, bytes]
+
+
+def entry(data: bytes, mode: int = 0o644) -> Entry:
+    return Entry(kind=EntryKind.FILE, mode=mode, size=len(data), digest=sha256(data).hexdigest())
+
+
+def manifest(files: Files, *roots: str) -> Manifest:
+    return Manifest(
+        roots=roots or (SITE,), entries={path: entry(data) for path, data in files.items()}
+    )
+
+
+def compared(
+    cached: Files, clean: Files, paths: BuildPaths | None = None, *, root: str = SITE
+) -> Comparison:
+    sides = {Side.CACHED: cached, Side.CLEAN: clean}
+    return compare(
+        manifest(cached, root),
+        manifest(clean, root),
+        read=lambda side, path: sides[side][path],
+        build_paths=paths,
+    )
+
+
+def found(comparison: Comparison) -> list[tuple[str, str]]:
+    return [(one.kind.value, one.path) for one in comparison.divergences]
+
+
+def aside(comparison: Comparison) -> dict[Rule, int]:
+    return {one.rule: one.count for one in comparison.set_aside}
+
+
+def pyc(
+    source: str, *, stamp: int = 1, version: int = 4, path: str = "m.py", flags: int = 0
+) -> bytes:
+    code = compile(source, path, "exec", dont_inherit=True)
+    numbers = (flags, stamp, len(source))
+    header = b"".join(number.to_bytes(4, "little") for number in numbers)
+    return importlib.util.MAGIC_NUMBER + header + marshal.dumps(code, version)
+
+
+def test_each_kind_of_divergence() -> None:
+    link = Entry(kind=EntryKind.SYMLINK, target="a")
+    fifo = Entry(kind=EntryKind.FIFO, mode=0o644)
+    null = Entry(kind=EntryKind.CHARACTER_DEVICE, device=(1, 3))
+    cached = {
+        "r/1": entry(b"only here"),
+        "r/3": entry(b"one"),
+        "r/4": entry(b"same"),
+        "r/5": entry(b"same", 0o755),
+        "r/6": entry(b"one", 0o755),
+        "r/7": entry(b"file"),
+        "r/8": link,
+        "r/9": FOLDER,
+        "r/a": null,
+    }
+    clean = {
+        "r/2": entry(b"only there"),
+        "r/3": entry(b"two"),
+        "r/4": entry(b"same"),
+        "r/5": entry(b"same"),
+        "r/6": entry(b"two"),
+        "r/7": fifo,
+        "r/8": Entry(kind=EntryKind.SYMLINK, target="b"),
+        "r/9": Entry(kind=EntryKind.DIRECTORY, mode=0o700),
+        "r/a": Entry(kind=EntryKind.CHARACTER_DEVICE, device=(1, 5)),
+    }
+    comparison = compare(
+        Manifest(roots=("r",), entries=cached), Manifest(roots=("r",), entries=clean)
+    )
+    assert found(comparison) == [
+        ("leftover", "1"),
+        ("missing", "2"),
+        ("content", "3"),
+        ("mode", "5"),
+        ("content", "6"),
+        ("mode", "6"),
+        ("type", "7"),
+        ("target", "8"),
+        ("mode", "9"),
+        ("content", "a"),
+    ]
+    # Nine names other than the directory's.
+    assert comparison.compared == 9
+    first, second = comparison.divergences[:2]
+    assert (first.cached, first.clean) == (cached["r/1"], None)
+    assert (second.cached, second.clean) == (None, clean["r/2"])
+
+
+def test_a_root_on_one_side_only_is_left_over_as_a_whole() -> None:
+    cached = Manifest(roots=("bin", "src"), entries={"bin": FOLDER, "src": FOLDER, "src/x": FOLDER})
+    clean = Manifest(roots=("bin",), entries={"bin": FOLDER})
+    ours = compare(cached, clean).divergences
+    assert [(one.root, one.path, one.key) for one in ours] == [
+        ("src", ".", "src"),
+        ("src", "x", "src/x"),
+    ]
+    assert {one.kind for one in compare(clean, cached).divergences} == {DivergenceKind.MISSING}
+
+
+def test_directories_alone_are_nothing_compared() -> None:
+    alone = Manifest(roots=("bin",), entries={"bin": FOLDER})
+    assert compare(alone, alone).compared == 0
+
+
+def test_names_that_differ_in_case_alone_are_two() -> None:
+    assert found(compared({f"{SITE}/A": b""}, {f"{SITE}/a": b""})) == [
+        ("leftover", "A"),
+        ("missing", "a"),
+    ]
+
+
+def test_compiled_code_with_another_source_time_is_set_aside() -> None:
+    path = f"{SITE}/__pycache__/m.cpython-311.pyc"
+    comparison = compared({path: pyc("x = 1", stamp=1)}, {path: pyc("x = 1", stamp=2)})
+    assert found(comparison) == []
+    assert aside(comparison) == {Rule.PYC_MTIME: 1}
+    assert comparison.compared == 1
+
+
+def test_compiled_code_that_shares_objects_otherwise_is_set_aside() -> None:
+    path = f"{SITE}/m.pyc"
+    ours, theirs = pyc("x = (y, y)", version=2, stamp=1), pyc("x = (y, y)", stamp=2)
+    comparison = compared({path: ours}, {path: theirs})
+    assert found(comparison) == []
+    assert aside(comparison) == {Rule.PYC_MTIME: 1, Rule.PYC_REFS: 1}
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        pytest.param(pyc("x = 1"), pyc("x = 2"), id="code"),
+        pytest.param(pyc("x = 1", stamp=1), pyc("x = 2", stamp=2), id="code and time"),
+        pytest.param(pyc("x = 1"), pyc("x = 1 "), id="source size"),
+        pytest.param(pyc("x = 1", flags=1), pyc("x = 1", flags=1, stamp=2), id="source hash"),
+        pytest.param(pyc("x = 1"), pyc("x = 1", flags=1), id="flags"),
+        pytest.param(pyc("x = 1"), b"\0" + pyc("x = 1")[1:], id="magic"),
+        pytest.param(pyc("x = 1"), pyc("x = 1", stamp=2) + b"N", id="trailing byte"),
+        pytest.param(pyc("x = 1"), pyc("x = 1", stamp=2)[:-1], id="cut short"),
+        pytest.param(b"text", b"other", id="no bytecode"),
+    ],
+)
+def test_compiled_code_that_differs_otherwise_diverges(ours: bytes, theirs: bytes) -> None:
+    comparison = compared({f"{SITE}/m.pyc": ours}, {f"{SITE}/m.pyc": theirs}, PATHS)
+    assert found(comparison) == [("content", "m.pyc")]
+    assert aside(comparison) == {}
+
+
+def test_nothing_is_set_aside_unread() -> None:
+    ours = manifest({f"{SITE}/m.pyc": pyc("x", stamp=1), f"{SITE}/.git/index": b"1"})
+    theirs = manifest({f"{SITE}/m.pyc": pyc("x", stamp=2), f"{SITE}/.git/index": b"2"})
+    assert len(compare(ours, theirs).divergences) == 2
+
+
+def test_a_file_that_changed_since_the_scan_is_not_set_aside() -> None:
+    path = f"{SITE}/m.pyc"
+    ours, theirs = manifest({path: pyc("x", stamp=1)}), manifest({path: pyc("x", stamp=2)})
+    same = compare(ours, theirs, read=lambda _side, _path: pyc("x", stamp=1))
+    assert found(same) == [("content", "m.pyc")]
+
+
+def test_a_file_too_large_to_look_into_is_not_read() -> None:
+    large = Entry(kind=EntryKind.FILE, size=LARGEST + 1, digest="1" * 64)
+    other = Entry(kind=EntryKind.FILE, size=LARGEST + 1, digest="2" * 64)
+
+    def unread(side: Side, path: str) -> bytes:
+        raise AssertionError(f"{side} {path} was read")
+
+    ours = Manifest(roots=(".",), entries={"m.pyc": large})
+    theirs = Manifest(roots=(".",), entries={"m.pyc": other})
+    assert found(compare(ours, theirs, read=unread)) == [("content", "m.pyc")]
+
+
+def test_orphan_compiled_code_and_modes_are_never_set_aside() -> None:
+    path = f"{SITE}/m.pyc"
+    contents = {Side.CACHED: pyc("x", stamp=1), Side.CLEAN: pyc("x", stamp=2)}
+    ours = Manifest(roots=(SITE,), entries={path: entry(contents[Side.CACHED], 0o600)})
+    theirs = Manifest(roots=(SITE,), entries={path: entry(contents[Side.CLEAN])})
+
+    def read(side: Side, path: str) -> bytes:
+        return contents[side]
+
+    assert found(compare(ours, theirs, read=read)) == [("mode", "m.pyc")]
+    assert found(compared({path: pyc("x")}, {})) == [("leftover", "m.pyc")]
+
+
+def direct_url(url: str, **more: object) -> bytes:
+    return json.dumps({"url": url, **more}).encode()
+
+
+def test_the_build_path_in_direct_url_is_set_aside_where_paths_differ() -> None:
+    path = f"{SITE}/x-1.dist-info/direct_url.json"
+    ours = {path: direct_url("file:///tmp/build_1/x", dir_info={})}
+    theirs = {path: direct_url("file:///tmp/build_2/x", dir_info={})}
+    assert aside(compared(ours, theirs, PATHS)) == {Rule.BUILD_PATH: 1}
+    assert found(compared(ours, theirs, PATHS)) == []
+    # Not where the two builds were to have one path, nor when it is an earlier build's path.
+    assert found(compared(ours, theirs)) == [("content", "x-1.dist-info/direct_url.json")]
+    later = BuildPaths(cached="/tmp/build_3", clean="/tmp/build_2")
+    assert found(compared(ours, theirs, later)) == [("content", "x-1.dist-info/direct_url.json")]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (
+            direct_url("file:///tmp/build_1/x", vcs_info={"commit_id": "a" * 40}),
+            direct_url("file:///tmp/build_2/x", vcs_info={"commit_id": "b" * 40}),
+        ),
+        (direct_url("file:///tmp/build_1/x"), direct_url("file:///tmp/build_2/y")),
+        (direct_url("file:///tmp/build_10/x"), direct_url("file:///tmp/build_20/x")),
+        (b"{}", b"[]"),
+        (b"{", b"}"),
+        (b"[" * 100_000, b"[" * 100_001),
+    ],
+)
+def test_nothing_else_in_direct_url_is_set_aside(ours: bytes, theirs: bytes) -> None:
+    path = f"{SITE}/x-1.dist-info/direct_url.json"
+    assert found(compared({path: ours}, {path: theirs}, PATHS)) == [
+        ("content", "x-1.dist-info/direct_url.json")
+    ]
+
+
+def test_where_a_pth_file_points_is_never_set_aside() -> None:
+    for name in ("__editable__.x-1.pth", "x.egg-link", "easy-install.pth"):
+        path = f"{SITE}/{name}"
+        comparison = compared({path: b"/tmp/build_1/x\n"}, {path: b"/tmp/build_2/x\n"}, PATHS)
+        assert found(comparison) == [("content", name)]
+
+
+FINDER = f"{SITE}/__editable___x_1_0_finder.py"
+RECORD = f"{SITE}/x-1.0.dist-info/RECORD"
+
+
+def finder(path: str) -> bytes:
+    return f"MAPPING: dict[str, str] = {{'x': '{path}/x'}}\n".encode()
+
+
+def test_an_editable_finder_and_its_record_line_are_set_aside() -> None:
+    ours = {
+        FINDER: finder("/tmp/build_1"),
+        RECORD: b"__editable___x_1_0_finder.py,sha256=A,9\na,,\n",
+    }
+    theirs = {
+        FINDER: finder("/tmp/build_2"),
+        RECORD: b"__editable___x_1_0_finder.py,sha256=B,9\na,,\n",
+    }
+    comparison = compared(ours, theirs, PATHS)
+    assert found(comparison) == []
+    assert aside(comparison) == {Rule.BUILD_PATH: 1, Rule.RECORD_LINES: 1}
+
+
+def test_an_editable_finder_that_points_elsewhere_diverges() -> None:
+    ours, theirs = finder("/tmp/build_0"), finder("/tmp/build_2")
+    assert found(compared({FINDER: ours}, {FINDER: theirs}, PATHS)) == [
+        ("content", "__editable___x_1_0_finder.py")
+    ]
+
+
+def test_the_compiled_finder_is_set_aside_and_other_constants_are_not() -> None:
+    ours, theirs = (pyc(f"M = {{'x': '/tmp/build_{n}/x'}}") for n in (1, 2))
+    path = f"{SITE}/__pycache__/__editable___x_1_0_finder.cpython-311.pyc"
+    assert aside(compared({path: ours}, {path: theirs}, PATHS)) == {Rule.BUILD_PATH: 1}
+    other = f"{SITE}/__pycache__/settings.cpython-311.pyc"
+    assert len(compared({other: ours}, {other: theirs}, PATHS).divergences) == 1
+
+
+def test_the_build_path_in_a_file_name_of_code_is_set_aside() -> None:
+    path = f"{SITE}/m.pyc"
+    ours, theirs = (pyc("x = 1", path=f"/tmp/build_{n}/m.py") for n in (1, 2))
+    assert aside(compared({path: ours}, {path: theirs}, PATHS)) == {Rule.BUILD_PATH: 1}
+    assert found(compared({path: ours}, {path: theirs})) == [("content", "m.pyc")]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        pytest.param(b"m.py,sha256=A,1\n", b"m.py,sha256=B,1\n", id="hash of a file compared"),
+        pytest.param(b"m.pyc,,\n", b"m.pyc,,\nn.py,,\n", id="one line more"),
+        pytest.param(b"m.pyc,,\n", b"m.pyc,,\r\n", id="line end"),
+        pytest.param(b"m.pyc,a,\nn,,\n", b"n,,\nm.pyc,b,\n", id="order"),
+        pytest.param(b"m.pyc,a,\n", b"x/m.pyc,a,\n", id="path"),
+    ],
+)
+def test_nothing_else_in_record_is_set_aside(ours: bytes, theirs: bytes) -> None:
+    compiled = f"{SITE}/m.pyc"
+    comparison = compared(
+        {RECORD: ours, compiled: pyc("x", stamp=1)},
+        {RECORD: theirs, compiled: pyc("x", stamp=2)},
+        PATHS,
+    )
+    assert aside(comparison) == {Rule.PYC_MTIME: 1}
+    assert found(comparison) == [("content", "x-1.0.dist-info/RECORD")]
+
+
+def test_record_lines_that_are_build_paths_are_set_aside() -> None:
+    ours = {RECORD: b"/tmp/build_1/bin/x,sha256=A,1\nm.py,,\n"}
+    theirs = {RECORD: b"/tmp/build_2/bin/x,sha256=A,1\nm.py,,\n"}
+    assert aside(compared(ours, theirs, PATHS)) == {Rule.BUILD_PATH: 1}
+    assert found(compared(ours, theirs)) == [("content", "x-1.0.dist-info/RECORD")]
+
+
+def test_how_git_stores_history_is_set_aside_and_what_is_checked_out_is_not() -> None:
+    stored = {
+        "src/forms/.git/index": b"1",
+        "src/forms/.git/logs/HEAD": b"1",
+        "src/forms/.git/objects/pack/a.pack": b"1",
+        "src/forms/.git/ORIG_HEAD": b"1",
+        "src/forms/.git/refs/remotes/origin/main": b"1",
+    }
+    kept = {
+        "src/forms/.git/HEAD": b"1",
+        "src/forms/.git/refs/heads/main": b"1",
+        "src/forms/.git/config": b"1",
+        "src/forms/forms.py": b"1",
+        "src/forms/objects/index": b"1",
+    }
+    comparison = compared(
+        {**stored, **kept}, dict.fromkeys((*list(stored)[1:], *kept), b"2"), root="src"
+    )
+    assert aside(comparison) == {Rule.GIT_STORE: len(stored)}
+    assert {one.key for one in comparison.divergences} == set(kept)
+
+
+def test_noise_is_taken_out_by_path() -> None:
+    found = compared({"r/a": b"1", "r/b": b"1"}, {"r/a": b"2", "r/b": b"2"}).divergences
+    noise = compared({"r/a": b"3", "r/b": b"2"}, {"r/a": b"2", "r/b": b"2"}).divergences
+    real, unstable = split_noise(found, noise)
+    assert [one.key for one in real] == ["r/b"]
+    assert [one.key for one in unstable] == ["r/a"]
+
+
+def test_an_outcome_has_no_path() -> None:
+    one = outcome("the cached build fails, the clean build passes")
+    assert (one.kind, one.key) == (DivergenceKind.OUTCOME, "")
+
+
+@pytest.mark.parametrize(
+    ("shown", "entry"),
+    [
+        ("absent", None),
+        ("0 B sha256:e3b0c442 0644", entry(b"")),
+        (
+            "999 B sha256:01234567 0755",
+            Entry(kind=EntryKind.FILE, mode=0o755, size=999, digest="0123456789"),
+        ),
+        ("1.0 kB sha256:0 0000", Entry(kind=EntryKind.FILE, size=1000, digest="0")),
+        ("1.0 MB sha256:0 4755", Entry(kind=EntryKind.FILE, mode=0o4755, size=999_950, digest="0")),
+        ("3.0 GB sha256:0 0000", Entry(kind=EntryKind.FILE, size=3_000_000_000, digest="0")),
+        ("directory 0755", FOLDER),
+        ("-> a\\x0ab", Entry(kind=EntryKind.SYMLINK, target="a\nb")),
+        ("fifo 0600", Entry(kind=EntryKind.FIFO, mode=0o600)),
+        ("char device 1:3 0666", Entry(kind=EntryKind.CHARACTER_DEVICE, mode=0o666, device=(1, 3))),
+    ],
+)
+def test_facts(shown: str, entry: Entry | None) -> None:
+    assert facts(entry) == shown

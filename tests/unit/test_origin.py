@@ -1,0 +1,77 @@
+from hashlib import sha256
+
+from harness.compare import Divergence, DivergenceKind, compare, outcome
+from harness.diagnosis.origin import origin, with_origins
+from harness.manifest import Entry, EntryKind, Manifest
+
+
+def manifest(**files: str | None) -> Manifest:
+    entries = {
+        name: Entry(kind=EntryKind.FILE, mode=0o644, digest=sha256(text.encode()).hexdigest())
+        for name, text in files.items()
+        if text is not None
+    }
+    return Manifest(
+        roots=(".",), entries={".": Entry(kind=EntryKind.DIRECTORY, mode=0o755), **entries}
+    )
+
+
+def only(cached: Manifest, clean: Manifest) -> Divergence:
+    (found,) = compare(cached, clean).divergences
+    return found
+
+
+def test_the_latest_commit_with_the_same_content_is_named() -> None:
+    history = (manifest(x="old"), manifest(x="old"), manifest(x="newer"))
+    assert origin(only(manifest(x="old"), manifest(x="new")), history) == 1
+
+
+def test_a_leftover_comes_from_the_last_commit_that_had_it() -> None:
+    history = (manifest(x="old"), manifest(x="old"), manifest())
+    assert origin(only(manifest(x="old"), manifest()), history) == 1
+
+
+def test_a_missing_file_is_absent_as_it_was() -> None:
+    history = (manifest(y="y"), manifest(x="x", y="y"))
+    assert origin(only(manifest(y="y"), manifest(x="new", y="y")), history) == 0
+
+
+def test_an_empty_or_failed_build_is_no_origin_of_absence() -> None:
+    found = only(manifest(), manifest(x="new"))
+    assert origin(found, (Manifest(roots=(), entries={}), None)) is None
+    assert origin(found, (manifest(), None)) == 0
+
+
+def test_a_mode_alone_comes_from_a_commit_with_that_mode() -> None:
+    def tool(mode: int, digest: str) -> Manifest:
+        entry = Entry(kind=EntryKind.FILE, mode=mode, digest=digest)
+        return Manifest(roots=("tool",), entries={"tool": entry})
+
+    found = only(tool(0o644, "b"), tool(0o755, "b"))
+    assert origin(found, (tool(0o644, "a"), tool(0o755, "b"))) == 0
+
+
+def test_what_no_clean_tree_held_dates_from_when_the_cached_ones_began_to() -> None:
+    """A compiled file names its build's time, so no clean build's is the same."""
+    found = only(manifest(x="stamp 2"), manifest(x="stamp 9"))
+    clean = tuple(manifest(x=f"stamp {n}") for n in (5, 6, 7, 8))
+    cached = tuple(manifest(x=f"stamp {n}") for n in (2, 1, 2, 2))
+    assert origin(found, clean, cached) == 2
+    assert origin(found, clean) is None
+    assert origin(found, clean, cached[:2]) is None
+
+
+def test_an_outcome_has_no_origin() -> None:
+    assert origin(outcome("one fails"), (manifest(x="a"),), (manifest(x="a"),)) is None
+
+
+def test_an_origin_is_told_in_words() -> None:
+    divergences = (
+        only(manifest(x="old"), manifest(x="new")),
+        only(manifest(x="never seen"), manifest(x="new")),
+    )
+    stale, unknown = with_origins(divergences, (manifest(x="old"),), (None,), commits=("0bc5805",))
+    assert stale.origin == "0bc5805"
+    assert stale.why == "the contents differ; still holds the content of 0bc5805"
+    assert unknown == divergences[1]
+    assert unknown.kind is DivergenceKind.CONTENT
