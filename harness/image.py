@@ -33,7 +33,8 @@ PACKAGES = (
 
 # Mount points are made now, since a read-only root offers no place to make them later. The apt
 # configuration goes because it names the builder's archive and proxies; set-user-id bits because
-# the tree is also unpacked in a person's cache folder.
+# the tree is also unpacked in a person's cache folder. /tmp stays as it is: mmdebstrap keeps there
+# the settings without which its last apt-get would work on the host.
 _FINISH = r"""
 set -eu
 root="$1"
@@ -43,7 +44,7 @@ rm -rf usr/share/doc usr/share/man usr/share/info usr/share/locale usr/share/lin
 rm -rf usr/lib/gcc/*/*/lib*san*.a usr/lib/*/lib*san.so* usr/lib/*/libgprofng* usr/bin/*lto-dump* \
   usr/lib/*/libmvec.a usr/lib/*/perl/*/CORE usr/lib/git-core/git-daemon usr/lib/git-core/git-shell
 rm -rf usr/lib/python3*/config-*/*.a usr/lib/*/libpython3*.a
-rm -rf var/lib/apt/lists/* var/cache/* var/log/* tmp/* run/*
+rm -rf var/lib/apt/lists/* var/cache/* var/log/*
 rm -rf etc/apt/sources.list.d/* etc/apt/apt.conf.d/99mmdebstrap etc/dpkg/dpkg.cfg.d/99mmdebstrap
 mkdir -p var/cache/apt/archives/partial var/log/apt var/lib/apt/lists/partial
 : > etc/apt/sources.list
