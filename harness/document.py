@@ -19,6 +19,8 @@ from harness.wording import one_of
 
 T = TypeVar("T")
 
+_DEEPEST = 20
+_TOO_DEEP = ("is nested too deeply", f"no more than {_DEEPEST} levels")
 _WANTED = {
     "bool_type": "true or false",
     "dataclass_type": "a table",
@@ -90,8 +92,18 @@ def read_document(path: Path) -> Document:
         line = int(found[1]) if found else source.count("\n") + 1
         raise _single(file, line, f"is not TOML: {message}", "TOML 1.0") from error
     except RecursionError as error:
-        raise _single(file, 0, "is nested too deeply", "a few levels") from error
+        raise _single(file, 0, *_TOO_DEEP) from error
+    if _is_deeper(data, _DEEPEST):
+        raise _single(file, 0, *_TOO_DEEP)
     return Document(file=file, source=source, data=data)
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if not isinstance(value, list):
+        return False
+    return levels == 0 or any(_is_deeper(item, levels - 1) for item in value)
 
 
 def check(document: Document, kind: Shape[T], value: object, place: Place = ()) -> T | None:
@@ -129,7 +141,7 @@ def faults(
 
 def _parse(kind: Shape[T], value: object) -> T:
     # In strict mode only JSON's arrays become tuples, and its strings enumerations.
-    return kind.adapter.validate_json(to_json(value))
+    return kind.adapter.validate_json(to_json(value, inf_nan_mode="constants"))
 
 
 @cache

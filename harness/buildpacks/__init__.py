@@ -1,1 +1,87 @@
-""
+"""What a buildpack kind is: how to recognise one, run it, and which of its outputs to compare."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paths:
+    """Where a build's folders are inside the sandbox; `build` may differ from build to build."""
+
+    buildpack: str
+    build: str
+    cache: str
+    env: str
+    home: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One step of a recipe.
+
+    Attributes:
+        name: What reports call it, such as `compile`.
+        argv: Its program and arguments, as paths inside the sandbox.
+        decides: Whether its failure is the build's. Steps that only report do not decide.
+        always: Whether it runs though an earlier step failed.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    decides: bool = True
+    always: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """What a build runs, in which environment, from which folder; pure data."""
+
+    commands: tuple[Command, ...]
+    env: tuple[tuple[str, str], ...]
+    cwd: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A URL that a buildpack of this kind downloads from, as data.
+
+    Attributes:
+        host: The host; `*` matches any run of characters.
+        path: The path, with fields such as `{version}`, `{stack}`, `{ubuntu}`, `{arch}`, `{wheel}`.
+        serves: `runtime.tar.gz` or `runtime.tar.zst` (a packed CPython), or `tool` (a kept wheel).
+    """
+
+    host: str
+    path: str
+    serves: str
+
+
+class BuildpackKind(Protocol):
+    """How buildpacks of one API are run and read. Knows the API, not one buildpack's policy."""
+
+    name: str
+    roots: tuple[str, ...]
+    """Globs of the installed roots that are compared, relative to the build dir."""
+    routes: tuple[Route, ...]
+    """Downloads that buildpacks of this kind make, apart from git and the package index."""
+
+    def recognises(self, folder: Path) -> bool:
+        """Whether the folder holds a buildpack of this kind."""
+        ...
+
+    def recipe(self, folder: Path, paths: Paths, *, stack: str) -> Recipe:
+        """What to run for one build."""
+        ...
+
+    def tools(self, folder: Path) -> tuple[str, ...]:
+        """Exact pins (`pip==22.0.4`) of the build tools that the buildpack itself installs."""
+        ...
+
+    def pythons(self, folder: Path) -> frozenset[str]:
+        """Minor versions of Python (`3.11`) that the buildpack knows of; empty where unknown."""
+        ...
+
+    def reasons(self, log: str) -> tuple[str, ...]:
+        """What the log says of why the cache was discarded; empty where it is silent."""
+        ...

@@ -1,1 +1,1 @@
-""
+"""Explains divergences: what they still hold, and since when."""

@@ -114,7 +114,7 @@ def subject_hash(pem: bytes) -> str:
     """Returns the 8 hex digits under which OpenSSL looks for a certificate in a folder.
 
     It is what `openssl x509 -subject_hash` prints: SHA-1 over the subject's canonical form (values
-    in UTF-8, lower case, white space collapsed, no outer sequence), its first four bytes read as a
+    in UTF-8, ASCII in lower case, white space collapsed, no outer sequence), its first four bytes read as a
     little-endian number (OpenSSL's `X509_NAME_hash`).
 
     Raises:
@@ -123,12 +123,17 @@ def subject_hash(pem: bytes) -> str:
     subject = x509.load_pem_x509_certificate(pem).subject
     canonical = x509.Name(
         x509.RelativeDistinguishedName(
-            x509.NameAttribute(part.oid, " ".join(str(part.value).split()).lower()) for part in rdn
+            x509.NameAttribute(part.oid, _canonical(str(part.value))) for part in rdn
         )
         for rdn in subject.rdns
     ).public_bytes()
     digest = hashlib.sha1(_content(canonical), usedforsecurity=False).digest()
     return f"{int.from_bytes(digest[:4], 'little'):08x}"
+
+
+def _canonical(value: str) -> str:
+    # Bytes know the cases of ASCII only, and so does OpenSSL here.
+    return " ".join(value.split()).encode().lower().decode()
 
 
 def _content(der: bytes) -> bytes:

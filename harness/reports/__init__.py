@@ -1,1 +1,1 @@
-""
+"""Reports: results in, text out; nothing here prints or writes."""

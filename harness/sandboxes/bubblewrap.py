@@ -211,7 +211,8 @@ class BubblewrapSandbox:
             arguments += host_root()
         else:
             arguments += image_root(rootfs, [*own, cwd])
-        arguments += ["--proc", "/proc", "--dev", "/dev"]
+        # Root's sandboxes are root's to the kernel's files: without this one could set /proc/sys.
+        arguments += ["--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev"]
         for folder, mode in (
             ("/dev/shm", "1777"),  # noqa: S108
             ("/tmp", "1777"),  # noqa: S108

@@ -22,6 +22,7 @@ from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.types import LogConfig, Ulimit
 from docker.types import Mount as EngineMount
 from docker.utils import kwargs_from_env
+from docker.utils.socket import frames_iter
 from urllib3.exceptions import HTTPError
 
 from harness.errors import SandboxError
@@ -190,15 +191,12 @@ class DockerSandbox:
             stack.callback(_remove, engine, container)
             if self._closed:
                 raise SandboxError("the sandbox was closed before its job started")
-            stream = _asking(
-                lambda: engine.attach(container, stdout=True, stderr=True, stream=True)
-            )
-            stack.callback(stream.close)
+            stream = stack.enter_context(_attached(engine, container))
             _asking(lambda: engine.start(container))
             follower = stack.enter_context(Follower(_output(stream), job.limits))
             # The job must be dead before its output and its server are done with.
             stack.callback(_kill, engine, container)
-            end = follower.follow(on_output)
+            end = follower.follow(on_output, lambda: _out_of_memory(engine, container))
             if end is End.EXITED and not _ended(engine, container, follower.left):
                 end = End.TIMEOUT
             _kill(engine, container)
@@ -206,7 +204,7 @@ class DockerSandbox:
             state = _state(engine, container)
         if self._closed:
             raise SandboxError("the sandbox was closed while a job ran in it")
-        if end is End.EXITED and state.get("OOMKilled"):
+        if state.get("OOMKilled"):
             end = End.MEMORY
         return Outcome(end=end, status=int(state.get("ExitCode", KILLED)), seconds=seconds)
 
@@ -533,9 +531,29 @@ def _accepted(meeting: socket.socket, engine: docker.APIClient, container: str) 
     )
 
 
-def _output(stream: Iterator[bytes]) -> Iterator[bytes]:
+@contextlib.contextmanager
+def _attached(engine: docker.APIClient, container: str) -> Iterator[socket.SocketIO]:
+    """The connection over which the engine sends a container's output."""
+    wanted = {"stdout": 1, "stderr": 1, "stream": 1}
+    stream = _asking(lambda: engine.attach_socket(container, params=wanted))
+    # The client keeps the response that it came by at it, which must be closed as well.
+    response = getattr(stream, "_response", None)
     try:
-        yield from stream
+        yield stream
+    finally:
+        stream.close()
+        if response is not None:
+            response.close()
+
+
+def _out_of_memory(engine: docker.APIClient, container: str) -> End | None:
+    return End.MEMORY if _state(engine, container).get("OOMKilled") else None
+
+
+def _output(stream: socket.SocketIO) -> Iterator[bytes]:
+    try:
+        for _, chunk in frames_iter(stream, tty=False):
+            yield chunk
     except (*GONE, DockerException, HTTPError, OSError) as error:
         raise SandboxError(f"the Docker engine was lost: {error}") from error
 

@@ -3,12 +3,14 @@
 import queue
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Self
 
 from harness.sandboxes import End, Limits, OnOutput
+
+LOOK = 1.0
 
 
 class Follower(AbstractContextManager["Follower"]):
@@ -43,11 +45,13 @@ class Follower(AbstractContextManager["Follower"]):
         room = self._limits.output
         try:
             for chunk in self._chunks:
+                # Read on where nobody wants it: an engine whose output is stuck cannot kill.
+                if room < 0:
+                    continue
                 self._queue.put(chunk[:room])
                 room -= len(chunk)
                 if room < 0:
                     self._queue.put(End.OUTPUT)
-                    return
         except BaseException as error:  # noqa: BLE001  (handed to the caller's thread)
             self._queue.put(error)
         else:
@@ -63,8 +67,12 @@ class Follower(AbstractContextManager["Follower"]):
         """Seconds until the job has used its time."""
         return self._limits.seconds - self.seconds
 
-    def follow(self, on_output: OnOutput) -> End:
+    def follow(self, on_output: OnOutput, look: Callable[[], End | None] | None = None) -> End:
         """Hands on the output until it ends.
+
+        Args:
+            on_output: Called with each piece.
+            look: Asked each second whether the job went over a limit that is not looked after here.
 
         Returns:
             `EXITED` where the job closed its output, else the limit that it went over; the caller
@@ -75,9 +83,11 @@ class Follower(AbstractContextManager["Follower"]):
         """
         while (left := self.left) > 0:
             try:
-                item = self._queue.get(timeout=left)
+                item = self._queue.get(timeout=left if look is None else min(left, LOOK))
             except queue.Empty:
-                break
+                if look is not None and (end := look()) is not None:
+                    return end
+                continue
             if isinstance(item, End):
                 return item
             if isinstance(item, BaseException):

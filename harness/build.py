@@ -1,0 +1,249 @@
+"""One recipe run on one app tree and one cache, in a sandbox, with what it leaves behind."""
+
+import shlex
+import shutil
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.buildpacks import Paths, Recipe
+from harness.buildpacks.source import Buildpack
+from harness.internet import Internet, Request
+from harness.internet.server import InternetServer
+from harness.sandboxes import End, Job, Limits, Mount, Outcome, Sandbox
+from harness.tree import Tree, write_tree
+
+_SHELL = "/bin/sh"
+_STEPS = "/run/build-steps"
+_TAIL_LINES = 40
+
+OnLine = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """All that goes into a build, apart from its cache.
+
+    Attributes:
+        app: The app's files.
+        mtime: Their modification time, in seconds since the epoch; None for the present.
+        buildpack: What builds it.
+        internet: What it can reach.
+        env: Config vars.
+        stack: The value of STACK.
+        build_path: Where the app lies inside the sandbox.
+        cache_apart: Whether the cache is on another mount than the build.
+        limits: What the build may use.
+    """
+
+    app: Tree
+    mtime: int | None
+    buildpack: Buildpack
+    internet: Internet
+    env: tuple[tuple[str, str], ...]
+    stack: str
+    build_path: str
+    cache_apart: bool = False
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """What a build did and left behind.
+
+    Attributes:
+        outcome: How it ended.
+        failed: The command that decided a failure; empty where it passed.
+        log: Its whole output.
+        tree: The build dir as it was left.
+        cache: The cache dir as it was left.
+        requests: What it asked the sealed internet for.
+    """
+
+    outcome: Outcome
+    failed: str
+    log: Path
+    tree: Path
+    cache: Path
+    requests: tuple[Request, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every deciding command succeeded within the limits."""
+        return self.outcome.end is End.EXITED and self.outcome.status == 0
+
+    def how(self) -> str:
+        """How it ended, in a few words."""
+        if self.passed:
+            return "passes"
+        if self.outcome.end is End.EXITED:
+            return f"fails with exit status {self.outcome.status}"
+        return f"is stopped by its {self.outcome.end} limit"
+
+    def log_tail(self) -> tuple[str, ...]:
+        """The last lines of its output."""
+        with self.log.open(encoding="utf-8", errors="replace") as lines:
+            return tuple(line.rstrip() for line in deque(lines, maxlen=_TAIL_LINES))
+
+
+def run_build(
+    inputs: Inputs,
+    *,
+    cache: Path | None,
+    sandbox: Sandbox,
+    server: InternetServer,
+    trust: tuple[tuple[Mount, ...], tuple[tuple[str, str], ...]],
+    folder: Path,
+    on_line: OnLine | None = None,
+) -> Build:
+    """Runs one build to its end.
+
+    Args:
+        inputs: What goes in.
+        cache: A cache that the build may have for itself, moved into it; None for an empty one.
+        sandbox: Where it runs.
+        server: Answers for the inputs' internet.
+        trust: The mounts and variables by which a sandbox trusts the server.
+        folder: A new folder for the build's files; it is made and belongs to the result.
+        on_line: Called with each line of output, without its end.
+
+    Raises:
+        SandboxError: The sandbox could not be made or was lost. A build's own failure is a result.
+    """
+    paths = _lay_out(inputs, cache=cache, folder=folder)
+    recipe = inputs.buildpack.kind.recipe(inputs.buildpack.folder, paths, stack=inputs.stack)
+    mounts, trusted_env = trust
+    job = Job(
+        argv=(_SHELL, "-c", script(recipe)),
+        env=(*recipe.env, *trusted_env),
+        cwd=recipe.cwd,
+        mounts=(*_mounts(inputs, folder), *mounts),
+        limits=inputs.limits,
+    )
+    requests: list[Request] = []
+    log = folder / "log"
+    with log.open("wb") as sink:
+        lines = _Lines(on_line)
+
+        def keep(chunk: bytes) -> None:
+            sink.write(chunk)
+            lines.feed(chunk)
+
+        serve = server.serving(inputs.internet, requests.append)
+        outcome = sandbox.run(job, serve=serve, on_output=keep)
+        lines.end()
+    return Build(
+        outcome=outcome,
+        failed=_failed_command(folder / "steps", recipe, outcome),
+        log=log,
+        tree=_real_folder(_host_path(inputs.build_path, folder)),
+        cache=_real_folder(_host_path(paths.cache, folder)),
+        requests=tuple(requests),
+    )
+
+
+def script(recipe: Recipe) -> str:
+    """A shell script that runs a recipe's commands in order and exits as the first failing one.
+
+    Each command's name and status are appended to a file that the harness reads afterwards.
+    """
+    lines = ["failed=0"]
+    for command in recipe.commands:
+        run = f"{shlex.join(command.argv)}; status=$?"
+        note = f'echo "{command.name} $status" >>{_STEPS}/statuses'
+        decide = '[ "$status" -eq 0 ] || failed=$status' if command.decides else ":"
+        body = f"{run}; {note}; {decide}"
+        lines.append(body if command.always else f'if [ "$failed" -eq 0 ]; then {body}; fi')
+    lines.append('exit "$failed"')
+    return "\n".join(lines)
+
+
+def _lay_out(inputs: Inputs, *, cache: Path | None, folder: Path) -> Paths:
+    """Lays the build's folders out on the host as the sandbox will see them."""
+    paths = Paths(
+        buildpack="/tmp/buildpack",  # noqa: S108 - a path inside the sandbox
+        build=inputs.build_path,
+        cache="/cache/app" if inputs.cache_apart else "/tmp/cache",  # noqa: S108
+        env="/tmp/env",  # noqa: S108
+        home="/app",
+    )
+    for name in ("tmp", "app", "cache", "steps"):
+        (folder / name).mkdir(parents=True)
+    (folder / "tmp").chmod(0o1777)
+    write_tree(inputs.app, _host_path(paths.build, folder), mtime=inputs.mtime)
+    here = _host_path(paths.cache, folder)
+    if cache is None:
+        here.mkdir()
+    else:
+        cache.rename(here)
+    # The buildpack API lets a buildpack write `export` beside its `bin`, so each build has a copy.
+    shutil.copytree(inputs.buildpack.folder, _host_path(paths.buildpack, folder), symlinks=True)
+    env = _host_path(paths.env, folder)
+    env.mkdir()
+    for name, value in inputs.env:
+        (env / name).write_text(value, encoding="utf-8")
+    return paths
+
+
+def _mounts(inputs: Inputs, folder: Path) -> tuple[Mount, ...]:
+    mounts = [
+        Mount(source=folder / "tmp", target="/tmp", writable=True),  # noqa: S108
+        Mount(source=folder / "app", target="/app", writable=True),
+        Mount(source=folder / "steps", target=_STEPS, writable=True),
+    ]
+    if inputs.cache_apart:
+        mounts.append(Mount(source=folder / "cache", target="/cache", writable=True))
+    return tuple(mounts)
+
+
+def _host_path(path: str, folder: Path) -> Path:
+    return folder / path.removeprefix("/")
+
+
+def _real_folder(path: Path) -> Path:
+    """The folder itself: what a build put in its place is dropped, as a link may point anywhere."""
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
+        path.mkdir()
+    return path
+
+
+def _failed_command(steps: Path, recipe: Recipe, outcome: Outcome) -> str:
+    """The command that decided a failure, by the statuses that the script noted."""
+    if outcome.end is End.EXITED and outcome.status == 0:
+        return ""
+    deciding = [command.name for command in recipe.commands if command.decides]
+    noted: dict[str, str] = {}
+    statuses = steps / "statuses"
+    if statuses.is_file() and not statuses.is_symlink():
+        with statuses.open("rb") as file:
+            text = file.read(4096).decode("utf-8", "replace")
+        noted = dict(line.split(" ", 1) for line in text.splitlines() if " " in line)
+    for name in deciding:
+        if noted.get(name) != "0":
+            return name
+    return deciding[-1]
+
+
+class _Lines:
+    """Cuts a stream of bytes into lines of text."""
+
+    _LONGEST = 4096
+
+    def __init__(self, on_line: OnLine | None) -> None:
+        self._on_line = on_line
+        self._rest = b""
+
+    def feed(self, chunk: bytes) -> None:
+        if self._on_line is None:
+            return
+        *whole, rest = (self._rest + chunk).split(b"\n")
+        self._rest = rest[-self._LONGEST :]
+        for line in whole:
+            self._on_line(line[-self._LONGEST :].decode("utf-8", "replace").rstrip("\r"))
+
+    def end(self) -> None:
+        if self._on_line is not None and self._rest:
+            self._on_line(self._rest.decode("utf-8", "replace"))
+            self._rest = b""

@@ -1,0 +1,124 @@
+"""The classic buildpack API: `bin/detect`, `bin/compile BUILD CACHE ENV`, `bin/release`.
+
+Source: https://devcenter.heroku.com/articles/buildpack-api
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.buildpacks import Command, Paths, Recipe, Route
+
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_PROGRAMS = ("detect", "compile")
+
+# Buildpacks write the tools they install as `PIP_VERSION='22.0.4'` in a script, or as a pin in a
+# requirements file of their own.
+_TOOL_NAMES = ("pip", "setuptools", "wheel")
+_VARIABLE_PIN = re.compile(
+    rf"\b(?P<name>{'|'.join(_TOOL_NAMES).upper()})_VERSION=[\"']?(?P<version>\d[\w.]*)"
+)
+_REQUIREMENT_PIN = re.compile(
+    rf"^(?P<name>{'|'.join(_TOOL_NAMES)})==(?P<version>\d[\w.]*)", re.MULTILINE
+)
+_LATEST_PYTHON = re.compile(r"^LATEST_(?:PYTHON_)?3_?(?P<minor>\d+)=", re.MULTILINE)
+_SCRIPT_FOLDERS = ("bin", "lib", "requirements", "vendor")
+_LARGEST_SCRIPT = 512 * 1024
+
+_REASON = re.compile(
+    r"""^\s*(?:-----\>\s*)?(?:
+        -\ (?P<listed>The\ .+?)
+      | (?P<sentence>.*\b(?:changed|has\ changed)\b.*,\ clearing\ .*)
+      | cache:\ discarded:\ (?P<bundled>.+)
+    )\s*$""",
+    re.VERBOSE,
+)
+_ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class ClassicKind:
+    """Buildpacks of the classic API that install Python under `.heroku`."""
+
+    name = "classic"
+    roots = (
+        ".heroku/python/lib/python*/site-packages",
+        ".heroku/python/bin",
+        ".heroku/python/src",
+        ".heroku/src",
+    )
+    routes = (
+        Route(
+            host="heroku-buildpack-python.s3*.amazonaws.com",
+            path="/{stack}/runtimes/python-{version}.tar.gz",
+            serves="runtime.tar.gz",
+        ),
+        Route(
+            host="heroku-buildpack-python.s3*.amazonaws.com",
+            path="/python-{version}-ubuntu-{ubuntu}-{arch}.tar.zst",
+            serves="runtime.tar.zst",
+        ),
+        Route(
+            host="heroku-buildpack-python.s3*.amazonaws.com",
+            path="/common/{wheel}",
+            serves="tool",
+        ),
+        Route(
+            host="runtimes.cache-harness.invalid",
+            path="/python-{version}.tar.zst",
+            serves="runtime.tar.zst",
+        ),
+    )
+
+    def recognises(self, folder: Path) -> bool:
+        """Whether `bin/detect` and `bin/compile` are there."""
+        return all((folder / "bin" / program).is_file() for program in _PROGRAMS)
+
+    def recipe(self, folder: Path, paths: Paths, *, stack: str) -> Recipe:
+        """Detect, compile, report where the buildpack has it, release where it has it."""
+        programs = f"{paths.buildpack}/bin"
+        arguments = (paths.build, paths.cache, paths.env)
+        commands = [
+            Command(name="detect", argv=(f"{programs}/detect", paths.build)),
+            Command(name="compile", argv=(f"{programs}/compile", *arguments)),
+        ]
+        if os.access(folder / "bin" / "report", os.X_OK):
+            report = (f"{programs}/report", *arguments)
+            commands.append(Command(name="report", argv=report, decides=False, always=True))
+        if os.access(folder / "bin" / "release", os.X_OK):
+            commands.append(Command(name="release", argv=(f"{programs}/release", paths.build)))
+        env = (("HOME", paths.home), ("LANG", "C.UTF-8"), ("PATH", _PATH), ("STACK", stack))
+        return Recipe(commands=tuple(commands), env=env, cwd=paths.home)
+
+    def tools(self, folder: Path) -> tuple[str, ...]:
+        """Pins of pip, setuptools and wheel found in the buildpack's scripts."""
+        found = {
+            f"{match['name'].lower()}=={match['version']}"
+            for text in _scripts(folder)
+            for pattern in (_VARIABLE_PIN, _REQUIREMENT_PIN)
+            for match in pattern.finditer(text)
+        }
+        return tuple(sorted(found))
+
+    def pythons(self, folder: Path) -> frozenset[str]:
+        """Minor versions for which the buildpack's scripts name a latest release."""
+        return frozenset(
+            f"3.{match['minor']}"
+            for text in _scripts(folder)
+            for match in _LATEST_PYTHON.finditer(text)
+        )
+
+    def reasons(self, log: str) -> tuple[str, ...]:
+        """Lines in which the buildpack says that it drops the cache, without their decoration."""
+        matches = (_REASON.match(line) for line in _ESCAPES.sub("", log).splitlines())
+        return tuple(
+            next(group for group in match.groups() if group).strip() for match in matches if match
+        )
+
+
+def _scripts(folder: Path) -> Iterator[str]:
+    """The text of a buildpack's own files, apart from large ones."""
+    for name in _SCRIPT_FOLDERS:
+        for path in sorted((folder / name).rglob("*")):
+            if path.is_file() and path.stat().st_size <= _LARGEST_SCRIPT:
+                yield path.read_bytes().decode("utf-8", "replace")

@@ -1,0 +1,181 @@
+"""Finds a buildpack by folder, by bundled name, or in a git repository at a revision."""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from harness.buildpacks import BuildpackKind
+from harness.buildpacks.registry import kind_of
+from harness.bundled import bundled_buildpacks
+from harness.errors import BuildpackError
+from harness.store import Store
+
+_URL = re.compile(r"^(https?|ssh|git|file)://|^[\w.-]+@[\w.-]+:")
+_GIT_ENV = {"GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Buildpack:
+    """A buildpack ready to be copied into builds.
+
+    Attributes:
+        spec: How the operator named it.
+        folder: Its files, without a `.git`.
+        revision: The commit it is at, or empty for a plain folder.
+        kind: How it is run and read.
+        digest: sha256 of its files, in hex.
+    """
+
+    spec: str
+    folder: Path
+    revision: str
+    kind: BuildpackKind
+    digest: str
+
+
+def bundled_names() -> tuple[str, ...]:
+    """The names of the buildpacks that ship with the harness."""
+    folder = bundled_buildpacks()
+    return tuple(sorted(path.parent.parent.name for path in folder.glob("*/bin/compile")))
+
+
+def resolve(spec: str, *, store: Store, into: Path) -> Buildpack:
+    """Brings a buildpack's files into a folder of their own.
+
+    Args:
+        spec: A folder, a bundled name, or a git URL or local repository followed by `@REF`.
+        store: Where clones of remote repositories are kept.
+        into: A folder for the files; it is made.
+
+    Raises:
+        BuildpackError: Nothing is there, or git cannot bring it.
+    """
+    target = into / hashlib.sha256(spec.encode()).hexdigest()[:16]
+    revision = ""
+    if spec in bundled_names():
+        # The bundled ones share their scripts through a link to a folder beside them.
+        _copy(bundled_buildpacks() / spec, target, follow=True)
+    elif not _URL.match(spec) and Path(spec).is_dir():
+        _copy(Path(spec), target, follow=False)
+    else:
+        revision = _export(spec, store=store, target=target)
+    kind = kind_of(target, spec=spec)
+    return Buildpack(spec=spec, folder=target, revision=revision, kind=kind, digest=_digest(target))
+
+
+def at_revision(spec: str, revision: str) -> str:
+    """The spec of the same buildpack at another revision, or of another bundled one."""
+    if spec in bundled_names():
+        return revision
+    location, _ = _split(spec)
+    return f"{location}@{revision}"
+
+
+def _split(spec: str) -> tuple[str, str]:
+    """A repository and its revision; empty where the last `@` only sets off a user name."""
+    location, at, ref = spec.rpartition("@")
+    user_of_scp_style = ":" in ref
+    user_of_url = re.fullmatch(r"\w+://[^/]*", location)
+    if not at or not location or user_of_scp_style or user_of_url:
+        return spec, ""
+    return location, ref
+
+
+def _copy(folder: Path, target: Path, *, follow: bool) -> None:
+    if not target.exists():
+        ignored = shutil.ignore_patterns(".git")
+        shutil.copytree(folder, target, ignore=ignored, symlinks=not follow)
+
+
+def _export(spec: str, *, store: Store, target: Path) -> str:
+    location, ref = _split(spec)
+    if not ref:
+        names = ", ".join(bundled_names())
+        raise BuildpackError(
+            f"--buildpack {spec}: there is no such folder, bundled name or REPOSITORY@REF",
+            hint=f"name a folder, a git URL or repository with @REF, or one of: {names}",
+        )
+    repository = _clone(location, store=store) if _URL.match(location) else Path(location)
+    if not repository.is_dir():
+        raise BuildpackError(
+            f"--buildpack {spec}: there is no repository at {location}",
+            hint="name a local git repository or an https:// URL before the @",
+        )
+    revision = _revision(repository, ref, spec=spec)
+    if not target.exists():
+        target.mkdir(parents=True)
+        archive = subprocess.run(
+            ("git", "-C", str(repository), "archive", "--format=tar", revision),
+            env=_environment(), capture_output=True, check=False,
+        )  # fmt: skip
+        if archive.returncode:
+            _git_failed(spec, archive.stderr)
+        subprocess.run(
+            ("tar", "-x", "--no-same-owner", "-C", str(target)), input=archive.stdout, check=True
+        )
+    return revision
+
+
+def _clone(url: str, *, store: Store) -> Path:
+    """A bare clone of a remote repository, kept and brought up to date."""
+    final = store.root / "buildpacks" / hashlib.sha256(url.encode()).hexdigest()[:16]
+    final.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(final.with_suffix(".lock")):
+        if final.exists():
+            command: tuple[str, ...] = ("git", "-C", str(final), "fetch", "--quiet", "--tags", "--force", "origin",
+                       "+refs/heads/*:refs/heads/*")  # fmt: skip
+            subprocess.run(command, env=_environment(), capture_output=True, check=False)
+            return final
+        with store.staged(final) as staging:
+            command = ("git", "clone", "--quiet", "--bare", url, str(staging))
+            done = subprocess.run(command, env=_environment(), capture_output=True, check=False)
+            if done.returncode:
+                _git_failed(url, done.stderr)
+    return final
+
+
+def _revision(repository: Path, ref: str, *, spec: str) -> str:
+    # Old releases of some buildpacks are tagged below `archive/`.
+    for candidate in (ref, f"archive/{ref}", f"origin/{ref}"):
+        command = ("git", "-C", str(repository), "rev-parse", "--verify", "--quiet",
+                   "--end-of-options", f"{candidate}^{{commit}}")  # fmt: skip
+        found = subprocess.run(command, env=_environment(), capture_output=True, check=False)
+        if found.returncode == 0:
+            return found.stdout.decode().strip()
+    raise BuildpackError(
+        f"--buildpack {spec}: the repository has no revision {ref!r}",
+        hint="name a tag, a branch or a commit that `git tag` or `git log` shows there",
+    )
+
+
+def _git_failed(spec: str, stderr: bytes) -> None:
+    lines = stderr.decode("utf-8", "replace").strip().splitlines()
+    raise BuildpackError(
+        f"--buildpack {spec}: git failed: {lines[-1] if lines else 'no message'}",
+        hint="check the address, and that `git clone` brings it on this machine",
+    )
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, **_GIT_ENV}
+
+
+def _digest(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink():
+            what = f"link {path.readlink()}".encode()
+        elif path.is_file():
+            mode = "x" if path.stat().st_mode & 0o100 else "-"
+            what = f"file {mode} {hashlib.sha256(path.read_bytes()).hexdigest()}".encode()
+        else:
+            continue
+        digest.update(str(path.relative_to(folder)).encode("utf-8", "surrogateescape"))
+        digest.update(b"\0" + what + b"\n")
+    return digest.hexdigest()

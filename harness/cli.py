@@ -1,0 +1,295 @@
+"""The command line."""
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from harness import __version__
+from harness.bundled import bundled_scenarios
+from harness.display import showing
+from harness.doctor import checks, usable
+from harness.errors import ExitCode, HarnessError
+from harness.image import build_image, kept_images
+from harness.reports import console as console_report
+from harness.reports import json as json_report
+from harness.runner import run_scenarios
+from harness.runtime import available_runtimes, pack_runtime
+from harness.sandboxes import MEBIBYTE, Limits
+from harness.scenario import load_scenarios
+from harness.schema import rendered, repo_schema, scenario_schema
+from harness.session import DEFAULT_BUILDPACK, Session, Settings
+from harness.store import Store, default_root
+from harness.verdict import Run
+
+_PLAIN_WIDTH = 160
+
+
+def main() -> None:
+    """The `cache-harness` command: exits 0 as expected, 1 on a finding, 2 where it cannot tell."""
+    try:
+        status = cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        _say_error("interrupted")
+        status = ExitCode.INTERRUPTED
+    except KeyboardInterrupt:
+        _say_error("interrupted")
+        status = ExitCode.INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        status = ExitCode.UNKNOWN
+    except HarnessError as error:
+        _say_error(str(error))
+        status = error.exit_code
+    except BrokenPipeError:
+        # Whoever read the output has gone; there is nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = ExitCode.UNKNOWN
+    sys.exit(int(status or 0))
+
+
+def _say_error(text: str) -> None:
+    Console(stderr=True, soft_wrap=True).print(f"cache-harness: {text}", markup=False, style="red")
+
+
+def _output() -> Console:
+    console = Console(soft_wrap=True)
+    return console if console.is_terminal else Console(soft_wrap=True, width=_PLAIN_WIDTH)
+
+
+_store_option = click.option(
+    "--store",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=default_root,
+    show_default="CACHE_HARNESS_STORE, or the platform's cache folder",
+    metavar="DIR",
+    help="Where images, runtimes, build tools and releases are kept between runs.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="cache-harness")
+def cli() -> None:
+    """Proves whether a buildpack's cached builds equal clean ones, and names what differs."""
+
+
+@cli.command()
+@click.argument("scenarios", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--buildpack",
+    default=DEFAULT_BUILDPACK,
+    show_default=True,
+    metavar="PATH|GIT-URL@REF|NAME",
+    help="The buildpack: a folder, a git URL or local repository at a revision, or a bundled name.",
+)
+@click.option(
+    "--sandbox",
+    metavar="docker|bubblewrap",
+    help="Where builds run.  [default: docker where an engine answers, else bubblewrap]",
+)
+@click.option(
+    "--image",
+    metavar="IMAGE",
+    help="The stack image: a Docker image, for bubblewrap an unpacked one's folder or `host`."
+    "  [default: the harness's own, built once]",
+)
+@click.option(
+    "--jobs",
+    "-j",
+    type=click.IntRange(min=1),
+    default=os.cpu_count() or 1,
+    show_default="cores",
+    help="How many scenarios run at once.",
+)
+@click.option(
+    "--report",
+    "reports",
+    multiple=True,
+    metavar="json=FILE",
+    help="Write a report as well; may be given more than once.",
+)
+@click.option(
+    "--python",
+    "pythons",
+    multiple=True,
+    metavar="VERSION",
+    help="A runtime to use: the first is ${python@default}, the second ${python@other}."
+    "  [default: those that the buildpack supports]",
+)
+@click.option(
+    "--compare",
+    multiple=True,
+    metavar="GLOB",
+    help="Compare what is under this too, relative to the build dir; may be given more than once.",
+)
+@click.option(
+    "--tool",
+    "tools",
+    multiple=True,
+    metavar="NAME==VERSION",
+    help="Serve this build tool from the sealed index too; may be given more than once.",
+)
+@click.option(
+    "--timeout", default=900.0, show_default=True, help="Seconds that one build may take."
+)
+@click.option(
+    "--memory", default=4096, show_default=True, help="Mebibytes of memory that one build may use."
+)
+@click.option("--keep", is_flag=True, help="Leave the work folder for a look at it, and name it.")
+@_store_option
+def run(
+    scenarios: tuple[Path, ...],
+    buildpack: str,
+    sandbox: str | None,
+    image: str | None,
+    jobs: int,
+    reports: tuple[str, ...],
+    pythons: tuple[str, ...],
+    compare: tuple[str, ...],
+    tools: tuple[str, ...],
+    timeout: float,
+    memory: int,
+    keep: bool,  # noqa: FBT001 - click passes options by name
+    store: Path,
+) -> int:
+    """Runs scenarios: builds each commit cached and clean, and compares what was installed.
+
+    SCENARIOS are scenario files and folders of them; without any, the suite that ships.
+    """
+    console = _output()
+    writers = [_writer(report) for report in reports]
+    loaded = load_scenarios(scenarios or (bundled_scenarios(),))
+    settings = Settings(
+        buildpack=buildpack,
+        sandbox=sandbox,
+        image=image,
+        store=Store(root=store),
+        pythons=pythons,
+        compare=compare,
+        tools=tools,
+        limits=Limits(seconds=timeout, memory=memory * MEBIBYTE),
+        keep=keep,
+    )
+    with showing(console) as observer, Session.open(settings, observer=observer) as session:
+        result = run_scenarios(loaded, session=session, jobs=jobs, observer=observer)
+        kept = session.work_folder if keep else None
+    for write in writers:
+        write(result)
+    console.print(console_report.render(result))
+    if kept is not None:
+        console.print(f"kept: {kept}", markup=False)
+    return int(result.exit_code)
+
+
+@cli.group()
+def image() -> None:
+    """The stack image that builds run in."""
+
+
+@image.command("build")
+@click.option("--suite", metavar="NAME", help="A Debian or Ubuntu suite.  [default: by the host]")
+@click.option("--mirror", metavar="URL", help="A package archive.  [default: the host's own]")
+@click.option("--fresh", is_flag=True, help="Make it anew though one is kept.")
+@_store_option
+def image_build(suite: str | None, mirror: str | None, fresh: bool, store: Path) -> None:  # noqa: FBT001
+    """Makes the stack image from the distribution's packages and names it by its content."""
+    console = _output()
+    with showing(console) as observer:
+        made = build_image(
+            Store(root=store), suite=suite, mirror=mirror, fresh=fresh, on_line=observer.note
+        )
+    console.print(made.tag, markup=False)
+
+
+@image.command("list")
+@_store_option
+def image_list(store: Path) -> None:
+    """Lists the kept images, newest first."""
+    rows = [(kept.tag, kept.suite, kept.built) for kept in kept_images(Store(root=store))]
+    _output().print(_grid(("image", "suite", "built"), rows))
+
+
+@cli.group()
+def runtime() -> None:
+    """Python runtimes, for buildpacks that download one."""
+
+
+@runtime.command("pack")
+@click.argument("prefix", type=click.Path(path_type=Path, exists=True))
+@_store_option
+def runtime_pack(prefix: Path, store: Path) -> None:
+    """Packs the CPython installed at PREFIX (a prefix or an executable) and keeps the archives."""
+    kept = Store(root=store)
+    images = kept_images(kept)
+    packed = pack_runtime(prefix, kept, image=images[0] if images else None)
+    _output().print(f"Python {packed.version}: {packed.gz.parent}", markup=False)
+
+
+@runtime.command("list")
+@_store_option
+def runtime_list(store: Path) -> None:
+    """Lists the kept runtimes, newest version first."""
+    rows = [(kept.version, kept.origin) for kept in available_runtimes(Store(root=store))]
+    _output().print(_grid(("version", "packed from"), rows))
+
+
+@cli.command()
+@_store_option
+def doctor(store: Path) -> int:
+    """Checks the machine: engine, image, bubblewrap, git, disk; says what to do for each."""
+    console = _output()
+    found = checks(Store(root=store))
+    for check in found:
+        mark = "[green]ok[/]  " if check.ok else "[red]no[/]  "
+        console.print(mark + escape(f"{check.name}: {check.found}"))
+        if not check.ok:
+            console.print(escape(f"      {check.advice}"))
+    return int(ExitCode.EXPECTED if usable(found) else ExitCode.UNKNOWN)
+
+
+@cli.command()
+@click.argument("what", type=click.Choice(["scenario", "repo"]), default="scenario")
+def schema(what: str) -> None:
+    """Prints the JSON Schema of scenario files, or of a fork's repo.toml, for editors."""
+    click.echo(rendered(scenario_schema() if what == "scenario" else repo_schema()), nl=False)
+
+
+def _grid(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Table:
+    grid = Table(*titles, box=None, pad_edge=False)
+    for row in rows:
+        grid.add_row(*row)
+    return grid
+
+
+def _writer(report: str) -> Callable[[Run], None]:
+    """What writes a report that was asked for; faults show before any build runs.
+
+    Raises:
+        InputError: The format is unknown, or the file's folder is not there.
+    """
+    form, equals, name = report.partition("=")
+    path = Path(name)
+    if form != "json" or not equals or not name:
+        raise HarnessError(f"--report {report}: unknown report", hint="--report json=FILE")
+    if not path.parent.is_dir() or path.is_dir():
+        raise HarnessError(
+            f"--report {report}: {path} cannot be written",
+            hint="name a file in a folder that is there",
+        )
+
+    def write(run: Run) -> None:
+        staged = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            staged.write_text(json_report.render(run), encoding="utf-8")
+            staged.replace(path)
+        except OSError as error:
+            raise HarnessError(
+                f"--report {report}: {error.strerror}", hint="choose another file"
+            ) from error
+
+    return write

@@ -1,0 +1,154 @@
+"""The report as text for a terminal: a table, and what a maintainer can act on."""
+
+from collections.abc import Iterator
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from harness.compare import Divergence, DivergenceKind, facts
+from harness.manifest import escape
+from harness.verdict import Result, Reuse, Run, Step, Verdict
+
+_STYLES = {
+    Verdict.AGREES: "green",
+    Verdict.DIVERGES: "bold red",
+    Verdict.UNSTABLE: "yellow",
+    Verdict.FAILED: "magenta",
+}
+_MOST_PATHS = 12
+_SHORT_SHA = 7
+
+
+def render(run: Run) -> RenderableType:
+    """The whole run: details of each scenario with something to say, then the table."""
+    details = [detail(result) for result in run.results if has_detail(result)]
+    spaced = [part for block in details for part in (block, Text())]
+    return Group(*spaced, table(run), Text(_builds(run)))
+
+
+def table(run: Run) -> Table:
+    """A row a scenario: its verdict, what became of the cache at each commit, and the time."""
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    grid.add_column("scenario", overflow="fold")
+    grid.add_column("verdict", no_wrap=True)
+    grid.add_column("cache, commit by commit", overflow="fold")
+    grid.add_column("cached", justify="right", no_wrap=True)
+    grid.add_column("clean", justify="right", no_wrap=True)
+    for result in run.results:
+        grid.add_row(
+            result.scenario,
+            _verdict(result),
+            " ".join(_mark(step) for step in result.steps),
+            f"{sum(step.seconds.cached for step in result.steps):.1f} s",
+            f"{sum(step.seconds.clean for step in result.steps):.1f} s",
+        )
+    return grid
+
+
+def has_detail(result: Result) -> bool:
+    """Whether a result has more to say than its row in the table."""
+    return any(
+        step.verdict is not Verdict.AGREES or step.unmet or step.refused for step in result.steps
+    )
+
+
+def detail(result: Result) -> Group:
+    """What one scenario showed, commit by commit."""
+    head = Text.assemble((result.file, "bold"), "  ", _verdict(result))
+    lines: list[Text] = [head, Text(f"  {result.buildpack} in {result.sandbox}", style="dim")]
+    for number, step in enumerate(result.steps, start=1):
+        if step.verdict is not Verdict.AGREES or step.unmet or step.refused:
+            lines.extend(_step(number, step))
+    return Group(*lines)
+
+
+def plain(result: Result) -> str:
+    """One scenario's detail without colour, for a test's failure text."""
+    return "\n".join(str(line) for line in detail(result).renderables)
+
+
+def _step(number: int, step: Step) -> Iterator[Text]:
+    seconds = f"cached {step.seconds.cached:.1f} s, clean {step.seconds.clean:.1f} s"
+    yield Text.assemble(
+        f"  commit {number} ",
+        (step.commit[:_SHORT_SHA], "yellow"),
+        f" “{step.message}”: ",
+        (str(step.verdict), _STYLES[step.verdict]),
+        f" (cache {_reuse(step)}; {seconds}; {step.compared} files compared)",
+    )
+    for sentence in step.findings:
+        yield Text(f"    {sentence}", style="bold")
+    for sentence in step.unmet:
+        yield Text(f"    not as expected: {sentence}", style="bold magenta")
+    yield from _paths(step.divergences)
+    if step.noise:
+        yield Text(f"    two clean builds differ from each other in {len(step.noise)} paths:")
+        yield from _paths(step.noise)
+    for aside in step.set_aside:
+        yield Text(f"    set aside by rule {aside.rule}: {aside.count}", style="dim")
+    for failure in step.failures:
+        yield Text(f"    the {failure.arm} build {failure.how}, in {failure.command}:")
+        yield from (Text(f"      | {line}", style="dim") for line in failure.log_tail[-15:])
+    for request in step.refused:
+        yield Text(f"    refused: {request.method} {request.url}", style="dim")
+
+
+def _paths(divergences: tuple[Divergence, ...]) -> Iterator[Text]:
+    # A missing or leftover folder stands for what is in it.
+    shown = [each for each in divergences if not _below_another(each, divergences)]
+    for each in shown[:_MOST_PATHS]:
+        yield Text.assemble("    ", (f"{each.kind:8}", "red"), " ", _where(each), _facts(each))
+        if each.why:
+            yield Text(f"             {each.why}", style="dim")
+    if len(shown) > _MOST_PATHS:
+        more = len(shown) - _MOST_PATHS
+        yield Text(f"    and {more} more; --report json=FILE has them all", style="dim")
+
+
+def _below_another(each: Divergence, all_of_them: tuple[Divergence, ...]) -> bool:
+    one_sided = (DivergenceKind.LEFTOVER, DivergenceKind.MISSING)
+    return each.kind in one_sided and any(
+        other.kind is each.kind
+        and other.root == each.root
+        and each.path.startswith(f"{other.path}/")
+        for other in all_of_them
+    )
+
+
+def _where(each: Divergence) -> str:
+    path = "/".join(part for part in (each.root, each.path) if part and part != ".")
+    owner = f"  ({each.distribution})" if each.distribution else ""
+    return f"{escape(path)}{owner}"
+
+
+def _facts(each: Divergence) -> str:
+    sides = (("cached", each.cached), ("clean", each.clean))
+    told = [f"{side} {facts(entry)}" for side, entry in sides if entry is not None]
+    return "  " + ", ".join(told) if told else ""
+
+
+def _verdict(result: Result) -> Text:
+    name = str(result.verdict)
+    earlier = result.verdict is Verdict.AGREES and any(
+        step.verdict is not Verdict.AGREES for step in result.steps
+    )
+    if earlier:
+        name += " at last"
+    unmet = any(step.unmet for step in result.steps)
+    return Text(name + (", unmet" if unmet else ""), style=_STYLES[result.verdict])
+
+
+def _mark(step: Step) -> str:
+    mark = "" if step.verdict is Verdict.AGREES else f"({step.verdict})"
+    return f"{step.reuse}{mark}"
+
+
+def _reuse(step: Step) -> str:
+    reasons = f": {'; '.join(step.reasons)}" if step.reasons else ""
+    return str(step.reuse) + (reasons if step.reuse is Reuse.DISCARDED else "")
+
+
+def _builds(run: Run) -> str:
+    builds = run.builds
+    return f"{builds.needed} builds needed, {builds.run} run, {builds.reused} results used again"

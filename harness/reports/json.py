@@ -1,0 +1,94 @@
+"""The report as one JSON object, for machines; its keys are a contract."""
+
+import json
+from typing import Any
+
+from harness.compare import Divergence
+from harness.manifest import Entry, escape
+from harness.verdict import Failure, Result, Run, Step
+
+FORMAT = 1
+
+
+def render(run: Run) -> str:
+    """The whole run as JSON text, with a newline at its end."""
+    report = {
+        "format": FORMAT,
+        "results": [_result(result) for result in run.results],
+        "builds": {
+            "needed": run.builds.needed,
+            "run": run.builds.run,
+            "reused": run.builds.reused,
+        },
+    }
+    return json.dumps(report, indent=2, ensure_ascii=False) + "\n"
+
+
+def _result(result: Result) -> dict[str, Any]:
+    return {
+        "scenario": result.scenario,
+        "file": result.file,
+        "buildpack": result.buildpack,
+        "sandbox": result.sandbox,
+        "image": result.image,
+        "verdict": str(result.verdict),
+        "steps": [_step(step) for step in result.steps],
+    }
+
+
+def _step(step: Step) -> dict[str, Any]:
+    return {
+        "commit": step.commit,
+        "message": step.message,
+        "verdict": str(step.verdict),
+        "reuse": str(step.reuse),
+        "reasons": list(step.reasons),
+        "seconds": {
+            "cached": round(step.seconds.cached, 3),
+            "clean": round(step.seconds.clean, 3),
+        },
+        "compared": step.compared,
+        "divergences": [_divergence(divergence) for divergence in step.divergences],
+        "noise": [_divergence(divergence) for divergence in step.noise],
+        "set_aside": [{"rule": aside.rule, "count": aside.count} for aside in step.set_aside],
+        "findings": list(step.findings),
+        "unmet": list(step.unmet),
+        "failures": [_failure(failure) for failure in step.failures],
+        "refused": [
+            {"method": request.method, "url": request.url, "why": request.refused}
+            for request in step.refused
+        ],
+    }
+
+
+def _divergence(divergence: Divergence) -> dict[str, Any]:
+    return {
+        "path": escape(divergence.path),
+        "root": escape(divergence.root),
+        "kind": str(divergence.kind),
+        "distribution": divergence.distribution,
+        "cached": _entry(divergence.cached),
+        "clean": _entry(divergence.clean),
+        "origin": divergence.origin,
+        "why": divergence.why,
+    }
+
+
+def _entry(entry: Entry | None) -> dict[str, Any] | None:
+    if entry is None:
+        return None
+    facts: dict[str, Any] = {"type": str(entry.kind), "mode": f"{entry.mode:04o}"}
+    if entry.digest:
+        facts |= {"size": entry.size, "digest": f"sha256:{entry.digest}"}
+    if entry.target:
+        facts["target"] = escape(entry.target)
+    return facts
+
+
+def _failure(failure: Failure) -> dict[str, Any]:
+    return {
+        "arm": failure.arm,
+        "command": failure.command,
+        "how": failure.how,
+        "log_tail": list(failure.log_tail),
+    }

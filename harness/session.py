@@ -1,0 +1,297 @@
+"""Everything the builds of a run share: the sandbox, the sealed internet, and what it serves."""
+
+import hashlib
+import platform
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Self
+
+from harness.buildpacks import Route
+from harness.buildpacks.source import Buildpack, at_revision, resolve
+from harness.errors import ImageError, RuntimeArchiveError
+from harness.fork import Fork
+from harness.history import play_fork
+from harness.image import build_image
+from harness.internet import Download, Internet, Release, Repository
+from harness.internet.server import InternetServer
+from harness.internet.trust import Authority, trust_env, trust_mounts
+from harness.progress import Observer, Silent
+from harness.releases import build_release
+from harness.runtime import Runtime, available_runtimes, ensure_runtimes
+from harness.sandboxes import Limits, Mount, Sandbox
+from harness.sandboxes.docker_images import load_into_docker
+from harness.sandboxes.registry import SandboxSettings, choose, open_sandbox
+from harness.scenario import Scenario
+from harness.store import Store
+from harness.tools import BASE_TOOLS, fetch_tools
+from harness.workspace import Workspace, sweep
+from harness.world import PublishedRelease, World
+
+DEFAULT_BUILDPACK = "root-requirements"
+PYTHON_SLOTS = ("default", "other")
+HOST_IMAGE = "host"
+
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a run is asked to use.
+
+    Attributes:
+        buildpack: A folder, a bundled name, or a repository at a revision.
+        sandbox: A sandbox's name; None for the first that works here.
+        image: A Docker image, the folder of an unpacked one, or `host` for the host's /usr; None
+            for the harness's own stack image.
+        store: What is kept between runs.
+        pythons: Versions of kept runtimes, the default one first; empty to choose.
+        compare: Globs of more roots to compare, relative to the build dir.
+        tools: Exact pins that the index serves besides those found in the buildpack.
+        limits: What one build may use.
+        keep: Whether the work folder stays for a look at it.
+    """
+
+    buildpack: str = DEFAULT_BUILDPACK
+    sandbox: str | None = None
+    image: str | None = None
+    store: Store
+    pythons: tuple[str, ...] = ()
+    compare: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+    keep: bool = False
+
+
+class Session:
+    """What builds run with; safe to use from several threads."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        workspace: Workspace,
+        sandbox: Sandbox,
+        image: str,
+        runtimes: tuple[Runtime, ...],
+    ) -> None:
+        """Used by `open`, which makes the parts and removes them."""
+        self.settings = settings
+        self.sandbox = sandbox
+        self.image = image
+        self._runtimes = runtimes
+        self._workspace = workspace
+        self._authority = Authority()
+        self._lock = threading.RLock()
+        self._buildpacks: dict[str, Buildpack] = {}
+        self._repositories: dict[str, Path] = {}
+        self._releases: dict[str, Release] = {}
+        self._folders = 0
+        scratch = workspace.folder / "internet"
+        trust = workspace.folder / "trust"
+        for folder in (scratch, trust):
+            folder.mkdir()
+        self.server = InternetServer(self._authority, scratch=scratch)
+        self.trust: tuple[tuple[Mount, ...], tuple[tuple[str, str], ...]] = (
+            trust_mounts(self._authority, trust),
+            tuple(trust_env().items()),
+        )
+
+    @classmethod
+    @contextmanager
+    def open(cls, settings: Settings, *, observer: Observer | None = None) -> Iterator[Self]:
+        """Sweeps what dead runs left, makes what is missing, and yields the session.
+
+        Raises:
+            HarnessError: The sandbox, the image, a runtime or the buildpack is not to be had.
+        """
+        tell = (observer or Silent()).note
+        store = settings.store
+        with ExitStack() as exits:
+            sweep(store)
+            workspace = exits.enter_context(Workspace.open(store, keep=settings.keep))
+            name = choose(settings.sandbox)
+            image, rootfs, runtimes = _image(settings, name, tell)
+            sandbox = open_sandbox(
+                name,
+                SandboxSettings(
+                    image=image if name == "docker" else None,
+                    rootfs=rootfs,
+                    run=workspace.id,
+                    scratch=workspace.folder,
+                ),
+            )
+            exits.callback(sandbox.close)
+            session = cls(
+                settings,
+                workspace=workspace,
+                sandbox=sandbox,
+                image=image,
+                runtimes=runtimes,
+            )
+            session.buildpack(settings.buildpack)
+            yield session
+
+    @property
+    def work_folder(self) -> Path:
+        """The run's own folder."""
+        return self._workspace.folder
+
+    def folder(self, name: str) -> Path:
+        """The path of a new folder in the run's work folder; it is not made."""
+        with self._lock:
+            self._folders += 1
+            return self._workspace.folder / "builds" / f"{self._folders:04}-{name}"
+
+    def pythons(self, slots: frozenset[str]) -> dict[str, str]:
+        """The version that each Python slot stands for.
+
+        Unless the operator named them, those that the buildpack knows of come first, the nearest to
+        3.11 before others: most releases of most tools run on that one.
+
+        Raises:
+            RuntimeArchiveError: There are fewer runtimes at hand than the slots need.
+        """
+        at_hand = {runtime.version: runtime for runtime in self._runtimes}
+        for version in self.settings.pythons:
+            if version not in at_hand:
+                raise RuntimeArchiveError(
+                    f"--python {version}: there is no runtime of that version",
+                    hint="`cache-harness runtime list` shows those at hand;"
+                    " `cache-harness runtime pack PREFIX` packs another",
+                )
+        buildpack = self.buildpack_at(None)
+        known = buildpack.kind.pythons(buildpack.folder)
+
+        def rank(version: str) -> tuple[bool, int]:
+            minor = at_hand[version].minor
+            return bool(known) and minor not in known, abs(int(minor.split(".")[1]) - 11)
+
+        versions = self.settings.pythons or tuple(sorted(at_hand, key=rank))
+        chosen = dict(zip(PYTHON_SLOTS, versions, strict=False))
+        missing = sorted(slots - chosen.keys())
+        if missing:
+            raise RuntimeArchiveError(
+                f"no runtime is at hand for ${{python@{missing[0]}}}: there are"
+                f" {', '.join(versions) or 'none'}",
+                hint="`cache-harness runtime pack PREFIX` packs an installed CPython",
+            )
+        return chosen
+
+    def buildpack(self, spec: str) -> Buildpack:
+        """The buildpack that a spec names, brought once."""
+        with self._lock:
+            if spec not in self._buildpacks:
+                into = self._workspace.folder / "buildpacks"
+                self._buildpacks[spec] = resolve(spec, store=self.settings.store, into=into)
+            return self._buildpacks[spec]
+
+    def buildpack_at(self, revision: str | None) -> Buildpack:
+        """The run's buildpack, or another revision of it."""
+        spec = self.settings.buildpack
+        return self.buildpack(at_revision(spec, revision) if revision else spec)
+
+    def internet(self, scenario: Scenario, world: World, buildpack: Buildpack) -> Internet:
+        """What can be reached during a build of the scenario in the given world.
+
+        Raises:
+            HarnessError: A release does not build, or a build tool cannot be fetched.
+        """
+        forks = {fork.name: fork for fork in scenario.forks}
+        pins = (*BASE_TOOLS, *buildpack.kind.tools(buildpack.folder), *self.settings.tools)
+        tools = fetch_tools(pins, store=self.settings.store)
+        repositories = tuple(
+            Repository(
+                owner=fork.owner,
+                name=fork.name,
+                objects=self._repository(fork),
+                refs=tuple(
+                    (f"refs/heads/{tip.branch}", tip.sha)
+                    for tip in world.branches
+                    if tip.fork == fork.name
+                ),
+            )
+            for fork in scenario.forks
+        )
+        releases = tuple(self._release(forks[release.fork], release) for release in world.releases)
+        return Internet(
+            repositories=repositories,
+            releases=(*releases, *tools),
+            downloads=tuple(self._downloads(buildpack.kind.routes, world.stack, tools)),
+        )
+
+    def _repository(self, fork: Fork) -> Path:
+        key = hashlib.sha256(repr(sorted(fork.shas.items())).encode()).hexdigest()[:16]
+        with self._lock:
+            if key not in self._repositories:
+                into = self._workspace.folder / "forks" / key
+                self._repositories[key] = play_fork(fork, into)
+            return self._repositories[key]
+
+    def _release(self, fork: Fork, published: PublishedRelease) -> Release:
+        label = f"{fork.name}@{published.revision}"
+        with self._lock:
+            if published.sha not in self._releases:
+                self._releases[published.sha] = build_release(
+                    fork.revision(published.revision).tree,
+                    label=label,
+                    tools=fetch_tools(BASE_TOOLS, store=self.settings.store),
+                    store=self.settings.store,
+                    sandbox=self.sandbox,
+                    scratch=self._workspace.folder,
+                )
+            return replace(self._releases[published.sha], yanked=published.yanked)
+
+    def _downloads(
+        self, routes: tuple[Route, ...], stack: str, tools: tuple[Release, ...]
+    ) -> Iterator[Download]:
+        machine = platform.machine()
+        common = {
+            "stack": stack,
+            "ubuntu": f"{stack.rpartition('-')[2]}.04",
+            "arch": _ARCHITECTURES.get(machine, machine),
+        }
+        wheels = [file for tool in tools for file in tool.files]
+        for route in routes:
+            if route.serves == "tool":
+                for wheel in wheels:
+                    path = route.path.format(wheel=wheel.name, **common)
+                    yield Download(host=route.host, path=path, file=wheel.path, sha256=wheel.sha256)
+                continue
+            for runtime in self._runtimes:
+                zst = route.serves.endswith(".zst")
+                yield Download(
+                    host=route.host,
+                    path=route.path.format(version=runtime.version, **common),
+                    file=runtime.zst if zst else runtime.gz,
+                    sha256=runtime.zst_sha256 if zst else runtime.gz_sha256,
+                )
+
+
+def _image(
+    settings: Settings, sandbox: str, tell: Callable[[str], None]
+) -> tuple[str, Path | None, tuple[Runtime, ...]]:
+    """The image's name, its unpacked tree where there is one, and the runtimes that work in it.
+
+    Raises:
+        HarnessError: The image cannot be used by that sandbox, or cannot be built.
+    """
+    asked, store = settings.image, settings.store
+    if asked is None:
+        image = build_image(store, on_line=tell)
+        if sandbox == "docker":
+            load_into_docker(image)
+        runtimes = ensure_runtimes(store, image, on_line=tell)
+        named = [each for each in available_runtimes(store) if each.version in settings.pythons]
+        return image.tag, image.rootfs, tuple(dict.fromkeys((*named, *runtimes)))
+    runtimes = available_runtimes(store)
+    if sandbox == "docker" or asked == HOST_IMAGE:
+        return asked, None, runtimes
+    if not Path(asked).is_dir():
+        raise ImageError(
+            f"--image {asked}: {sandbox} needs the folder of an unpacked image, or `{HOST_IMAGE}`",
+            hint="leave --image out for the harness's own image, or use --sandbox docker",
+        )
+    return asked, Path(asked), runtimes

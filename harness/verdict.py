@@ -1,0 +1,135 @@
+"""What a run says of a scenario, commit by commit."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from harness.compare import Divergence, SetAside
+from harness.errors import ExitCode
+from harness.internet import Request
+
+
+class Verdict(StrEnum):
+    """What comparing the two arms of one commit showed."""
+
+    AGREES = "agrees"
+    DIVERGES = "diverges"
+    UNSTABLE = "unstable"
+    FAILED = "failed"
+
+
+class Reuse(StrEnum):
+    """What became of the cache that a build was given."""
+
+    REUSED = "reused"
+    DISCARDED = "discarded"
+    EMPTY = "empty"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seconds:
+    """Wall time of the two arms' builds."""
+
+    cached: float
+    clean: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A build that did not pass: whose arm, in which command, how, and the end of its log."""
+
+    arm: str
+    command: str
+    how: str
+    log_tail: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What one commit showed.
+
+    Attributes:
+        commit: The app commit's SHA.
+        message: Its message's first line.
+        verdict: What the comparison showed.
+        reuse: What became of the cache.
+        reasons: What the buildpack said of why it dropped the cache.
+        seconds: How long the arms took.
+        compared: How many files were compared.
+        divergences: Where the arms differ, noise apart.
+        noise: Where two clean builds differ as well.
+        set_aside: What was not counted as a difference, by rule.
+        findings: What differs at the level of distributions, as sentences.
+        unmet: What the scenario expects of this commit and did not get, as sentences.
+        failures: Builds that failed.
+        refused: Requests that the sealed internet refused.
+    """
+
+    commit: str
+    message: str
+    verdict: Verdict
+    reuse: Reuse
+    reasons: tuple[str, ...] = ()
+    seconds: Seconds
+    compared: int = 0
+    divergences: tuple[Divergence, ...] = ()
+    noise: tuple[Divergence, ...] = ()
+    set_aside: tuple[SetAside, ...] = ()
+    findings: tuple[str, ...] = ()
+    unmet: tuple[str, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    refused: tuple[Request, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What one scenario showed with one buildpack.
+
+    `verdict` is that of the last commit; a finding at an earlier one is in its step.
+    """
+
+    scenario: str
+    file: str
+    buildpack: str
+    sandbox: str
+    image: str
+    steps: tuple[Step, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The last commit's verdict."""
+        return self.steps[-1].verdict
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """A finding if any commit has one, else whether the harness could tell."""
+        if any(step.verdict is Verdict.DIVERGES or step.unmet for step in self.steps):
+            return ExitCode.FINDING
+        if any(step.verdict is not Verdict.AGREES for step in self.steps):
+            return ExitCode.UNKNOWN
+        return ExitCode.EXPECTED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Builds:
+    """How many builds the scenarios needed, how many ran, and how many results were used again."""
+
+    needed: int
+    run: int
+    reused: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """All results of one run."""
+
+    results: tuple[Result, ...]
+    builds: Builds
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """Findings come before doubts: 1 if any result has one, else 2 if any is in doubt."""
+        codes = {result.exit_code for result in self.results}
+        if ExitCode.FINDING in codes:
+            return ExitCode.FINDING
+        return ExitCode.UNKNOWN if ExitCode.UNKNOWN in codes else ExitCode.EXPECTED
