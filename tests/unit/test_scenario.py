@@ -1,0 +1,477 @@
+"""Scenarios: what each commit comes to, and every fault at once with its line."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.bundled import bundled_scenarios
+from harness.edits import EditError
+from harness.errors import InputError
+from harness.fixtures import fixture_tree, fixtures_for
+from harness.scenario import OLD, Scenario, find_scenarios, load_scenario, load_scenarios, mtime
+from harness.scenario_file import (
+    BuildExpectation,
+    BuildPath,
+    CacheMount,
+    Expectation,
+    ReuseExpectation,
+)
+from harness.tree import File, Link, Tree
+from harness.world import BranchTip, PublishedRelease
+
+PYTHONS = {"default": "3.12.1", "other": "3.9.18"}
+FORK = """\
+description = "A fork"
+revisions = [
+  { name = "v2", edits = [{ do = "write", path = "f.py", text = "2" }] },
+  { name = "v3", edits = [{ do = "write", path = "f.py", text = "3" }] },
+]
+branches = { main = "v1" }
+"""
+APP = '[app]\nfiles = { "a.txt" = "one\\ntwo\\n" }\n'
+COMMIT = '[[commits]]\nmessage = "m"\n'
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Path:
+    repos = tmp_path / "fixtures" / "repos"
+    (repos / "lib").mkdir(parents=True)
+    (repos / "lib" / "repo.toml").write_text(FORK)
+    (repos / "lib" / "f.py").write_text("1")
+    (repos / "plain" / "sub").mkdir(parents=True)
+    (repos / "plain" / "req.txt").write_text("lib @ ${lib@v1}\n${HOME}\n")
+    (repos / "plain" / "run").write_text("#!/bin/sh\n")
+    (repos / "plain" / "run").chmod(0o755)
+    (repos / "plain" / "raw").write_bytes(b"\xff${lib@v1}")
+    (repos / "plain" / "sub" / "link").symlink_to("../run")
+    (tmp_path / "scenarios" / "theme").mkdir(parents=True)
+    return tmp_path
+
+
+def write(suite: Path, text: str) -> Path:
+    path = suite / "scenarios" / "theme" / "case.toml"
+    path.write_text(text)
+    return path
+
+
+def load(suite: Path, text: str) -> Scenario:
+    return load_scenario(write(suite, text))
+
+
+def faults(suite: Path, text: str) -> list[str]:
+    with pytest.raises(InputError) as caught:
+        load(suite, text)
+    problems = caught.value.problems
+    assert all(problem.file.endswith(("case.toml", "repo.toml")) for problem in problems)
+    return [f"{problem.line}: {problem.message}" for problem in problems]
+
+
+def text_of(tree: Tree, path: str) -> str:
+    leaf = tree.entries[path]
+    assert isinstance(leaf, File)
+    return leaf.data.decode()
+
+
+def test_every_key_comes_to_what_it_says(suite: Path) -> None:
+    scenario = load(
+        suite,
+        """\
+description = "Everything"
+issue = "https://example.invalid/1"
+forks = ["lib"]
+
+[axes]
+build_path = "new"
+cache_mount = "other"
+file_times = "old"
+
+[app]
+message = "Begin"
+copy = "plain"
+files = { "runtime.txt" = "python-${python@default}", "req.txt" = "$${lib@v1} ${lib@v2:short}" }
+env = { PIN = "${lib@v1}", KEEP = "1" }
+releases = [{ fork = "lib", revision = "v1", do = "publish" }]
+stack = "heroku-24"
+build = "fails"
+
+[[commits]]
+message = "Second"
+reuse = "discarded"
+env = { PIN = "2" }
+unset = ["KEEP"]
+branches = [
+  { fork = "lib", revision = "v2" },
+  { fork = "lib", revision = "v1", branch = "old/one" },
+]
+releases = [
+  { fork = "lib", revision = "v1", do = "yank", reason = "bad" },
+  { fork = "lib", revision = "v2", do = "publish" },
+]
+stack = "heroku-22"
+buildpack = "v351"
+edits = [
+  { do = "replace", path = "runtime.txt", old = "${python@default}", new = "${python@other:minor}"},
+  { do = "copy", from = "lib@v3/f.py", path = "vendor/f.py" },
+]
+expect = [
+  { path = "a", contains = "${lib@v2}" },
+  { path = "b", matches = "^${lib@v2:short}" },
+  { path = "c", absent = true },
+]
+
+[[commits]]
+message = "Third"
+releases = [
+  { fork = "lib", revision = "v3", do = "republish", replaces = "v2" },
+  { fork = "lib", revision = "v1", do = "remove" },
+]
+
+[[commits.edits]]
+do = "delete"
+path = "sub"
+""",
+    )
+    lib = scenario.forks[0].shas
+    first, second, third = scenario.stages(PYTHONS)
+    assert scenario.name == "theme/case"
+    assert scenario.issue == "https://example.invalid/1"
+    assert scenario.python_slots() == {"default", "other"}
+    assert (scenario.axes.build_path, scenario.axes.cache_mount) == (
+        BuildPath.NEW,
+        CacheMount.OTHER,
+    )
+    assert mtime(scenario.axes, first) == OLD
+
+    assert [stage.message for stage in (first, second, third)] == ["Begin", "Second", "Third"]
+    assert [stage.index for stage in (first, second, third)] == [0, 1, 2]
+    assert first.time < second.time < third.time
+    assert set(first.tree) == {"raw", "req.txt", "run", "runtime.txt", "sub/link"}
+    assert first.tree.entries["run"].executable  # type: ignore[union-attr]
+    assert first.tree.entries["raw"] == File(data=b"\xff${lib@v1}")
+    assert first.tree.entries["sub/link"] == Link(target="../run")
+    assert text_of(first.tree, "req.txt") == "${lib@v1} " + lib["v2"][:7]
+    assert text_of(first.tree, "runtime.txt") == "python-3.12.1"
+    assert text_of(second.tree, "runtime.txt") == "python-3.9"
+    assert text_of(second.tree, "vendor/f.py") == "3"
+    assert "sub/link" in second.tree
+    assert "sub/link" not in third.tree
+
+    assert first.world.env == (("KEEP", "1"), ("PIN", lib["v1"]))
+    assert second.world.env == third.world.env == (("PIN", "2"),)
+    tip = BranchTip(fork="lib", branch="main", revision="v1", sha=lib["v1"])
+    assert first.world.branches == (tip,)
+    assert [(tip.branch, tip.revision, tip.sha) for tip in third.world.branches] == [
+        ("main", "v2", lib["v2"]),
+        ("old/one", "v1", lib["v1"]),
+    ]
+    release = PublishedRelease(fork="lib", revision="v1", sha=lib["v1"])
+    assert first.world.releases == (release,)
+    assert [(r.revision, r.yanked) for r in second.world.releases] == [("v1", "bad"), ("v2", None)]
+    assert [(r.revision, r.sha) for r in third.world.releases] == [("v3", lib["v3"])]
+    assert [stage.world.stack for stage in (first, second, third)] == [
+        "heroku-24", "heroku-22", "heroku-22"]  # fmt: skip
+    assert [stage.world.buildpack for stage in (first, second, third)] == [None, "v351", "v351"]
+    assert [stage.build for stage in (first, second)] == [
+        BuildExpectation.FAILS, BuildExpectation.PASSES]  # fmt: skip
+    assert [stage.reuse for stage in (first, second, third)] == [
+        None, ReuseExpectation.DISCARDED, None]  # fmt: skip
+    assert second.expect == (
+        Expectation(path="a", contains=lib["v2"]),
+        Expectation(path="b", matches="^" + lib["v2"][:7]),
+        Expectation(path="c", absent=True),
+    )
+
+
+def test_reference_in_a_copied_file_is_replaced(suite: Path) -> None:
+    head = 'description = "x"\nforks = ["lib"]\n'
+    app = head + '[app]\ncopy = "plain"\n' + COMMIT
+    scenario = load(suite, app + 'edits = [{ do = "copy", from = "plain/req.txt", path = "r" }]\n')
+    sha = scenario.forks[0].sha("v1")
+    first, second = scenario.trees(PYTHONS)
+    assert text_of(first, "req.txt") == text_of(second, "r") == f"lib @ {sha}\n${{HOME}}\n"
+
+
+@pytest.mark.parametrize(("times", "expected"), [("commit", 1_646_136_000), ("now", None)])
+def test_file_times(suite: Path, times: str, expected: int | None) -> None:
+    axes = f'axes = {{ file_times = "{times}" }}\n'
+    scenario = load(suite, 'description = "x"\n' + axes + APP + COMMIT)
+    assert mtime(scenario.axes, scenario.stages(PYTHONS)[0]) == expected
+
+
+def test_unchanged_rebuild_is_a_commit(suite: Path) -> None:
+    first, second = load(suite, 'description = "x"\n' + APP + COMMIT).trees(PYTHONS)
+    assert first == second
+
+
+def test_python_that_is_not_at_hand_is_a_fault_of_the_line(suite: Path) -> None:
+    edit = 'edits = [\n  { do = "append", path = "a.txt", text = "${python@other}" },\n]\n'
+    scenario = load(suite, 'description = "x"\n' + APP + COMMIT + edit)
+    assert scenario.python_slots() == {"other"}
+    with pytest.raises(InputError, match=r"case\.toml:7: .*there is no Python `other`"):
+        scenario.stages({"default": "3.12.1"})
+
+
+def test_edit_that_hangs_on_a_version_is_a_fault_of_the_line(suite: Path) -> None:
+    app = '[app]\nfiles = { "a.txt" = "${python@default}" }\n'
+    edit = 'edits = [{ do = "replace", path = "a.txt", old = "3.11.7", new = "x" }]\n'
+    scenario = load(suite, 'description = "x"\n' + app + COMMIT + edit)
+    with pytest.raises(InputError, match=r"case\.toml:6: `old` is not in"):
+        scenario.stages(PYTHONS)
+
+
+def test_all_faults_are_told_at_once(suite: Path) -> None:
+    found = faults(
+        suite,
+        """\
+descripton = "x"
+forks = ["lib", "lob"]
+[axes]
+build_path = "old"
+[app]
+copy = "plian"
+env = { "A B" = "x", C = 3 }
+files = { "../x" = "a", ok = '''
+${lib@v1}
+${lib@nope} ${python@third}''' }
+[[commits]]
+message = ""
+edits = [
+  { do = "wrote", path = "x" },
+  { path = "y" },
+  { do = "write", path = "/abs", text = "x" },
+  { do = "append", path = ".git/config", text = "${lob@v1}" },
+  { do = "copy", from = "lib@v9", path = "z" },
+]
+branches = [{ fork = "lob", revision = "v1" }, { fork = "lib", revision = "v9" }]
+[[commits]]
+edits = "x"
+expect = [{ path = "a", absent = true, contains = "x" }, { path = "/b", matches = "(" }]
+""",
+    )
+    assert found == [
+        "1: `description` is missing",
+        "1: unknown key `descripton`",
+        "2: there is no fork `lob`",
+        '4: `build_path` is "old"',
+        "6: there is no fixture `plian`",
+        '7: `A B` is "A B"',
+        "7: `C` is 3",
+        "8: `../x` leaves the tree with `..`",
+        "10: `${lib@nope}`: `lib` has no revision `nope`",
+        "10: `${python@third}`: there is no Python `third`",
+        "12: `message` is empty",
+        '14: `do` is "wrote"',
+        "15: `do` is missing",
+        "16: `/abs` is absolute",
+        "17: `.git/config` is inside a `.git`",
+        "18: `lib` has no revision `v9`",
+        "20: `lib` has no revision `v9`",
+        "21: `message` is missing",
+        '22: `edits` is "x"',
+        "23: `/b` is absolute",
+        "23: `contains` and `absent` cannot both be",
+        "23: `matches` is no regular expression: missing ), unterminated subpattern at position 0",
+    ]
+
+
+def test_edits_that_do_not_apply_are_told_and_not_what_follows_from_them(suite: Path) -> None:
+    found = faults(
+        suite,
+        'description = "x"\n'
+        + APP
+        + COMMIT
+        + """\
+edits = [
+  { do = "remove-lines", path = "a.txt", lines = ["three"] },
+  { do = "append", path = "a.txt", text = "needs what the line above left" },
+  { do = "delete", path = "b.txt" },
+  { do = "symlink", path = "link", target = "a.txt" },
+]
+[[commits]]
+message = "m"
+edits = [{ do = "write", path = "link/x", text = "" }]
+""",
+    )
+    assert found == [
+        '7: `a.txt` has no line "three"',
+        "9: there is no `b.txt`",
+        "14: `link/x` goes through `link`, which is a symbolic link",
+    ]
+
+
+def test_edit_without_form_hides_only_its_own_file(suite: Path) -> None:
+    edits = """\
+edits = [
+  { do = "wriet", path = "new.txt", text = "x" },
+  { do = "append", path = "new.txt", text = "x" },
+  { do = "append", path = "other.txt", text = "x" },
+]
+"""
+    found = faults(suite, 'description = "x"\n' + APP + COMMIT + edits)
+    assert found == ['7: `do` is "wriet"', "9: there is no `other.txt`"]
+
+
+def test_fault_of_a_fork_is_told_once_with_its_own_line(suite: Path) -> None:
+    repo = suite / "fixtures" / "repos" / "lib" / "repo.toml"
+    repo.write_text(FORK.replace('path = "f.py", text = "3"', 'path = "f.py", text = "2"'))
+    files = '[app]\nfiles = { "a.txt" = "${lib@v1}" }\n'
+    found = faults(suite, 'description = "x"\nforks = ["lib"]\n' + files + COMMIT)
+    assert found == ["4: the edit changes nothing: `f.py` has this content already"]
+
+
+WORLD = [
+    ('branches = [{ fork = "lib", revision = "v1" }]', "`main` is at `v1` already"),
+    ('branches = [{ fork = "plain", revision = "v1" }]', "the scenario has no fork `plain`"),
+    ('branches = [{ fork = "lib", revision = "v2", branch = "main/x" }]', "`main/x` cannot stand"),
+    ('releases = [{ fork = "lib", revision = "v1", do = "publish" }]', "`v1` is published already"),
+    ('releases = [{ fork = "lib", revision = "v2", do = "yank" }]', "`v2` of `lib` is not publ"),
+    ('releases = [{ fork = "lib", revision = "v2", do = "remove" }]', "`v2` of `lib` is not publ"),
+    ('releases = [{ fork = "lib", revision = "v2", do = "republish" }]', "`replaces` is missing"),
+    (
+        'releases = [{ fork = "lib", revision = "v2", do = "republish", replaces = "v3" }]',
+        "`v3` of `lib` is not published",
+    ),
+    (
+        'releases = [{ fork = "lib", revision = "v2", do = "publish", replaces = "v1" }]',
+        "`replaces` says nothing with `publish`",
+    ),
+    (
+        'releases = [{ fork = "lib", revision = "v2", do = "publish", reason = "x" }]',
+        "`reason` says nothing with `publish`",
+    ),
+    ('releases = [{ fork = "lib", revision = "v2", do = "unyank" }]', '`do` is "unyank"'),
+    ('env = { A = "1" }', "`A` has this value already"),
+    ('env = { A = "x\\u0000" }', "`A` holds a NUL"),
+    ('env = { A = "2" }\nunset = ["A"]', "`A` is set by the same commit"),
+    ('unset = ["B"]', "`B` is not set"),
+    ('stack = "heroku-24"', "the stack is `heroku-24` already"),
+    ('stack = "Heroku 24"', '`stack` is "Heroku 24"'),
+    ('buildpack = "v1"', "the buildpack is `v1` already"),
+    ('build = "maybe"', '`build` is "maybe"'),
+    ('reuse = "empty"', '`reuse` is "empty"'),
+    ('expect = [{ path = "../x" }]', "`../x` leaves the tree"),
+    ('expect = [{ path = "x", contains = "${lib@v9}" }]', "`lib` has no revision `v9`"),
+    ("expect = [{ absent = true }]", "`path` is missing"),
+    ("when = 2024-01-01", "unknown key `when`"),
+    ("message2 = 1", "unknown key `message2`"),
+    ("env = { A = 2024-01-01 }", "`A` is a date or a time"),
+    ('edits = [{ do = "chmod", path = "a.txt", executable = "yes" }]', '`executable` is "yes"'),
+    ('edits = [{ do = "chmod", path = "a.txt", executable = 1 }]', "`executable` is 1"),
+    ('edits = [{ do = "replace", path = "a.txt", old = "one", new = "1", count = 0 }]', "`count`"),
+    ('edits = [{ do = "replace", path = "a.txt", old = "", new = "1" }]', "`old` is empty"),
+    ('edits = [{ do = "write", path = "a.txt" }]', "`text` is missing"),
+    ('edits = [{ do = "write", path = "b", text = "", mode = 1 }]', "unknown key `mode`"),
+    ('edits = [{ do = "copy", from = "../plain", path = "b" }]', "there is no fixture `..`"),
+    ('edits = [{ do = "copy", from = "plain@v1", path = "b" }]', "`plain` has no revisions"),
+    ('edits = [{ do = "copy", from = "plain/nope", path = "b" }]', "`plain` has no `nope`"),
+]
+
+
+@pytest.mark.parametrize(("line", "message"), WORLD)
+def test_fault_of_a_commit(suite: Path, line: str, message: str) -> None:
+    world = 'env = { A = "1" }\nbuildpack = "v1"\n'
+    world += 'releases = [{ fork = "lib", revision = "v1", do = "publish" }]\n'
+    found = faults(
+        suite, 'description = "x"\nforks = ["lib"]\n' + APP + world + COMMIT + line + "\n"
+    )
+    assert len(found) == 1
+    assert message in found[0]
+    assert found[0].startswith(f"{10 + line.count(chr(10))}: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", "1: `description` is missing"),
+        ('description = "x"\n' + COMMIT, "1: `app` is missing"),
+        ('description = "x"\n' + APP, "1: `commits` is missing"),
+        ('description = "x"\ncommits = []\n' + APP, "2: `commits` is empty"),
+        ('description = "x"\n[app]\n' + COMMIT, "2: the app has no files"),
+        ('description = "x"\n' + APP + 'reuse = "reused"\n' + COMMIT, "4: unknown key `reuse`"),
+        ('description = "x"\nforks = ["lib", "lib"]\n' + APP + COMMIT, "2: `lib` is listed twice"),
+        ('description = "x"\nforks = ["plain"]\n' + APP + COMMIT, "2: there is no fork `plain`"),
+        ('description = "x"\nforks = "lib"\n' + APP + COMMIT, '2: `forks` is "lib"'),
+        ('description = "x"\nissue = "1316"\n' + APP + COMMIT, '2: `issue` is "1316"'),
+        ('description = "x"\n[app]\ncopy = "plain"\n' + COMMIT, "3: in `req.txt`: `${lib@v1}`"),
+        ('description = "x"\ndescription = "y"\n', "2: is not TOML"),
+        ('description = "x\n', "1: is not TOML"),
+        ("a = [" * 3000, ""),
+    ],
+)
+def test_fault_of_a_file(suite: Path, text: str, fault: str) -> None:
+    assert any(told.startswith(fault) for told in faults(suite, text))
+
+
+def test_text_that_is_not_utf_8(suite: Path) -> None:
+    path = write(suite, "")
+    path.write_bytes(b'description = "x"\nissue = "\xff"\n')
+    with pytest.raises(InputError, match=r"case\.toml:2: is not UTF-8"):
+        load_scenario(path)
+
+
+def test_lines_are_right_with_carriage_returns(suite: Path) -> None:
+    path = write(suite, "")
+    path.write_bytes(b'description = "x"\r\nnope = 1\r\n')
+    with pytest.raises(InputError, match=r"case\.toml:2: unknown key `nope`"):
+        load_scenario(path)
+
+
+def test_scenarios_are_found_in_order_and_once(suite: Path) -> None:
+    folder = suite / "scenarios"
+    for name in (
+        "b.toml",
+        "a/z.toml",
+        ".hidden/x.toml",
+        "fixtures/repos/lib/repo.toml",
+        "a/no.txt",
+    ):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("")
+    found = find_scenarios([folder / "b.toml", folder, folder / "a" / ".." / "a"])
+    assert found == (folder / "b.toml", folder / "a" / "z.toml")
+
+
+def test_paths_without_a_scenario_are_told_together(suite: Path) -> None:
+    (suite / "x.txt").write_text("")
+    (suite / "empty").mkdir()
+    with pytest.raises(InputError) as caught:
+        find_scenarios([suite / "nowhere", suite / "x.txt", suite / "empty"])
+    assert {problem.message for problem in caught.value.problems} == {
+        "is not there", "is not a TOML file", "holds no scenario"}  # fmt: skip
+
+
+def test_faults_of_several_files_are_told_together(suite: Path) -> None:
+    for name in ("a", "b"):
+        (suite / "scenarios" / f"{name}.toml").write_text("x = 1\n" + APP + COMMIT)
+    with pytest.raises(InputError) as caught:
+        load_scenarios([suite / "scenarios"])
+    assert len({problem.file for problem in caught.value.problems}) == 2
+
+
+def test_own_fixtures_come_before_the_bundled_ones(suite: Path) -> None:
+    path = write(suite, "")
+    (suite / "fixtures" / "repos" / "django-app").mkdir()
+    (suite / "fixtures" / "repos" / "django-app" / "mine").write_text("")
+    found = fixtures_for(path)
+    assert list(fixture_tree(found, "django-app")) == ["mine"]
+    assert "setup.py" in fixture_tree(found, "forms@both")
+    assert "repo.toml" not in fixture_tree(found, "forms")
+    with pytest.raises(EditError, match="no fixture"):
+        fixture_tree(found, "../../scenarios")
+
+
+def test_bundled_scenarios_load_and_play() -> None:
+    loaded = load_scenarios([bundled_scenarios()])
+    assert {
+        "requirements/nested-package-dropped",
+        "forks/nested-fork-bumped",
+        "forks/nested-fork-html-only",
+        "package-data/data-file-removed",
+        "editables/editable-to-archive",
+        "toolchain/python-version-changed",
+        "reuse/unchanged-rebuild",
+    } <= {scenario.name for scenario in loaded}
+    for scenario in loaded:
+        stages = scenario.stages(PYTHONS)
+        assert len(stages) == len(scenario.commits) + 1
+        assert any(stage.expect or stage.reuse for stage in stages), scenario.name

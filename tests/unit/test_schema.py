@@ -1,0 +1,47 @@
+"""The JSON Schemas in `docs/`: current, and as strict as the reader."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.schema import rendered, repo_schema, scenario_schema, write_schemas
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.mark.parametrize(
+    ("name", "schema"),
+    [("scenario.schema.json", scenario_schema()), ("repo.schema.json", repo_schema())],
+)
+def test_committed_schema_is_current(name: str, schema: dict[str, object]) -> None:
+    assert (DOCS / name).read_text() == rendered(schema), "run: python -m harness.schema docs"
+
+
+def test_module_writes_the_schemas(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "harness.schema", str(tmp_path)], check=True)
+    written = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    write_schemas(tmp_path)
+    assert written == {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert set(written) == {"repo.schema.json", "scenario.schema.json"}
+
+
+def test_every_table_is_closed_and_every_key_described() -> None:
+    for schema in (scenario_schema(), repo_schema()):
+        for name, table in {"": schema, **schema["$defs"]}.items():
+            if table.get("type") != "object":
+                assert "enum" in table, name
+                continue
+            assert table["additionalProperties"] is False, name
+            for key, held in table["properties"].items():
+                # A reference to a table that is described in the same words has none of its own.
+                value = (
+                    schema["$defs"][held["$ref"].rsplit("/")[-1]] | held if "$ref" in held else held
+                )
+                assert "const" in value or value.get("description"), f"{name}.{key}"
+
+
+def test_schema_says_nothing_that_toml_cannot() -> None:
+    assert "null" not in json.dumps(scenario_schema())
