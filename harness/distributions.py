@@ -6,6 +6,7 @@ import json
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -140,6 +141,9 @@ class DistributionFinding:
     clean: Distribution | None
     text: str
 
+    def __str__(self) -> str:
+        return self.text
+
 
 def read_distributions(manifest: Manifest, read: ReadFile) -> tuple[Distribution, ...]:
     """The distributions installed in a tree, sorted by name, version and place.
@@ -212,11 +216,6 @@ def compare_distributions(
         for name in sorted(ours.keys() | theirs.keys())
         for finding in _findings(name, ours.get(name, ()), theirs.get(name, ()))
     )
-
-
-def differences(cached: Iterable[Distribution], clean: Iterable[Distribution]) -> tuple[str, ...]:
-    """What `compare_distributions` finds, as sentences."""
-    return tuple(finding.text for finding in compare_distributions(cached, clean))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -377,12 +376,10 @@ def _source(tree: _Tree, text: str, name: str) -> Source | None:
 
 def _checkout(tree: _Tree, url: str, name: str) -> str:
     """The directory in the tree that an editable is imported from, or empty."""
-    try:
+    with suppress(ValueError):
         parts = urlsplit(url)
-    except ValueError:
-        return ""
-    if parts.scheme == "file" and (folder := tree.inside(unquote(parts.path))):
-        return folder
+        if parts.scheme == "file" and (folder := tree.inside(unquote(parts.path))):
+            return folder
     # pip checks an editable out under `src`, in a directory named as the requirement names it.
     return next(
         (
