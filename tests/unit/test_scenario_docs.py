@@ -1,0 +1,44 @@
+"""`docs/scenario-format.md`: its examples load, and it names every key."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from harness.fork import load_fork
+from harness.scenario import load_scenario
+from harness.schema import repo_schema, scenario_schema
+
+PAGE = (Path(__file__).parents[2] / "docs" / "scenario-format.md").read_text()
+EXAMPLES = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+
+
+def test_scenario_of_the_page_loads(tmp_path: Path) -> None:
+    path = tmp_path / "case.toml"
+    path.write_text(EXAMPLES[0])
+    assert len(load_scenario(path).stages({"default": "3.12.1"})) == 2
+
+
+def test_fork_of_the_page_loads(tmp_path: Path) -> None:
+    (tmp_path / "forms" / "forms").mkdir(parents=True)
+    (tmp_path / "forms" / "forms" / "field.html").write_text("old\n")
+    (tmp_path / "forms" / "repo.toml").write_text(EXAMPLES[1])
+    fork = load_fork(tmp_path / "forms")
+    assert [revision.name for revision in fork.revisions] == ["v1", "fixed", "reverted"]
+    assert fork.branches == (("main", "fixed"),)
+
+
+def names() -> set[str]:
+    """Every key and every word that the schemas know."""
+    found: set[str] = set()
+    for schema in (scenario_schema(), repo_schema()):
+        for table in (schema, *schema["$defs"].values()):
+            found |= set(table.get("enum", ())) | set(table.get("properties", ()))
+            found |= {value["const"] for value in table.get("properties", {}).values()
+                      if "const" in value}  # fmt: skip
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(names()))
+def test_page_names(name: str) -> None:
+    assert re.search(rf'`"?{re.escape(name)}"?( = [^`]*)?`', PAGE)
