@@ -66,6 +66,7 @@ GONE = (requests.ConnectionError, requests.Timeout)
 HOLDER_FOLDER = "/run/cache-harness"
 
 T = TypeVar("T")
+FramesOf = Callable[[socket.SocketIO, bool], Iterator[tuple[int, bytes]]]
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
@@ -192,11 +193,12 @@ class DockerSandbox:
             if self._closed:
                 raise SandboxError("the sandbox was closed before its job started")
             stream = stack.enter_context(_attached(engine, container))
+            began = int(time.time())
             _asking(lambda: engine.start(container))
             follower = stack.enter_context(Follower(_output(stream), job.limits))
             # The job must be dead before its output and its server are done with.
             stack.callback(_kill, engine, container)
-            end = follower.follow(on_output, lambda: _out_of_memory(engine, container))
+            end = follower.follow(on_output, lambda: _out_of_memory(engine, container, began))
             if end is End.EXITED and not _ended(engine, container, follower.left):
                 end = End.TIMEOUT
             _kill(engine, container)
@@ -541,18 +543,27 @@ def _attached(engine: docker.APIClient, container: str) -> Iterator[socket.Socke
     try:
         yield stream
     finally:
-        stream.close()
         if response is not None:
             response.close()
+        stream.close()
 
 
-def _out_of_memory(engine: docker.APIClient, container: str) -> End | None:
-    return End.MEMORY if _state(engine, container).get("OOMKilled") else None
+def _out_of_memory(engine: docker.APIClient, container: str, since: int) -> End | None:
+    """`MEMORY` where a process of a running container was killed for want of it.
+
+    The container's state tells so only after its end.
+    """
+    filters = {"container": container, "event": "oom"}
+    found = _asking(
+        lambda: list(engine.events(since=since, until=int(time.time()), filters=filters))
+    )
+    return End.MEMORY if found else None
 
 
 def _output(stream: socket.SocketIO) -> Iterator[bytes]:
     try:
-        for _, chunk in frames_iter(stream, tty=False):
+        frames: FramesOf = frames_iter
+        for _, chunk in frames(stream, False):  # noqa: FBT003  (no terminal)
             yield chunk
     except (*GONE, DockerException, HTTPError, OSError) as error:
         raise SandboxError(f"the Docker engine was lost: {error}") from error

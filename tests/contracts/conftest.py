@@ -1,0 +1,67 @@
+"""Sandboxes to hold to the contract: every kind, on the stack image."""
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from benches import Bench, Stack, containers, groups, need
+
+from harness.image import build_image
+from harness.sandboxes.registry import SandboxSettings, backends
+from harness.store import Store, default_root
+
+KINDS = ("docker", "bubblewrap")
+
+
+@pytest.fixture(scope="session")
+def stack() -> Stack:
+    """The stack image, or the one that the environment names."""
+    image = os.environ.get("CACHE_HARNESS_TEST_IMAGE")
+    rootfs = os.environ.get("CACHE_HARNESS_TEST_ROOTFS")
+    if image and rootfs:
+        return Stack(image=image, rootfs=Path(rootfs))
+    built = build_image(Store(root=default_root()))
+    if not backends()["docker"].unavailable():
+        from harness.sandboxes.docker_images import load_into_docker
+
+        load_into_docker(built)
+    return Stack(image=built.tag, rootfs=built.rootfs)
+
+
+@pytest.fixture(scope="module")
+def open_folder() -> Iterator[Path]:
+    """A folder that other users may enter (pytest's own may not be)."""
+    folder = Path(tempfile.mkdtemp(prefix="contract-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(kind, marks=getattr(pytest.mark, kind)) for kind in KINDS],
+)
+def opened(request: pytest.FixtureRequest, stack: Stack, open_folder: Path) -> Iterator[Bench]:
+    kind = str(request.param)
+    need(kind)
+    run_id = uuid.uuid4().hex[:12]
+    scratch = open_folder / f"scratch-{kind}"
+    scratch.mkdir()
+    settings = SandboxSettings(image=stack.image, rootfs=stack.rootfs, run=run_id, scratch=scratch)
+    sandbox = backends()[kind](settings)
+    yield Bench(kind=kind, run_id=run_id, sandbox=sandbox, settings=settings)
+    sandbox.close()
+    assert not list(scratch.glob(f"{kind}/*"))
+    assert not containers(run_id)
+    assert not groups(run_id)
+
+
+@pytest.fixture
+def bench(opened: Bench) -> Iterator[Bench]:
+    yield opened
+    while opened.made:
+        opened.made.pop().close()
