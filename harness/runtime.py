@@ -420,18 +420,17 @@ def _copy(source: Path, target: Path) -> None:
 
 def _rewrite_prefix(interpreter: Interpreter, stdlib: Path) -> None:
     """Writes `HOME` where the build settings name the prefix that Python was configured with."""
-    minor = re.escape(interpreter.minor)
+    own = re.compile(rf"/usr/(lib|include)/(python{re.escape(interpreter.minor)})\b")
     for file in (*stdlib.glob("_sysconfigdata*.py"), *stdlib.glob("config-*/Makefile")):
         if file.is_symlink():
             continue
         text = file.read_text(encoding="utf-8", errors="surrogateescape")
         configured = re.search(r"(?m)^(?:\s*'prefix': '|prefix=\s*)(/[^'\s]*)", text)
-        for prefix in {str(interpreter.prefix), configured[1] if configured else ""} - {"", "/"}:
+        named = {str(interpreter.prefix), configured[1] if configured else ""} - {"", "/"}
+        for prefix in sorted(named, key=len, reverse=True):
             if prefix == "/usr":
                 # Much of the system is below it; only Python's own folders move.
-                text = re.sub(
-                    rf"/usr/(lib|include)/python{minor}\b", rf"{HOME}/\1/python{minor}", text
-                )
+                text = own.sub(rf"{HOME}/\1/\2", text)
             else:
                 text = re.sub(rf"{re.escape(prefix)}(?![\w.-])", HOME, text)
         file.write_text(text, encoding="utf-8", errors="surrogateescape")

@@ -1,0 +1,135 @@
+"""What the doctor finds on machines that lack things, each with the command that mends it."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from harness.doctor import (
+    Check,
+    bootstrap_check,
+    bubblewrap_check,
+    disk_check,
+    docker_check,
+    git_check,
+    image_check,
+    namespace_advice,
+    runtimes_check,
+    sandbox_check,
+    usable,
+)
+from harness.image import Image
+from harness.sandboxes.docker_images import Engine
+from harness.store import Store
+
+IMAGE = Image(
+    digest="ab" * 32, suite="trixie", recipe="", built="", rootfs=Path("/r"), tar=Path("/t")
+)
+
+
+@pytest.fixture
+def tools(tmp_path, monkeypatch):
+    """An empty PATH to which a test adds the programs that its machine has."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+
+    def add(name: str, script: str) -> None:
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
+
+    return add
+
+
+def test_without_bubblewrap_it_says_how_to_install_it(tools):
+    check = bubblewrap_check()
+    assert (check.ok, check.advice) == (False, "sudo apt-get install bubblewrap")
+
+
+def test_an_old_bubblewrap_is_told_apart(tools):
+    tools("bwrap", "echo bubblewrap 0.4.1")
+    assert "too old" in bubblewrap_check().found
+
+
+def test_bubblewrap_is_really_run(tools):
+    tools(
+        "bwrap",
+        'test "$1" = --version && echo bubblewrap 0.8.0 && exit; echo no uid map >&2; exit 1',
+    )
+    check = bubblewrap_check()
+    assert not check.ok
+    assert "no uid map" in check.found
+    assert check.advice
+    tools("bwrap", "echo bubblewrap 0.11.0")
+    assert bubblewrap_check().ok
+
+
+@pytest.mark.parametrize(
+    ("switches", "word"),
+    [
+        (("1", "1", "100"), "apparmor_restrict_unprivileged_userns=0"),
+        (("", "0", "100"), "unprivileged_userns_clone=1"),
+        (("", "", "0"), "max_user_namespaces="),
+        (("0", "1", "100"), "--security-opt"),
+    ],
+)
+def test_the_switch_that_is_off_is_the_one_to_turn(switches, word):
+    apparmor, clone, highest = switches
+    assert word in namespace_advice(apparmor=apparmor, clone=clone, highest=highest)
+
+
+def test_git_needs_the_program_that_serves_repositories(tools, tmp_path):
+    assert git_check().advice == "sudo apt-get install git"
+    tools("git", "echo git version 2.17.1")
+    assert "too old" in git_check().found
+    tools("git", f'test "$1" = --version && echo git version 2.43.0 && exit; echo {tmp_path}')
+    assert "without git-http-backend" in git_check().found
+    (tmp_path / "git-http-backend").touch()
+    assert git_check().ok
+
+
+def test_an_engine_that_is_not_there_is_no_traceback(monkeypatch, tmp_path):
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    check, engine = docker_check()
+    assert engine is None
+    assert not check.ok
+    assert check.advice.startswith("sudo ")
+
+
+def test_one_sandbox_of_the_two_is_enough():
+    good = Check(name="Docker", ok=True, found="", needed=False)
+    bad = Check(name="bubblewrap", ok=False, found="", advice="install it", needed=False)
+    assert usable((good, bad, sandbox_check(good, bad)))
+    neither = sandbox_check(bad, bad)
+    assert not usable((bad, bad, neither))
+    assert neither.advice == "install it"
+
+
+def test_the_image_is_told_to_be_missing_kept_or_loaded():
+    missing = image_check((), None)
+    assert (missing.ok, "cache-harness image build" in missing.advice) == (False, True)
+    assert image_check((IMAGE,), None).found == f"{IMAGE.tag} of trixie"
+    assert "when used" in image_check((IMAGE,), Engine(version="1", tags=())).found
+    assert image_check((IMAGE,), Engine(version="1", tags=(IMAGE.tag,))).found.endswith("in Docker")
+
+
+def test_the_tool_for_images_is_needed_only_while_none_is_kept(monkeypatch):
+    real = shutil.which
+    monkeypatch.setattr(
+        "harness.doctor.shutil.which",
+        lambda name, **named: None if "strap" in name else real(name, **named),
+    )
+    assert usable((bootstrap_check((IMAGE,)),))
+    assert not usable((bootstrap_check(()),))
+    assert "apt-get install mmdebstrap" in bootstrap_check(()).advice
+
+
+def test_too_few_runtimes_and_too_little_room_are_told(tmp_path, monkeypatch):
+    store = Store(root=tmp_path / "not" / "yet")
+    assert not runtimes_check(store).ok
+    assert disk_check(store).ok == (shutil.disk_usage(tmp_path).free >= 4 * 1024**3)
+    monkeypatch.setattr("harness.doctor.ROOM", 1 << 60)
+    check = disk_check(store)
+    assert not check.ok
+    assert "--store" in check.advice
+    assert not store.root.exists()
