@@ -229,7 +229,7 @@ JUNK = st.one_of(
     st.binary(max_size=40).map(lambda data: data.decode("utf-8", "surrogateescape")),
     st.text(alphabet='a/.,"\n\r\0\\-:{}[]', max_size=40),
     st.recursive(
-        st.none() | st.integers() | st.text(max_size=3),
+        st.none() | st.integers() | st.text(alphabet="ax/\0é", max_size=3),
         lambda inner: (
             st.lists(inner, max_size=3)
             | st.dictionaries(

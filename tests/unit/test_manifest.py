@@ -1,7 +1,10 @@
 import os
 import stat
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -139,6 +142,57 @@ def test_no_descriptor_is_left_open(tree: Path) -> None:
     read_file(tree, "bin/tool", limit=1)
     assert len(list(Path("/proc/self/fd").iterdir())) == before
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("scan")]
+
+
+@contextmanager
+def ordinary_user(*paths: Path) -> Iterator[None]:
+    """Runs the block as somebody who owns these paths and may read only what its modes allow."""
+    if os.geteuid():
+        yield
+        return
+    nobody = 65534
+    for path in paths:
+        os.chown(path, nobody, nobody, follow_symlinks=False)
+    os.seteuid(nobody)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_what_its_owner_may_not_read_is_read_and_given_its_mode_back() -> None:
+    with TemporaryDirectory() as folder:
+        root = Path(folder)
+        for number, mode in enumerate((0o000, 0o100, 0o400, 0o300)):
+            inner = root / f"folder{number}"
+            inner.mkdir()
+            (inner / "file").write_text("text")
+            (inner / "large").write_bytes(bytes(600 * 1024))
+            (inner / "inner").mkdir()
+            (inner / "file").chmod(0o200)
+            (inner / "large").chmod(0o000)
+            inner.chmod(mode)
+        modes = {path: path.lstat().st_mode for path in root.rglob("*")}
+        with ordinary_user(root, *modes):
+            entries = scan(root, WHOLE_TREE).entries
+            assert read_file(root, "folder0/file", limit=9) == b"text"
+        assert len(entries) == 1 + 4 * 4
+        for path, mode in modes.items():
+            assert path.lstat().st_mode == mode
+            assert entries[str(path.relative_to(root))].mode == stat.S_IMODE(mode)
+
+
+def test_what_belongs_to_somebody_else_is_an_error_with_a_hint() -> None:
+    with ordinary_user(), pytest.raises(ManifestError, match="cannot read shadow") as caught:
+        scan(Path("/etc"), ("shadow",))
+    assert "owns" in caught.value.hint
+
+
+def test_a_file_that_grows_while_it_is_read_is_an_error() -> None:
+    """A file of the kernel's says it has no bytes and then has some."""
+    with pytest.raises(ManifestError, match="version: it changed while it was read") as caught:
+        scan(Path("/proc"), ("version",))
+    assert "writes" in caught.value.hint
 
 
 def test_modes_count_and_times_do_not(tree: Path) -> None:
