@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 from packaging.utils import canonicalize_name
 
 from harness.compare import Divergence
-from harness.manifest import EntryKind, Manifest, escape
+from harness.manifest import HERE, EntryKind, Manifest, escape
 
 LARGEST: Final = 16 * 1024 * 1024
 """Metadata of more bytes is taken for absent."""
@@ -256,7 +256,9 @@ class _Tree:
 
 def _distribution(tree: _Tree, path: str) -> Distribution | None:
     location, _, name = path.rpartition("/")
-    if posixpath.basename(location) not in _LOCATIONS and location not in tree.manifest.roots:
+    if posixpath.basename(location) not in _LOCATIONS and (
+        (location or HERE) not in tree.manifest.roots
+    ):
         return None
     if name.endswith(".egg-link"):
         return _linked(tree, path, location)
@@ -416,7 +418,9 @@ def _rows(text: str) -> Iterator[str]:
 def _owned(tree: _Tree, recorded: Iterable[str], base: str) -> tuple[str, ...]:
     """Recorded paths as paths in the tree; those outside it are left out."""
     paths = {
-        tree.inside(path) if path.startswith("/") else posixpath.normpath(f"{base}/{path}")
+        tree.inside(path)
+        if path.startswith("/")
+        else posixpath.normpath(posixpath.join(base, path))
         for path in recorded
         if path.strip()
     }

@@ -160,6 +160,14 @@ def test_an_egg_info_directory_is_read() -> None:
     assert owners([found]).of(f"{SITE}/__pycache__/helper.cpython-311.pyc") == found
 
 
+def test_a_tree_may_be_an_installation_itself() -> None:
+    files = {"forms-1.dist-info/RECORD": "forms/x.py,,\n", "forms/x.py": "", "forms/y.py": ""}
+    (found,) = read_distributions(manifest(files, (".",)), lambda path: files[path].encode())
+    assert found.files == ("forms/x.py",)
+    assert owners([found]).of("forms/y.py") == found
+    assert owners([found]).of("other.py") is None
+
+
 def test_an_egg_info_file_is_read() -> None:
     egg = f"{SITE}/old_forms-0.9-py3.9.egg-info"
     assert one({egg: "Metadata-Version: 1.0\nName: old-forms\nVersion: 0.9\n"}).label == (
