@@ -1,0 +1,140 @@
+import os
+import stat
+import threading
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from harness.errors import ReleaseError
+from harness.store import Store
+from harness.tools import BASE_TOOLS, fetch_tools
+
+
+@pytest.fixture
+def links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that the operator's pip is told to look in, and nowhere else."""
+    folder = tmp_path / "links"
+    folder.mkdir()
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    for version in ("1.0", "2.0"):
+        stem = f"build_tool-{version}"
+        with zipfile.ZipFile(folder / f"{stem}-py3-none-any.whl", "w") as wheel:
+            wheel.writestr(
+                f"{stem}.dist-info/METADATA",
+                f"Metadata-Version: 2.1\nName: build-tool\nVersion: {version}\n"
+                "Requires-Dist: not-there\n",
+            )
+            wheel.writestr(f"{stem}.dist-info/WHEEL", "Wheel-Version: 1.0\n")
+            wheel.writestr(f"{stem}.dist-info/RECORD", "")
+    return folder
+
+
+def test_a_tool_is_fetched_once_and_kept(links: Path, tmp_path: Path) -> None:
+    store = Store(root=tmp_path / "store")
+    (first,) = fetch_tools(("Build_Tool==1.0",), store=store)
+    for wheel in links.iterdir():
+        wheel.unlink()
+    (second,) = fetch_tools(("build-tool == 1.0",), store=store)
+    assert first == second
+    assert (first.project, first.version) == ("build-tool", "1.0")
+    (file,) = first.files
+    assert file.name == "build_tool-1.0-py3-none-any.whl"
+    assert store.tools in file.path.parents
+    assert [path.name for path in store.tools.iterdir()] == ["build-tool-1.0"]
+
+
+def test_two_versions_are_kept_apart(links: Path, tmp_path: Path) -> None:
+    store = Store(root=tmp_path / "store")
+    releases = fetch_tools(("build-tool==1.0", "build-tool==2.0", "build-tool==1.0"), store=store)
+    assert [release.version for release in releases] == ["1.0", "2.0"]
+
+
+def test_what_pip_cannot_fetch(links: Path, tmp_path: Path) -> None:
+    store = Store(root=tmp_path / "store")
+    with pytest.raises(
+        ReleaseError, match=r"(?s)build-tool==3\.0; pip says:.*No matching"
+    ) as raised:
+        fetch_tools(("build-tool==3.0",), store=store)
+    assert "pip config list" in raised.value.hint
+    assert list(store.tools.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "requirement",
+    [
+        *(
+            "pip",
+            "pip>=1",
+            "pip==1.*",
+            "pip==1,==1",
+            "pip===1",
+            "pip[x]==1",
+            "pip==1; sys_platform",
+        ),
+        *("pip @ https://example.com/pip.whl", "", "--index-url=x", "pip==1\n--pre"),
+        "pip==1; python_version > '3'",
+    ],
+)
+def test_only_exact_pins(requirement: str, tmp_path: Path) -> None:
+    with pytest.raises(ReleaseError, match="write name==version"):
+        fetch_tools((requirement,), store=Store(root=tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_several_at_once(links: Path, tmp_path: Path) -> None:
+    store = Store(root=tmp_path / "store")
+    barrier = threading.Barrier(3)
+
+    def fetch(_: int) -> object:
+        barrier.wait(10)
+        return fetch_tools(("build-tool==1.0",), store=store)
+
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(fetch, range(3)))
+    assert found[0] == found[1] == found[2]
+    assert [path.name for path in store.tools.iterdir()] == ["build-tool-1.0"]
+
+
+def test_a_broken_store_is_told(links: Path, tmp_path: Path) -> None:
+    store = Store(root=tmp_path / "store")
+    (release,) = fetch_tools(("build-tool==1.0",), store=store)
+    release.files[0].path.unlink()
+    with pytest.raises(ReleaseError, match="holds 0") as raised:
+        fetch_tools(("build-tool==1.0",), store=store)
+    assert str(store.tools / "build-tool-1.0") in raised.value.hint
+
+
+def test_without_pip_another_on_path_serves(
+    links: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+
+    python = sys.executable
+    without = tmp_path / "python-without-pip"
+    without.write_text("#!/bin/sh\nexit 1\n")
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    pip = programs / "pip3"
+    pip.write_text(f'#!/bin/sh\nexec "{python}" -m pip "$@"\n')
+    for program in (without, pip):
+        program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setattr(sys, "executable", str(without))
+    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    assert fetch_tools(("build-tool==1.0",), store=Store(root=tmp_path / "one"))
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    with pytest.raises(ReleaseError, match="no pip") as raised:
+        fetch_tools(("build-tool==1.0",), store=Store(root=tmp_path / "two"))
+    assert "ensurepip" in raised.value.hint
+
+
+def test_the_base_tools_are_pins() -> None:
+    names = [Requirement(tool).name for tool in BASE_TOOLS]
+    assert names == sorted(set(names))
+    assert {"pip", "setuptools", "wheel", "flit-core"} <= set(names)
