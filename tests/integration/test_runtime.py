@@ -1,0 +1,186 @@
+"""Packed Pythons as a build uses them: unpacked at their place in the image, with nothing else."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from harness.errors import RuntimeArchiveError
+from harness.image import Image, build_image
+from harness.interpreter import read_interpreter
+from harness.runtime import HOME, check, ensure_runtimes, lay_out, pack_runtime
+from harness.store import Store, default_root
+from harness.system import System
+
+pytestmark = [pytest.mark.image, pytest.mark.bubblewrap]
+
+SCRIPT = """
+set -e
+packages=$(echo /app/.heroku/python/lib/python3.*/site-packages)
+test -z "$(ls $packages)"
+test "$(python -c 'import sys; print(sys.prefix)')" = /app/.heroku/python
+pip=$(echo /app/.heroku/python/lib/python3.*/ensurepip/_bundled/pip-*.whl)
+python $pip/pip --isolated install -q --no-index --root-user-action=ignore $WHEEL 2>/tmp/err ||
+  { cat /tmp/err; exit 1; }
+ls $packages
+python -c 'import sample; print(sample.__file__)'
+test -x /app/.heroku/python/bin/sample
+cat > /tmp/native.c <<'END'
+#include <Python.h>
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "native", NULL, -1, NULL};
+PyMODINIT_FUNC PyInit_native(void) { return PyModule_Create(&module); }
+END
+suffix=$(python -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')
+include=$(python -c 'import sysconfig; print(sysconfig.get_path("include"))')
+gcc -shared -fPIC -I$include -o $packages/native$suffix /tmp/native.c
+python -c 'import native; print(native.__name__)'
+python -m venv /tmp/venv
+/tmp/venv/bin/python -m pip --isolated install -q --no-index --disable-pip-version-check $WHEEL
+/tmp/venv/bin/python -c 'import sample; print(sample.__file__.split("/")[2])'
+python -m ensurepip --default-pip >/dev/null 2>&1
+pip --version >/dev/null
+"""
+
+
+@pytest.fixture(scope="module")
+def kept() -> Image:
+    return build_image(Store(root=default_root()))
+
+
+@pytest.fixture
+def bwrap() -> str:
+    found = shutil.which("bwrap")
+    if found is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("bubblewrap is not installed")
+    return str(found)
+
+
+def make_wheel(folder: Path) -> Path:
+    wheel = folder / "sample-1.0-py3-none-any.whl"
+    info = "sample-1.0.dist-info"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("sample.py", "def main():\n    pass\n")
+        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: sample\nVersion: 1.0\n")
+        archive.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        archive.writestr(f"{info}/entry_points.txt", "[console_scripts]\nsample = sample:main\n")
+        archive.writestr(
+            f"{info}/RECORD",
+            "".join(
+                f"{n},,\n"
+                for n in (
+                    "sample.py",
+                    *(f"{info}/{x}" for x in ("METADATA", "WHEEL", "entry_points.txt", "RECORD")),
+                )
+            ),
+        )
+    return wheel
+
+
+@pytest.mark.parametrize("position", range(3))
+def test_a_runtime_works_where_a_buildpack_unpacks_it(kept, bwrap, tmp_path, position):
+    runtimes = ensure_runtimes(Store(root=default_root()), kept)
+    assert len({runtime.minor for runtime in runtimes}) == len(runtimes) >= 2
+    if position >= len(runtimes):
+        pytest.skip("this distribution offers two minor versions")
+    runtime = runtimes[position]
+    home = tmp_path / "app" / Path(HOME).relative_to("/app")
+    home.mkdir(parents=True)
+    archive = runtime.gz if position % 2 else runtime.zst
+    subprocess.run(["tar", "--extract", f"--file={archive}", f"--directory={home}"], check=True)
+    wheel = make_wheel(tmp_path)
+    command = (
+        *(bwrap, "--ro-bind", str(kept.rootfs), "/", "--bind", str(tmp_path / "app"), "/app"),
+        *("--ro-bind", str(tmp_path), "/cache", "--proc", "/proc", "--dev", "/dev"),
+        *("--tmpfs", "/tmp", "--unshare-all", "--clearenv", "--setenv", "HOME", "/tmp"),
+        *("--setenv", "PATH", f"{HOME}/bin:/usr/bin:/bin"),
+        *("--setenv", "LD_LIBRARY_PATH", f"{HOME}/lib"),
+        *("--setenv", "WHEEL", f"/cache/{wheel.name}", "bash", "-c", SCRIPT),
+    )
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines() == [
+        *("__pycache__", "sample-1.0.dist-info", "sample.py"),
+        f"{HOME}/lib/python{runtime.minor}/site-packages/sample.py",
+        *("native", "venv"),
+    ]
+
+
+def test_the_same_prefix_gives_the_same_bytes_in_any_store(kept, tmp_path):
+    prefix, root = kept.rootfs / "usr", kept.rootfs
+    first = pack_runtime(prefix, Store(root=tmp_path / "a"), image=kept, root=root)
+    second = pack_runtime(prefix, Store(root=tmp_path / "b/deeper"), image=kept, root=root)
+    assert (first.digest, first.gz_sha256, first.zst_sha256) == (
+        *(second.digest, second.gz_sha256),
+        second.zst_sha256,
+    )
+    with tarfile.open(first.gz) as archive:
+        names = archive.getnames()
+        text = b"".join(
+            stream.read()
+            for name in names
+            if "_sysconfigdata" in name and (stream := archive.extractfile(name))
+        )
+    assert {"bin/python", "bin/python3", f"bin/python{first.minor}"} <= set(names)
+    assert str(tmp_path).encode() not in text
+    assert f"{HOME}/lib/python{first.minor}".encode() in text
+    assert not list((tmp_path / "a/runtimes").glob(".staged-*"))
+
+
+def test_the_interpreter_that_runs_these_tests_can_be_packed(kept, tmp_path):
+    packed = pack_runtime(Path(sys.base_prefix), Store(root=tmp_path), image=kept)
+    assert packed.version == ".".join(map(str, sys.version_info[:3]))
+
+
+@pytest.mark.parametrize("fault", ["site", "sysconfig", "pip", "library", "extension"])
+def test_what_a_packed_tree_lacks_is_seen_before_it_is_kept(kept, tmp_path, fault):
+    interpreter = read_interpreter(kept.rootfs / "usr", root=kept.rootfs)
+    system = System(root=kept.rootfs)
+    tree = tmp_path / "python"
+    lay_out(interpreter, tree, target=system, wheels=())
+    stdlib = tree / "lib" / f"python{interpreter.minor}"
+    check(tree, version=interpreter.version, system=system)
+    if fault == "site":
+        (stdlib / "dist-packages" / "site_packages.pth").unlink()
+    elif fault == "sysconfig":
+        for file in (stdlib / "sysconfig" / "__init__.py", stdlib / "sysconfig.py"):
+            if file.exists():
+                file.write_text(
+                    file.read_text().replace('"prefix": "posix_prefix"', '"prefix": "nt"')
+                )
+    elif fault == "pip":
+        next((stdlib / "ensurepip/_bundled").glob("pip-*.whl")).unlink()
+    elif fault == "library":
+        system = System(root=tmp_path)
+    else:
+        (stdlib / "lib-dynload" / "broken.cpython-311-x86_64-linux-gnu.so").write_bytes(b"no ELF")
+    with pytest.raises(RuntimeArchiveError):
+        check(tree, version=interpreter.version, system=system)
+
+
+def test_libraries_that_the_image_lacks_come_along(kept, tmp_path):
+    interpreter = read_interpreter(kept.rootfs / "usr", root=kept.rootfs)
+    poor = tmp_path / "poor"
+    shutil.copytree(kept.rootfs / "usr/lib", poor / "usr/lib", symlinks=True, ignore=_no_ssl)
+    shutil.copytree(kept.rootfs / "usr/lib64", poor / "usr/lib64", symlinks=True)
+    for name in ("lib", "lib64"):
+        (poor / name).symlink_to(f"usr/{name}")
+    target = System(root=poor)
+    bundled = lay_out(interpreter, tmp_path / "python", target=target, wheels=())
+    assert {"libssl.so.3", "libcrypto.so.3"} <= set(bundled)
+    assert not {"libc.so.6", "libz.so.1"} & set(bundled)
+    check(tmp_path / "python", version=interpreter.version, system=target)
+    (tmp_path / "python/lib/libssl.so.3").unlink()
+    with pytest.raises(RuntimeArchiveError, match="libssl"):
+        check(tmp_path / "python", version=interpreter.version, system=target)
+
+
+def _no_ssl(_folder: str, names: list[str]) -> list[str]:
+    drop = ("libssl", "libcrypto", "python3", "gcc", "git-core", "perl")
+    return [name for name in names if name.startswith(drop)]
