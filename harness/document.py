@@ -82,8 +82,6 @@ def read_document(path: Path) -> Document:
     except UnicodeDecodeError as error:
         line = path.read_bytes()[: error.start].count(b"\n") + 1
         raise _single(file, line, "is not UTF-8", "a TOML file in UTF-8") from error
-    # TOML allows both ends of a line; tree-sitter's positions and tomllib's agree on one.
-    source = source.replace("\r\n", "\n")
     try:
         data = tomllib.loads(source)
     except tomllib.TOMLDecodeError as error:
@@ -141,7 +139,7 @@ def faults(
 
 def _parse(kind: Shape[T], value: object) -> T:
     # In strict mode only JSON's arrays become tuples, and its strings enumerations.
-    return kind.adapter.validate_json(to_json(value, inf_nan_mode="constants"))
+    return kind.adapter.validate_json(to_json(value))
 
 
 @cache

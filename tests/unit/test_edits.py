@@ -29,6 +29,7 @@ APP = Tree(
         "link": Link(target="bin"),
         "pkg/__init__.py": File(data=b""),
         "pkg/data.bin": File(data=b"\xff\0two"),
+        "spaced.txt": File(data=b" x\nx\nx \n"),
     }
 )
 FIXTURE = Tree(
@@ -67,6 +68,10 @@ CHANGED: list[tuple[Edit, dict[str, Leaf | None]]] = [
         "app.py": File(data=b"one\n")}),
     (RemoveLines(do="remove-lines", path="crlf.txt", lines=("three", "one")), {
         "crlf.txt": File(data=b"two\r\n")}),
+    (
+        RemoveLines(do="remove-lines", path="spaced.txt", lines=("x",)),
+        {"spaced.txt": File(data=b" x\nx \n")},
+    ),
     (Delete(do="delete", path="app.py"), {"app.py": None}),
     (Delete(do="delete", path="link"), {"link": None}),
     (Delete(do="delete", path="pkg"), {"pkg/__init__.py": None, "pkg/data.bin": None}),
@@ -110,6 +115,8 @@ REFUSED: list[tuple[Edit, str, str]] = [
     (RemoveLines(do="remove-lines", path="app.py", lines=("tw",)), "lines", 'no line "tw"'),
     (RemoveLines(do="remove-lines", path="app.py", lines=("one", "one")), "lines", "no line"),
     (RemoveLines(do="remove-lines", path="app.py", lines=("one\ntwo",)), "lines", "more than a"),
+    (RemoveLines(do="remove-lines", path="app.py", lines=(" one",)), "lines", 'no line " one"'),
+    (RemoveLines(do="remove-lines", path="bin/run", lines=("#!/bin/sh ",)), "lines", "no line"),
     (Delete(do="delete", path="pk"), "path", "there is no `pk`"),
     (Delete(do="delete", path="link/run"), "path", "goes through `link`"),
     (Move(do="move", path="pk", to="x"), "path", "there is no `pk`"),

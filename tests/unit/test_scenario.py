@@ -311,6 +311,12 @@ edits = [
     assert found == ['7: `do` is "wriet"', "9: there is no `other.txt`"]
 
 
+def test_edits_without_form_hide_what_comes_after(suite: Path) -> None:
+    later = COMMIT + 'edits = [{ do = "append", path = "new.txt", text = "x" }]\n'
+    found = faults(suite, 'description = "x"\n' + APP + COMMIT + 'edits = "x"\n' + later)
+    assert found == ['6: `edits` is "x"']
+
+
 def test_fault_of_a_fork_is_told_once_with_its_own_line(suite: Path) -> None:
     repo = suite / "fixtures" / "repos" / "lib" / "repo.toml"
     repo.write_text(FORK.replace('path = "f.py", text = "3"', 'path = "f.py", text = "2"'))
@@ -339,12 +345,20 @@ WORLD = [
         'releases = [{ fork = "lib", revision = "v2", do = "publish", reason = "x" }]',
         "`reason` says nothing with `publish`",
     ),
+    (
+        (
+            'releases = [{ fork = "lib", revision = "v1", do = "yank" },'
+            ' { fork = "lib", revision = "v1", do = "yank" }]'
+        ),
+        "`v1` is yanked already",
+    ),
     ('releases = [{ fork = "lib", revision = "v2", do = "unyank" }]', '`do` is "unyank"'),
     ('env = { A = "1" }', "`A` has this value already"),
     ('env = { A = "x\\u0000" }', "`A` holds a NUL"),
     ('env = { A = "2" }\nunset = ["A"]', "`A` is set by the same commit"),
     ('unset = ["B"]', "`B` is not set"),
     ('stack = "heroku-24"', "the stack is `heroku-24` already"),
+    ("stack = inf", "`stack` is inf"),
     ('stack = "Heroku 24"', '`stack` is "Heroku 24"'),
     ('buildpack = "v1"', "the buildpack is `v1` already"),
     ('build = "maybe"', '`build` is "maybe"'),
