@@ -231,9 +231,5 @@ class _Walk:
 
 
 def _digest(kind: int, *parts: bytes) -> bytes:
-    digest = sha256(bytes([kind]))
-    for part in parts:
-        # With its length before it, no part can pass for another's beginning.
-        digest.update(len(part).to_bytes(4, "little"))
-        digest.update(part)
-    return digest.digest()
+    # For each kind every part but the last has a known length, so none passes for another's end.
+    return sha256(b"".join((bytes([kind]), *parts))).digest()

@@ -428,12 +428,8 @@ def _owned(tree: _Tree, recorded: Iterable[str], base: str) -> tuple[str, ...]:
 
 
 def _top_level(tree: _Tree, names: Iterable[str], location: str) -> list[str]:
-    paths = (posixpath.join(location, name.strip()) for name in names if _plain(name.strip()))
+    paths = (posixpath.join(location, name.strip()) for name in names)
     return sorted({found for path in paths for found in (path, f"{path}.py") if tree.holds(found)})
-
-
-def _plain(name: str) -> bool:
-    return bool(name) and name not in {".", ".."} and "/" not in name
 
 
 def _folders_around(path: str, location: str) -> Iterator[str]:

@@ -139,6 +139,19 @@ def test_a_directory_that_two_share_belongs_to_neither() -> None:
     assert who.of(f"{SITE}/space/__pycache__/forms.cpython-311.pyc") == forms
 
 
+def test_an_orphan_compiled_module_is_not_given_to_its_neighbour() -> None:
+    record = "six.py,,\n__pycache__/six.cpython-311.pyc,,\n"
+    six = one({f"{SITE}/six-1.dist-info/RECORD": record})
+    assert owners([six]).of(f"{SITE}/__pycache__/six.cpython-311.opt-1.pyc") == six
+    assert owners([six]).of(f"{SITE}/__pycache__/gone.cpython-311.pyc") is None
+
+
+def test_a_record_is_read_as_far_as_it_can_be() -> None:
+    """The csv module refuses fields of more than 128 KiB."""
+    found = one({f"{INFO}/RECORD": f"a.py,,\n{'b' * 200_000},,\nc.py,,\n"})
+    assert found.files == (f"{SITE}/a.py",)
+
+
 def test_an_egg_info_directory_is_read() -> None:
     egg = f"{SITE}/forms-1.0-py3.11.egg-info"
     found = one(
