@@ -241,9 +241,9 @@ class BubblewrapSandbox:
         rootfs = self._settings.rootfs
         passwd, group = accounts.PASSWD, accounts.GROUP
         if rootfs is not None:
-            if not (rootfs / "usr/bin/env").exists():
+            if not os.access(rootfs / "usr/bin/env", os.X_OK):
                 raise SandboxError(
-                    f"{rootfs} holds no unpacked image: it has no usr/bin/env",
+                    f"{rootfs} holds no unpacked image that this user can use: no usr/bin/env",
                     hint="make one with `cache-harness image build --fresh`",
                 )
             with contextlib.suppress(OSError):

@@ -96,11 +96,10 @@ class ControlGroup:
 
 
 def sweep_groups(run: str) -> None:
-    """Removes the control groups that a dead run left."""
-    for parents in _places():
-        for parent in parents:
-            for folder in parent.glob(f"{PREFIX}{run}-*"):
-                _remove_group(folder)
+    """Removes the control groups that a dead run left, whichever group it ran in itself."""
+    for point in set(_mounts().values()):
+        for folder in point.rglob(f"{PREFIX}{run}-*"):
+            _remove_group(folder)
 
 
 def _remove_group(folder: Path) -> None:
@@ -116,8 +115,8 @@ def _remove_group(folder: Path) -> None:
             return
 
 
-def _places() -> Iterator[tuple[Path, ...]]:
-    """Folders in which a group might be made, best first."""
+def _mounts() -> dict[str, Path]:
+    """Where the hierarchies of control groups are, by controller; version 2's by no name."""
     mounts: dict[str, Path] = {}
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         before, _, after = line.partition(" - ")
@@ -128,6 +127,12 @@ def _places() -> Iterator[tuple[Path, ...]]:
         elif kind == "cgroup":
             for controller in set(CONTROLLERS) & set(options.split(" ")[-1].split(",")):
                 mounts.setdefault(controller, point)
+    return mounts
+
+
+def _places() -> Iterator[tuple[Path, ...]]:
+    """Folders in which a group might be made, best first."""
+    mounts = _mounts()
     own: dict[str, str] = {}
     for line in Path("/proc/self/cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)

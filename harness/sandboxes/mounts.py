@@ -23,7 +23,12 @@ def checked(job: Job) -> Job:
     for given in job.mounts:
         mount = _checked_mount(given)
         if parent := enclosing(mount.target, mounts):
-            _make_place(mount, parent)
+            try:
+                _make_place(mount, parent)
+            except OSError as error:
+                raise SandboxError(
+                    f"cannot mount at {mount.target}: {error.filename}: {error.strerror}"
+                ) from error
         mounts.append(mount)
     return replace(job, cwd=_normal(job.cwd, "a job's working directory"), mounts=tuple(mounts))
 
@@ -44,8 +49,10 @@ def _checked_mount(mount: Mount) -> Mount:
     if target == "/":
         raise SandboxError("a mount cannot take the place of the sandbox's root")
     source = Path(os.path.abspath(mount.source))  # noqa: PTH100  (links are kept as they are)
-    if not source.exists():
-        raise SandboxError(f"cannot mount {source} at {target}: it does not exist")
+    if not os.path.exists(source):  # noqa: PTH110  (a folder that may not be entered raises there)
+        raise SandboxError(
+            f"cannot mount {source} at {target}: it does not exist, or this user may not reach it"
+        )
     for path in (str(source), target):
         if any(ord(letter) < 32 for letter in path):
             raise SandboxError(f"cannot mount a path with control characters: {path!r}")

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 from benches import Bench, Stack, containers, groups, need
 
 from harness.image import build_image
+from harness.sandboxes.docker_images import load_into_docker
 from harness.sandboxes.registry import SandboxSettings, backends
 from harness.store import Store, default_root
 
@@ -26,8 +28,6 @@ def stack() -> Stack:
         return Stack(image=image, rootfs=Path(rootfs))
     built = build_image(Store(root=default_root()))
     if not backends()["docker"].unavailable():
-        from harness.sandboxes.docker_images import load_into_docker
-
         load_into_docker(built)
     return Stack(image=built.tag, rootfs=built.rootfs)
 
@@ -39,6 +39,16 @@ def open_folder() -> Iterator[Path]:
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def open_rootfs(stack: Stack, open_folder: Path) -> Iterator[Path]:
+    """The image's tree where other users may reach it, for a test that is root."""
+    place = open_folder / "rootfs"
+    place.mkdir()
+    subprocess.run(["mount", "--bind", str(stack.rootfs), str(place)], check=True)
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
 
 
 @pytest.fixture(
