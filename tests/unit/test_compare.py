@@ -179,8 +179,9 @@ def test_nothing_is_set_aside_unread() -> None:
 def test_a_file_that_changed_since_the_scan_is_not_set_aside() -> None:
     path = f"{SITE}/m.pyc"
     ours, theirs = manifest({path: pyc("x", stamp=1)}), manifest({path: pyc("x", stamp=2)})
-    same = compare(ours, theirs, read=lambda _side, _path: pyc("x", stamp=1))
-    assert found(same) == [("content", "m.pyc")]
+    now = {Side.CACHED: pyc("x", stamp=3), Side.CLEAN: pyc("x", stamp=2)}
+    changed = compare(ours, theirs, read=lambda side, _path: now[side])
+    assert found(changed) == [("content", "m.pyc")]
 
 
 def test_a_file_too_large_to_look_into_is_not_read() -> None:
