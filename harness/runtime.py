@@ -299,7 +299,7 @@ def _ensure(
     chosen: dict[str, Runtime] = {}
     failures: list[str] = []
     for runtime in available_runtimes(store):
-        if runtime.minor not in chosen and _works(runtime, image):
+        if runtime.minor not in chosen and works(runtime, image):
             chosen[runtime.minor] = runtime
     for name, pack in _candidates(store, image, on_line):
         if len(chosen) >= wanted:
@@ -361,18 +361,14 @@ def _candidates(store: Store, image: Image, on_line: OnLine) -> Iterator[tuple[s
             yield f"{prefix} (Python {minor})", from_host
 
 
-def _works(runtime: Runtime, image: Image) -> bool:
-    """Whether a kept runtime works in an image; what was found is remembered beside it."""
+def works(runtime: Runtime, image: Image) -> bool:
+    """Whether a kept runtime works in an image; that it does is remembered beside it."""
     mark = _mark(runtime, image)
     if mark.exists():
         return True
     with tempfile.TemporaryDirectory(prefix="cache-harness-") as folder:
         tree = Path(folder)
-        with (
-            runtime.gz.open("rb") as packed,
-            tarfile.open(fileobj=packed, mode="r|gz") as archive,
-        ):
-            archive.extractall(tree, filter="fully_trusted")  # noqa: S202 - the harness packed it
+        unpack(runtime.gz, tree)
         try:
             check(tree, version=runtime.version, system=System(root=image.rootfs))
         except RuntimeArchiveError:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from harness.errors import RuntimeArchiveError
 from harness.image import Image, build_image
 from harness.interpreter import read_interpreter
-from harness.runtime import HOME, check, ensure_runtimes, lay_out, pack_runtime
+from harness.runtime import HOME, check, ensure_runtimes, lay_out, pack_runtime, works
 from harness.store import Store, default_root
 from harness.system import System
 
@@ -179,6 +180,17 @@ def test_libraries_that_the_image_lacks_come_along(kept, tmp_path):
     (tmp_path / "python/lib/libssl.so.3").unlink()
     with pytest.raises(RuntimeArchiveError, match="libssl"):
         check(tmp_path / "python", version=interpreter.version, system=target)
+
+
+def test_a_kept_runtime_is_tried_in_an_image_that_it_was_not_packed_for(kept, tmp_path):
+    prefix, root = kept.rootfs / "usr", kept.rootfs
+    runtime = pack_runtime(prefix, Store(root=tmp_path), image=kept, root=root)
+    assert works(runtime, kept)
+    assert works(runtime, replace(kept, digest="1" * 64))
+    other = replace(kept, digest="2" * 64, rootfs=tmp_path)
+    assert not works(runtime, other)
+    marks = sorted(path.name for path in runtime.gz.parent.glob("works-in-*"))
+    assert marks == sorted(f"works-in-{digest[:12]}" for digest in (kept.digest, "1" * 64))
 
 
 def _no_ssl(_folder: str, names: list[str]) -> list[str]:
