@@ -391,8 +391,7 @@ def call(name, *arguments):
     if getattr(libc, name)(*arguments) != 0:
         raise OSError(ctypes.get_errno(), name)
 def write(path):
-    with open(path, "w") as file:
-        file.write("1")
+    open(path, "w").close()  # that it opens is enough: the setting would be this machine's
 attempts = {
     "disk": lambda: os.mknod("/tmp/disk", stat.S_IFBLK, os.makedev(8, 0)),
     "device": lambda: os.mknod("/tmp/kmsg", stat.S_IFCHR, os.makedev(1, 11)),

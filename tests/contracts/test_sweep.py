@@ -58,10 +58,14 @@ def running(kind: str, store: Store, stack: Stack) -> Iterator[Run]:
     )
     with process:
         assert process.stdout is not None
-        run = process.stdout.readline().strip()
-        assert process.stdout.readline() == "on\n"
-        yield Run(process=process, id=run, marker=marker, store=store)
-        process.kill()
+        try:
+            run = process.stdout.readline().strip()
+            assert process.stdout.readline() == "on\n"
+            yield Run(process=process, id=run, marker=marker, store=store)
+        finally:
+            process.kill()
+            process.wait()
+            sweep(store)
 
 
 @pytest.fixture(params=[pytest.param(kind, marks=getattr(pytest.mark, kind)) for kind in KINDS])
