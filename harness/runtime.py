@@ -468,11 +468,12 @@ def _compile(interpreter: Interpreter, tree: Path) -> None:
     """Compiles the standard library, as a runtime's maker does: a build then need not, and leaves
     no trace there of which modules it happened to import."""  # noqa: D205, D209
     program = tree / "bin" / f"python{interpreter.minor}"
+    # Not isolated (-I): up to 3.10 the order of a set constant hangs on PYTHONHASHSEED.
     # A worker process is started anew, which an unpacked system's loader has no part in.
     jobs = "0" if interpreter.system.root == Path("/") else "1"
     done = interpreter.system.run(
         (
-            *(str(program), "-I", "-B", "-m", "compileall", "-q", "-f", "-j", jobs),
+            *(str(program), "-s", "-B", "-m", "compileall", "-q", "-f", "-j", jobs),
             *("--invalidation-mode", "unchecked-hash", "-s", str(tree), "-p", HOME),
             str(tree / "lib" / f"python{interpreter.minor}"),
         ),

@@ -94,7 +94,12 @@ class System:
         Raises:
             RuntimeArchiveError: The root has no loader, or the program does not end.
         """
-        environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/nonexistent"}
+        environment = {
+            "PATH": "/usr/bin:/bin",
+            "LC_ALL": "C.UTF-8",
+            "HOME": "/nonexistent",
+            "PYTHONHASHSEED": "0",
+        }
         if self.root == Path("/"):
             environment["LD_LIBRARY_PATH"] = ":".join(map(str, libraries))
         else:
@@ -108,6 +113,7 @@ class System:
                 errors="replace",
                 check=False,
                 stdin=subprocess.DEVNULL,
+                cwd="/",
                 env=environment,
                 timeout=300,
             )
