@@ -11,10 +11,19 @@ from pathlib import Path
 
 import pytest
 
+from harness.distro import SUITES, distro_of
 from harness.errors import RuntimeArchiveError
 from harness.image import Image, build_image
 from harness.interpreter import read_interpreter
-from harness.runtime import HOME, check, ensure_runtimes, lay_out, pack_runtime, works
+from harness.runtime import (
+    HOME,
+    check,
+    ensure_runtimes,
+    lay_out,
+    pack_runtime,
+    suite_runtime,
+    works,
+)
 from harness.store import Store, default_root
 from harness.system import System
 
@@ -137,6 +146,12 @@ def test_the_same_prefix_gives_the_same_bytes_in_any_store(kept, tmp_path):
 def test_the_interpreter_that_runs_these_tests_can_be_packed(kept, tmp_path):
     packed = pack_runtime(Path(sys.base_prefix), Store(root=tmp_path), image=kept)
     assert packed.version == ".".join(map(str, sys.version_info[:3]))
+
+
+def test_the_oldest_suite_s_python_is_the_same_bytes_each_time(kept, tmp_path):
+    suite = SUITES[distro_of(kept.suite) or ""][-1]
+    packed = {suite_runtime(Store(root=tmp_path / name), suite, image=kept).digest for name in "ab"}
+    assert len(packed) == 1
 
 
 @pytest.mark.parametrize("fault", ["site", "sysconfig", "pip", "library", "extension"])
