@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 import re
+import shutil
 import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -51,8 +52,10 @@ def make_views(internet: Internet, folder: Path) -> dict[tuple[str, str], View]:
         The views by owner and name in lower case, as the real forge ignores case.
 
     Raises:
-        HarnessError: A repository's objects are not there.
+        HarnessError: A repository's objects are not there, or git is not.
     """
+    if internet.repositories and not shutil.which("git"):
+        raise HarnessError("git is not on PATH", hint="install git")
     views = {}
     for number, repository in enumerate(internet.repositories):
         objects = repository.objects.resolve() / "objects"
@@ -140,8 +143,8 @@ async def _git(
     *arguments: str, env: Mapping[str, str], stdin: bool = False
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """Runs git; on leaving, it and all that it started are gone."""
-    try:
-        process = await asyncio.create_subprocess_exec(
+    spawning = asyncio.create_task(
+        asyncio.create_subprocess_exec(
             "git",
             *arguments,
             env=dict(env),
@@ -150,21 +153,25 @@ async def _git(
             stderr=asyncio.subprocess.DEVNULL,
             start_new_session=True,
         )
-    except FileNotFoundError as error:
-        raise HarnessError("git is not on PATH", hint="install git") from error
+    )
     try:
-        yield process
+        # A start that is broken off half-way would leave what git has started by then.
+        yield await asyncio.shield(spawning)
     finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-        if process.stdin:
-            process.stdin.close()
-        if process.stdout:
-            # asyncio says that a process has ended only when its pipes have been read to the end.
-            while await process.stdout.read(CHUNK):
-                pass
-        await process.wait()
+        await _end(await spawning)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    if process.stdin:
+        process.stdin.close()
+    if process.stdout:
+        # asyncio says that a process has ended only when its pipes have been read to the end.
+        while await process.stdout.read(CHUNK):
+            pass
+    await process.wait()
 
 
 class GitResponse(Response):

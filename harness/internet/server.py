@@ -142,22 +142,25 @@ async def _serve(
 
 
 async def _cut_off(state: ServerState, tracked: list["_Tracked"]) -> None:
-    """Ends every connection: whoever made one has ended, or does not deserve to be waited for."""
-    for connection in tuple(state.connections):
-        connection.transport.abort()
-    for listener in tracked:
-        listener.cut_off()
-    tasks = tuple(state.tasks)
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.wait(tasks, timeout=GRACE)
-    # A connection whose TLS handshake is not over is known to no one but its socket, which asyncio
-    # closes once it has seen the end.
+    """Ends every connection: whoever made one has ended, or does not deserve to be waited for.
+
+    Again and again until none is left: one whose TLS handshake is under way is known to no one but
+    its socket, and may become a connection, with a request and a task, even while it is cut off.
+    """
+    cancelled: set[asyncio.Task[None]] = set()
     with suppress(TimeoutError):
         async with asyncio.timeout(GRACE):
             # No event tells that a socket was closed.
-            while any(listener.open_connections() for listener in tracked):  # noqa: ASYNC110
+            while state.tasks or any(listener.connections() for listener in tracked):
+                for connection in tuple(state.connections):
+                    connection.transport.abort()
+                for listener in tracked:
+                    listener.cut_off()
+                # Once each: a second time would break off what a task does to end well.
+                fresh = state.tasks - cancelled
+                for task in fresh:
+                    task.cancel()
+                cancelled |= fresh
                 await asyncio.sleep(0.001)
 
 
@@ -180,11 +183,11 @@ class _Tracked(socket.socket):
         self._accepted.add(connection)
         return connection, address
 
-    def open_connections(self) -> list[socket.socket]:
+    def connections(self) -> list[socket.socket]:
         return [connection for connection in self._accepted if connection.fileno() >= 0]
 
     def cut_off(self) -> None:
-        for connection in self.open_connections():
+        for connection in self.connections():
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 

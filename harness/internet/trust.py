@@ -114,8 +114,8 @@ def subject_hash(pem: bytes) -> str:
     """Returns the 8 hex digits under which OpenSSL looks for a certificate in a folder.
 
     It is what `openssl x509 -subject_hash` prints: SHA-1 over the subject's canonical form (values
-    in UTF-8, ASCII in lower case, white space collapsed, no outer sequence), its first four bytes read as a
-    little-endian number (OpenSSL's `X509_NAME_hash`).
+    in UTF-8, ASCII in lower case, white space collapsed, no outer sequence), its first four bytes
+    read as a little-endian number (OpenSSL's `X509_NAME_hash`).
 
     Raises:
         ValueError: Not a certificate in PEM.

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from internet_client import online
 
+from harness.errors import HarnessError
 from harness.internet import Internet, Repository
-from harness.internet.forge import parse_cgi
+from harness.internet.forge import make_views, parse_cgi
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -122,6 +123,7 @@ def test_an_archives_bytes_depend_on_nobodys_settings(
         "XDG_CONFIG_HOME": str(hostile / ".config"),
         "GIT_CONFIG_GLOBAL": str(hostile / ".gitconfig"),
         "GIT_DIR": "/nowhere",
+        "GIT_CONFIG_PARAMETERS": "'tar.umask=0077'",
         "TZ": "Asia/Tokyo",
         "LC_ALL": "tr_TR.UTF-8",
     }.items():
@@ -197,3 +199,11 @@ def test_cgi_header() -> None:
     status, headers = parse_cgi(b"Status: 403 Forbidden\r\nContent-Type: text/plain\r\n\r\n")
     assert (status, headers) == (403, [(b"content-type", b"text/plain")])
     assert parse_cgi(b"Expires: x: y\r\n\r\n") == (200, [(b"expires", b"x: y")])
+
+
+def test_without_git_there_is_no_forge(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(HarnessError, match="git is not on PATH"):
+        make_views(Internet(repositories=(repository,)), tmp_path)

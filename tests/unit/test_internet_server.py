@@ -156,6 +156,8 @@ def test_clients_that_stall_do_not_hold_the_end_up(tmp_path: Path) -> None:
         b"GET /half HTT",
         b"GET /a/file.bin HTTP/1.1\r\nHost: files.example.com\r\n\r\n",
         b"POST /x HTTP/1.1\r\nHost: x.example.com\r\nContent-Length: 9\r\n\r\n",
+        b"POST /x HTTP/1.1\r\nHost: x.example.com\r\nContent-Length: 900000\r\n\r\n"
+        + b"x" * 300_000,
         b"\r\n".join(
             (
                 b"POST /acme/r/git-upload-pack HTTP/1.1",
@@ -185,6 +187,34 @@ def test_clients_that_stall_do_not_hold_the_end_up(tmp_path: Path) -> None:
             assert len(psutil.Process().children()) == 2  # git waits for the rest of a body
             began = time.monotonic()
         assert time.monotonic() - began < QUICK
+
+
+@pytest.mark.usefixtures("calm")
+def test_a_git_that_hangs_does_not_hold_the_end_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = tmp_path / "r.git"
+    subprocess.run(["git", "init", "-q", "--bare", repository], check=True)
+    hanging = tmp_path / "bin" / "git"
+    hanging.parent.mkdir()
+    hanging.write_text("#!/bin/sh\nsleep 100 & echo; sleep 100\n")
+    hanging.chmod(0o755)
+    monkeypatch.setenv("PATH", str(hanging.parent), prepend=os.pathsep)
+    internet = Internet(
+        repositories=(Repository(owner="acme", name="r", objects=repository, refs=()),)
+    )
+    with ExitStack() as stalled:
+        with online(internet, tmp_path) as client:
+            stream = stalled.enter_context(client.connect("http", "github.com"))
+            target = b"/acme/r/info/refs?service=git-upload-pack"
+            stream.sendall(b"GET " + target + b" HTTP/1.1\r\nHost: github.com\r\n\r\n")
+            deadline = time.monotonic() + 10
+            while not (processes := psutil.Process().children(recursive=True)[1:]):
+                assert time.monotonic() < deadline
+            began = time.monotonic()
+        assert time.monotonic() - began < QUICK
+        _, alive = psutil.wait_procs(processes, timeout=QUICK)
+        assert not alive
 
 
 @pytest.mark.usefixtures("calm")
