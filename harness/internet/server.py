@@ -152,8 +152,6 @@ async def _cut_off(state: ServerState, tracked: list["_Tracked"]) -> None:
         async with asyncio.timeout(GRACE):
             # No event tells that a socket was closed.
             while state.tasks or any(listener.connections() for listener in tracked):
-                for connection in tuple(state.connections):
-                    connection.transport.abort()
                 for listener in tracked:
                     listener.cut_off()
                 # Once each: a second time would break off what a task does to end well.

@@ -234,7 +234,9 @@ def test_git_clones_fetches_and_cannot_push(world: World) -> None:
     said = world.succeeds(
         f"""
         git clone -q {url}.git whole && git -C whole rev-parse HEAD
-        git clone -q --filter=blob:none {url} partial && git -C partial checkout -q {shas["first"]}
+        git clone -q --filter=blob:none --no-checkout {url} partial
+        git -C partial rev-list --objects --all --missing=print | grep -q '^?'
+        git -C partial checkout -q {shas["first"]}
         cat partial/forms/page.html
         git init -q pinned && cd pinned
         git fetch -q --depth=1 {url}.git {shas["second"]} && git show FETCH_HEAD:forms/page.html
@@ -260,6 +262,8 @@ def test_git_in_the_old_protocol_and_with_a_large_request(world: World) -> None:
         """
         git -c protocol.version=0 clone -q https://github.com/acme/forms old
         git -C old rev-parse HEAD
+        git -C old -c protocol.version=0 fetch -q --depth=1 origin SECOND
+        git -C old show FETCH_HEAD:forms/page.html
         cd old; git config user.email t@example.com; git config user.name t
         # Many newer commits of its own make a request so long that git sends it gzipped.
         for n in $(seq 150); do echo "commit refs/heads/b$n
@@ -268,12 +272,15 @@ data <<E
 $n
 E
 "; done | git fast-import --quiet --force
-        GIT_TRACE_CURL=1 git -c http.postBuffer=1000000 fetch origin "$(cat /wanted)" 2>&1 |
+        GIT_TRACE_CURL=1 git -c http.postBuffer=1000000 fetch origin UNREACHABLE 2>&1 |
           grep -ai 'content-encoding: gzip' | head -1
         git show FETCH_HEAD:forms/page.html
-        """.replace("$(cat /wanted)", world.shas["unreachable"]),
+        """.replace("UNREACHABLE", world.shas["unreachable"]).replace(
+            "SECOND", world.shas["second"]
+        ),
     )
     assert world.shas["tip"] in said.text
+    assert "second page" in said.text
     assert "of no branch" in said.text
     assert "gzip" in said.text
 
