@@ -152,7 +152,7 @@ def script(recipe: Recipe) -> str:
     for command in recipe.commands:
         run = f"{shlex.join(command.argv)}; status=$?"
         note = f'echo "{command.name} $status" >>{_STEPS}/statuses'
-        decide = '[ "$status" -eq 0 ] || failed=$status' if command.decides else ":"
+        decide = '[ "$failed" -ne 0 ] || failed=$status' if command.decides else ":"
         body = f"{run}; {note}; {decide}"
         lines.append(body if command.always else f'if [ "$failed" -eq 0 ]; then {body}; fi')
     lines.append('exit "$failed"')

@@ -34,6 +34,7 @@ def main() -> None:
     """The `cache-harness` command: exits 0 as expected, 1 on a finding, 2 where it cannot tell."""
     try:
         status = cli.main(standalone_mode=False)
+        sys.stdout.flush()
     except click.exceptions.Abort:
         _say_error("interrupted")
         status = ExitCode.INTERRUPTED
@@ -46,8 +47,9 @@ def main() -> None:
     except HarnessError as error:
         _say_error(str(error))
         status = error.exit_code
-    except BrokenPipeError:
-        # Whoever read the output has gone; there is nobody to tell.
+    except (BrokenPipeError, SystemExit):
+        # Whoever read the output has gone, and there is nobody to tell; click and rich then exit
+        # with 1, which would be a finding.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = ExitCode.UNKNOWN
     sys.exit(int(status or 0))

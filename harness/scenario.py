@@ -283,6 +283,7 @@ def _expectation(expectation: Expectation, replaced: Callable[[str], str]) -> Ex
     contains, matches = expectation.contains, expectation.matches
     return replace(
         expectation,
+        path=replaced(expectation.path),
         contains=None if contains is None else replaced(contains),
         matches=None if matches is None else replaced(matches),
     )

@@ -131,7 +131,7 @@ def changes_texts(changes: Changes) -> Iterator[tuple[Place, str]]:
     for name, value in changes.env.items():
         yield ("env", name), value
     for index, expectation in enumerate(changes.expect):
-        for key in ("contains", "matches"):
+        for key in ("path", "contains", "matches"):
             text = getattr(expectation, key)
             if text is not None:
                 yield ("expect", index, key), text

@@ -14,6 +14,7 @@ _HELD = {
     DivergenceKind.TYPE: "still is what it was at",
     DivergenceKind.TARGET: "still points where it did at",
 }
+_SHORT = 7
 
 
 def origin(
@@ -59,7 +60,7 @@ def with_origins(
         divergences: Where the cached tree of the commit after these differs from its clean one.
         clean: The clean trees of the earlier commits, oldest first; None where a build failed.
         cached: The cached trees of the same commits.
-        commits: What a report calls these commits.
+        commits: These commits' SHAs.
     """
     return tuple(_with_origin(one, origin(one, clean, cached), commits) for one in divergences)
 
@@ -68,7 +69,8 @@ def _with_origin(one: Divergence, index: int | None, commits: Sequence[str]) -> 
     if index is None:
         return one
     commit = commits[index]
-    return replace(one, origin=commit, why=f"{one.why}; {_HELD[one.kind]} {commit}")
+    told = f"commit {index + 1} ({commit[:_SHORT]})"
+    return replace(one, origin=commit, why=f"{one.why}; {_HELD[one.kind]} {told}")
 
 
 def _holds(divergence: Divergence, manifest: Manifest | None, wanted: object) -> bool:

@@ -72,6 +72,6 @@ def test_an_origin_is_told_in_words() -> None:
     )
     stale, unknown = with_origins(divergences, (manifest(x="old"),), (None,), commits=("0bc5805",))
     assert stale.origin == "0bc5805"
-    assert stale.why == "the contents differ; still holds the content of 0bc5805"
+    assert stale.why == "the contents differ; still holds the content of commit 1 (0bc5805)"
     assert unknown == divergences[1]
     assert unknown.kind is DivergenceKind.CONTENT

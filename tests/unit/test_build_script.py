@@ -1,0 +1,181 @@
+"""The script that runs a recipe, run by a real shell, and what is read from its notes."""
+
+import subprocess
+
+import pytest
+
+from harness import build
+from harness.build import Build, script
+from harness.buildpacks import Command, Recipe
+from harness.sandboxes import End, Outcome
+
+
+@pytest.fixture
+def shell(tmp_path, monkeypatch):
+    """Runs a recipe of one-line commands: exit status, output, notes, the command that failed."""
+    steps = tmp_path / "steps"
+    steps.mkdir()
+    monkeypatch.setattr(build, "_STEPS", str(steps))
+
+    def run(*commands: Command):
+        recipe = Recipe(commands=commands, env=(), cwd="/")
+        done = subprocess.run(
+            ("/bin/sh", "-c", script(recipe)), capture_output=True, text=True, check=False
+        )
+        notes = (steps / "statuses").read_text().splitlines()
+        outcome = Outcome(end=End.EXITED, status=done.returncode, seconds=0)
+        failed = build._failed_command(steps, recipe, outcome)
+        return done.returncode, done.stdout, notes, failed
+
+    return run
+
+
+def command(name: str, status: int = 0, **rest: bool) -> Command:
+    return Command(name=name, argv=("/bin/sh", "-c", f"echo ran {name}; exit {status}"), **rest)
+
+
+def ran(*names: str) -> str:
+    return "".join(f"ran {name}\n" for name in names)
+
+
+def test_commands_run_in_order(shell):
+    assert shell(command("a"), command("b"), command("c")) == (
+        0, ran("a", "b", "c"), ["a 0", "b 0", "c 0"], "",
+    )  # fmt: skip
+
+
+def test_after_a_failure_no_more_run(shell):
+    assert shell(command("a"), command("b", 7), command("c")) == (
+        7, ran("a", "b"), ["a 0", "b 7"], "b",
+    )  # fmt: skip
+
+
+def test_some_run_always(shell):
+    commands = (
+        command("a", 3),
+        command("b"),
+        command("report", decides=False, always=True),
+        command("c"),
+    )
+    assert shell(*commands) == (3, ran("a", "report"), ["a 3", "report 0"], "a")
+
+
+def test_some_do_not_decide(shell):
+    commands = (command("a"), command("report", 5, decides=False, always=True), command("b"))
+    assert shell(*commands) == (0, ran("a", "report", "b"), ["a 0", "report 5", "b 0"], "")
+
+
+def test_the_first_failure_decides_though_one_that_always_runs_fails_later(shell):
+    commands = (command("a", 3), command("tidy", 4, always=True))
+    assert shell(*commands) == (3, ran("a", "tidy"), ["a 3", "tidy 4"], "a")
+
+
+def test_a_program_that_is_not_there_fails(shell):
+    status, _, notes, failed = shell(Command(name="a", argv=("/no/such/program",)), command("b"))
+    assert (status, notes, failed) == (127, ["a 127"], "a")
+
+
+def test_a_killed_command_fails_with_its_signal(shell):
+    status, _, _, failed = shell(Command(name="a", argv=("/bin/sh", "-c", "kill -9 $$")))
+    assert (status, failed) == (137, "a")
+
+
+@pytest.mark.parametrize("word", ["a b", "$HOME", "'", '"', "`id`", "*", "\n", "", "é;"])
+def test_arguments_come_through_as_they_are(shell, word):
+    _, output, _, _ = shell(Command(name="a", argv=("printf", "<%s>", word)))
+    assert output == f"<{word}>"
+
+
+RECIPE = Recipe(
+    commands=(
+        command("detect"),
+        command("report", decides=False, always=True),
+        command("compile"),
+    ),
+    env=(),
+    cwd="/",
+)
+STOPPED = Outcome(end=End.TIMEOUT, status=137, seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("notes", "failed"),
+    [
+        ("", "detect"),
+        ("detect 0\n", "compile"),
+        ("detect 0\nreport 1\n", "compile"),
+        ("detect 1\nreport 0\n", "detect"),
+        ("detect 0\nreport 0\ncompile 0\n", "compile"),
+        ("nonsense\n\n\udcff 3\n", "detect"),
+    ],
+)
+def test_a_stopped_build_failed_in_the_command_under_way(tmp_path, notes, failed):
+    (tmp_path / "statuses").write_bytes(notes.encode("utf-8", "surrogateescape"))
+    assert build._failed_command(tmp_path, RECIPE, STOPPED) == failed
+
+
+def test_notes_that_a_build_replaced_by_a_link_are_not_read(tmp_path):
+    (tmp_path / "elsewhere").write_text("detect 0\n")
+    (tmp_path / "statuses").symlink_to("elsewhere")
+    assert build._failed_command(tmp_path, RECIPE, STOPPED) == "detect"
+
+
+@pytest.mark.parametrize(
+    ("end", "status", "passed", "how"),
+    [
+        (End.EXITED, 0, True, "passes"),
+        (End.EXITED, 4, False, "fails with exit status 4"),
+        (End.TIMEOUT, 0, False, "is stopped by its timeout limit"),
+        (End.MEMORY, 137, False, "is stopped by its memory limit"),
+    ],
+)
+def test_how_a_build_ended(tmp_path, end, status, passed, how):
+    (tmp_path / "log").write_bytes(b"".join(b"%d \xff\r\n" % number for number in range(100)))
+    done = Build(
+        outcome=Outcome(end=end, status=status, seconds=1),
+        failed="",
+        log=tmp_path / "log",
+        tree=tmp_path,
+        cache=tmp_path,
+        requests=(),
+    )
+    assert (done.passed, done.how()) == (passed, how)
+    assert done.log_tail() == tuple(f"{number} �" for number in range(60, 100))
+
+
+def lines(*chunks: bytes) -> list[str]:
+    found: list[str] = []
+    cut = build._Lines(found.append)
+    for chunk in chunks:
+        cut.feed(chunk)
+    cut.end()
+    return found
+
+
+def test_lines_are_cut_whatever_the_chunks():
+    assert lines(b"a\nb", b"c\r", b"\n\xff", b"d") == ["a", "bc", "�d"]
+    assert lines("é\n".encode()[:1], "é\n".encode()[1:]) == ["é"]
+
+
+def test_a_line_without_end_does_not_grow():
+    (line,) = lines(*[b"x" * 1000] * 50, b"end")
+    assert line.endswith("end")
+    assert len(line) == 4096
+
+
+def test_a_folder_that_a_build_replaced_is_empty_again(tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "precious").write_text("")
+    for name, make in (
+        ("link", lambda path: path.symlink_to(outside)),
+        ("file", lambda path: path.write_text("x")),
+        ("gone", lambda path: None),
+    ):
+        path = tmp_path / name
+        make(path)
+        real = build._real_folder(path)
+        assert real.is_dir()
+        assert not real.is_symlink()
+        assert list(real.iterdir()) == []
+    assert (outside / "precious").exists()

@@ -1,0 +1,253 @@
+"""The command line: its help, and what it says to mistakes; nothing here runs a build."""
+
+import json
+import os
+import subprocess
+import sys
+
+import click
+import pytest
+
+from harness import cli as command_line
+from harness.cli import cli, main
+from harness.errors import ExitCode, SandboxError
+from harness.sandboxes import registry
+
+SCENARIO = """
+description = "An unchanged rebuild."
+[app]
+files = { "requirements.txt" = "", "runtime.txt" = "python-3.11.9" }
+[[commits]]
+message = "Rebuild"
+"""
+
+
+class Nowhere:
+    """A kind of sandbox that can be had anywhere and runs nothing."""
+
+    name = "nowhere"
+
+    def __init__(self, settings: registry.SandboxSettings) -> None:
+        self.settings = settings
+
+    @staticmethod
+    def unavailable() -> str:
+        return ""
+
+    @staticmethod
+    def sweep(run, scratch) -> None:
+        raise AssertionError("there is no dead run to sweep")
+
+    def run(self, job, *, serve=None, on_output):
+        raise SandboxError("nothing runs here")
+
+    def close(self) -> None:
+        pass
+
+
+class Broken(Nowhere):
+    """A kind of sandbox that this machine lacks something for."""
+
+    @staticmethod
+    def unavailable() -> str:
+        return "the engine is not there"
+
+
+@pytest.fixture
+def scenario(tmp_path):
+    file = tmp_path / "rebuild.toml"
+    file.write_text(SCENARIO)
+    return str(file)
+
+
+@pytest.fixture
+def invoke(tmp_path, monkeypatch, capfd):
+    """Runs the command as installed: exit status, stdout, stderr."""
+    monkeypatch.setenv("CACHE_HARNESS_STORE", str(tmp_path / "store"))
+    monkeypatch.setattr(registry, "backends", lambda: {"nowhere": Nowhere, "broken": Broken})
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["cache-harness", *arguments])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        return exit_.value.code, *capfd.readouterr()
+
+    return run
+
+
+def commands(group: click.Group, path: tuple[str, ...] = ()):
+    yield path, group
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+ALL = dict(commands(cli))
+
+
+def test_every_command_is_here():
+    assert set(ALL) == {
+        (),
+        ("run",),
+        ("image",),
+        ("image", "build"),
+        ("image", "list"),
+        ("runtime",),
+        ("runtime", "pack"),
+        ("runtime", "list"),
+        ("doctor",),
+        ("schema",),
+    }
+
+
+@pytest.mark.parametrize("path", ALL, ids=" ".join)
+def test_help_says_what_each_command_option_and_argument_is(invoke, path):
+    status, out, err = invoke(*path, "--help")
+    assert (status, err) == (0, "")
+    command = ALL[path]
+    assert command.help
+    assert command.help.split(".")[0][:40] in " ".join(out.split())
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, parameter.name
+            assert all(option in out for option in parameter.opts)
+            assert parameter.is_flag or parameter.show_default or "[default:" in parameter.help or (
+                parameter.multiple or parameter.default is None or not parameter.expose_value
+            )  # fmt: skip
+        else:
+            name = parameter.make_metavar(click.Context(command)).strip("[]").split("]")[0]
+            assert name.split(".")[0] in out
+    for name, under in getattr(command, "commands", {}).items():
+        assert name in out
+        assert under.get_short_help_str(30).rstrip(".")[:20] in " ".join(out.split())
+
+
+def test_the_version_is_told(invoke):
+    status, out, _ = invoke("--version")
+    assert (status, out) == (0, f"cache-harness, version {command_line.__version__}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--report", "xml=report"), "--report xml=report: unknown report"),
+        (("--report", "json"), "--report json: unknown report"),
+        (("--report", "json="), "--report json=: unknown report"),
+        (("--report", "json=/no/such/folder/r.json"), "/no/such/folder/r.json cannot be written"),
+        (("--report", "json=/"), "/ cannot be written"),
+        (("--sandbox", "chroot"), "there is no sandbox called 'chroot'"),
+        (("--sandbox", "broken"), "the engine is not there"),
+        (("--buildpack", "no-such-one"), "no such folder, bundled name or REPOSITORY@REF"),
+        (("--buildpack", "/no/such/repo@v1"), "there is no repository at /no/such/repo"),
+        (("--buildpack", "."), "no buildpack of a known kind (classic)"),
+        (("--image", "no-such-folder"), "needs the folder of an unpacked image"),
+        (("--python", "2.7.1"), "--python 2.7.1: there is no runtime of that version"),
+        (("/no/such/scenario.toml",), "/no/such/scenario.toml: is not there"),
+        (("/",), "/: holds no scenario"),
+        (("--jobs", "0"), "Invalid value for '--jobs'"),
+        (("--jobs", "many"), "Invalid value for '--jobs'"),
+        (("--timeout", "0"), "Invalid value for '--timeout'"),
+        (("--timeout", "-5"), "Invalid value for '--timeout'"),
+        (("--memory", "0"), "Invalid value for '--memory'"),
+        (("--no-such-option",), "No such option"),
+    ],
+)
+def test_a_mistake_is_told_with_status_2(invoke, scenario, tmp_path, monkeypatch, arguments, told):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    monkeypatch.chdir(empty)
+    if arguments == ("/",):
+        arguments, told = (str(empty),), f"{empty}: holds no scenario"
+    status, out, err = invoke(
+        "run", "--sandbox", "nowhere", "--image", "host", scenario, *arguments
+    )
+    assert (status, out) == (ExitCode.UNKNOWN, "")
+    assert told in " ".join(err.split())
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("arguments", [("no-such-command",), ("image", "no-such-command"), ()])
+def test_an_unknown_command_is_told_with_status_2(invoke, arguments):
+    status, out, err = invoke(*arguments)
+    assert (status, out) == (ExitCode.UNKNOWN, "")
+    assert "Usage: cache-harness" in err
+
+
+def test_faults_of_a_scenario_name_file_and_line(invoke, tmp_path):
+    file = tmp_path / "wrong.toml"
+    file.write_text('description = "d"\nforks = ["nothing"]\nsurprise = 1\n' + SCENARIO[38:])
+    status, out, err = invoke("run", str(file))
+    assert (status, out) == (ExitCode.UNKNOWN, "")
+    assert f"{file}:3: " in err
+    assert "Traceback" not in err
+
+
+def test_without_any_sandbox_each_ones_reason_is_told(invoke, monkeypatch, scenario):
+    monkeypatch.setattr(registry, "backends", lambda: {"broken": Broken})
+    status, _, err = invoke("run", "--image", "host", scenario)
+    assert status == ExitCode.UNKNOWN
+    assert "broken: the engine is not there" in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("image", "list"), ("runtime", "list"), ("run", "--sandbox", "nowhere", "--image", "host")],
+    ids=" ".join,
+)
+def test_a_store_that_cannot_be_one_is_told(invoke, tmp_path, arguments, scenario):
+    (tmp_path / "file").write_text("")
+    more = (scenario,) if arguments[0] == "run" else ()
+    status, _, err = invoke(*arguments, "--store", str(tmp_path / "file" / "store"), *more)
+    assert "Traceback" not in err
+    assert status in {ExitCode.EXPECTED, ExitCode.UNKNOWN}
+
+
+@pytest.mark.parametrize("what", ["scenario", "repo"])
+def test_schemas_are_json(invoke, what):
+    status, out, _ = invoke("schema", what)
+    assert status == 0
+    assert json.loads(out)["$schema"]
+
+
+def test_an_unknown_schema_is_told(invoke):
+    status, _, err = invoke("schema", "html")
+    assert status == ExitCode.UNKNOWN
+    assert "html" in err
+
+
+def test_lists_of_an_empty_store(invoke):
+    assert invoke("image", "list")[0] == 0
+    assert invoke("runtime", "list")[0] == 0
+
+
+def test_a_missing_prefix_is_told(invoke):
+    status, _, err = invoke("runtime", "pack", "/no/such/prefix")
+    assert status == ExitCode.UNKNOWN
+    assert "/no/such/prefix" in err
+
+
+def test_the_interrupt_key_gives_130(invoke, monkeypatch):
+    def interrupted(paths):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command_line, "load_scenarios", interrupted)
+    status, _, err = invoke("run")
+    assert status == ExitCode.INTERRUPTED
+    assert "interrupted" in err
+
+
+@pytest.mark.parametrize(
+    "arguments", [("schema",), ("image", "list"), ("run", "--help")], ids=" ".join
+)
+def test_a_reader_that_has_gone_is_no_finding(tmp_path, arguments):
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        (sys.executable, "-c", "from harness.cli import main; main()", *arguments),
+        env={**os.environ, "CACHE_HARNESS_STORE": str(tmp_path)},
+        stdout=writer, stderr=subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (ExitCode.UNKNOWN, "")

@@ -1,0 +1,68 @@
+"""What a scenario says of a built tree, checked on trees that do and do not meet it."""
+
+import pytest
+
+from harness.expectations import unmet
+from harness.scenario_file import Expectation
+
+
+@pytest.fixture
+def tree(tmp_path):
+    folder = tmp_path / "build" / "lib"
+    folder.mkdir(parents=True)
+    (folder / "a.html").write_text("<p>one (1)</p>\n")
+    (folder / "b.html").write_text("<p>two</p>\n")
+    (folder / "link").symlink_to("a.html")
+    (folder / "raw").write_bytes(b"\xff one")
+    return tmp_path / "build"
+
+
+def said(tree, path: str, **rest) -> list[str]:
+    return list(unmet([Expectation(path=path, **rest)], tree, arm="clean"))
+
+
+@pytest.mark.parametrize(
+    ("path", "rest"),
+    [
+        ("lib/a.html", {}),
+        ("lib", {}),
+        ("lib/link", {}),
+        ("lib/*.html", {}),
+        ("lib/a.html", {"contains": "one (1)"}),
+        ("lib/*.html", {"contains": "<p>"}),
+        ("lib/*.html", {"matches": r"<p>(one|two)\b"}),
+        ("lib/raw", {"contains": "one"}),
+        ("lib/c.html", {"absent": True}),
+        ("lib/*.css", {"absent": True}),
+        ("nowhere/else", {"absent": True}),
+    ],
+)
+def test_met(tree, path, rest):
+    assert said(tree, path, **rest) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "rest", "told"),
+    [
+        ("lib/c.html", {}, "nothing is at lib/c.html"),
+        ("lib/c.html", {"contains": "x"}, "nothing is at lib/c.html"),
+        ("lib/a.html", {"absent": True}, "lib/a.html is there, and nothing should be"),
+        ("lib/*.html", {"absent": True}, "lib/a.html is there, and nothing should be"),
+        ("lib/*.html", {"contains": "one"}, "lib/b.html does not hold 'one'"),
+        ("lib/a.html", {"contains": "one .1."}, "lib/a.html does not hold 'one .1.'"),
+        ("lib/a.html", {"matches": "^two$"}, "lib/a.html does not hold '^two$'"),
+        ("lib", {"contains": "one"}, "no file is at lib"),
+        # A link may lead anywhere, so it is not read.
+        ("lib/link", {"contains": "one"}, "no file is at lib/link"),
+    ],
+)
+def test_not_met(tree, path, rest, told):
+    assert said(tree, path, **rest) == [f"in the clean build {told}"]
+
+
+def test_each_expectation_is_told(tree):
+    wanted = [Expectation(path="x"), Expectation(path="lib"), Expectation(path="y")]
+    assert list(unmet(wanted, tree, arm="cached")) == [
+        "in the cached build nothing is at x",
+        "in the cached build nothing is at y",
+    ]
