@@ -137,10 +137,18 @@ def cli() -> None:
     help="Serve this build tool from the sealed index too; may be given more than once.",
 )
 @click.option(
-    "--timeout", default=900.0, show_default=True, help="Seconds that one build may take."
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=900.0,
+    show_default=True,
+    help="Seconds that one build may take.",
 )
 @click.option(
-    "--memory", default=4096, show_default=True, help="Mebibytes of memory that one build may use."
+    "--memory",
+    type=click.IntRange(min=1),
+    default=4096,
+    show_default=True,
+    help="Mebibytes of memory that one build may use.",
 )
 @click.option("--keep", is_flag=True, help="Leave the work folder for a look at it, and name it.")
 @_store_option

@@ -105,7 +105,7 @@ def run_scenario(
     )
     result = Result(
         scenario=scenario.name,
-        file=str(scenario.file),
+        file=_shown(scenario.file),
         buildpack=session.settings.buildpack,
         sandbox=session.sandbox.name,
         image=session.image,
@@ -355,6 +355,13 @@ class _Lab:
 
     def _buildpack(self, commit: Commit) -> Buildpack:
         return self._session.buildpack_at(commit.stage.world.buildpack)
+
+
+def _shown(file: Path) -> str:
+    """A file as a person who stands in the current folder would name it."""
+    here = Path.cwd()
+    whole = file.resolve()
+    return str(whole.relative_to(here) if whole.is_relative_to(here) else file)
 
 
 def _read(tree: Path, path: str) -> bytes:

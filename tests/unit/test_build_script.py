@@ -1,6 +1,7 @@
 """The script that runs a recipe, run by a real shell, and what is read from its notes."""
 
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -170,7 +171,7 @@ def test_a_folder_that_a_build_replaced_is_empty_again(tmp_path):
     for name, make in (
         ("link", lambda path: path.symlink_to(outside)),
         ("file", lambda path: path.write_text("x")),
-        ("gone", lambda path: None),
+        ("gone", Path.absolute),
     ):
         path = tmp_path / name
         make(path)

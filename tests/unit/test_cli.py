@@ -4,13 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
 
 from harness import cli as command_line
 from harness.cli import cli, main
-from harness.errors import ExitCode, SandboxError
+from harness.errors import ExitCode
 from harness.sandboxes import registry
 
 SCENARIO = """
@@ -25,24 +26,15 @@ message = "Rebuild"
 class Nowhere:
     """A kind of sandbox that can be had anywhere and runs nothing."""
 
-    name = "nowhere"
-
     def __init__(self, settings: registry.SandboxSettings) -> None:
         self.settings = settings
+
+    def close(self) -> None:
+        pass
 
     @staticmethod
     def unavailable() -> str:
         return ""
-
-    @staticmethod
-    def sweep(run, scratch) -> None:
-        raise AssertionError("there is no dead run to sweep")
-
-    def run(self, job, *, serve=None, on_output):
-        raise SandboxError("nothing runs here")
-
-    def close(self) -> None:
-        pass
 
 
 class Broken(Nowhere):
@@ -154,8 +146,8 @@ def test_the_version_is_told(invoke):
         (("--no-such-option",), "No such option"),
     ],
 )
-def test_a_mistake_is_told_with_status_2(invoke, scenario, tmp_path, monkeypatch, arguments, told):
-    empty = tmp_path / "empty"
+def test_a_mistake_is_told_with_status_2(invoke, scenario, monkeypatch, arguments, told):
+    empty = Path(scenario).parent / "empty"
     empty.mkdir()
     monkeypatch.chdir(empty)
     if arguments == ("/",):
