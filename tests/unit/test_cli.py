@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -64,7 +65,9 @@ def invoke(tmp_path, monkeypatch, capfd):
             main()
         return exit_.value.code, *capfd.readouterr()
 
-    return run
+    terminated = signal.getsignal(signal.SIGTERM)
+    yield run
+    signal.signal(signal.SIGTERM, terminated)
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()):

@@ -1,0 +1,181 @@
+"""The harness's modules keep to their rooms: who may import what, and who may speak or exit."""
+
+import ast
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "harness"
+
+PURE = (
+    "manifest", "compare", "rules", "bytecode", "plan", "reports", "distributions", "verdict",
+    "reuse", "diagnosis",
+)  # fmt: skip
+IMPURE_IMPORTS = {
+    "asyncio", "docker", "fcntl", "filelock", "git", "gitdb", "glob", "http", "importlib", "mmap",
+    "multiprocessing", "os", "pathlib", "psutil", "pty", "requests", "select", "shutil", "signal",
+    "socket", "socketserver", "ssl", "subprocess", "sys", "tempfile", "threading", "urllib.request",
+    "urllib3",
+}  # fmt: skip
+FILE_CALLS = {
+    "open", "read_text", "read_bytes", "write_text", "write_bytes", "mkdir", "unlink", "rmdir",
+    "touch", "rename", "rglob", "iterdir", "stat", "lstat", "symlink_to", "chmod", "is_file",
+    "is_dir", "exists",
+}  # fmt: skip
+SPEAKERS = frozenset({"harness.cli", "harness.display", "harness.pytest_plugin"})
+# Run inside the sandbox as programs of their own.
+SCRIPTS = frozenset({"harness.build_hooks", "harness.sandboxes.bind_listeners"})
+SPEAKING = {
+    "print", "input", "exit", "quit", "sys.exit", "os._exit", "os.abort", "sys.stdout.write",
+    "sys.stderr.write", "click.echo", "click.secho", "rich.print", "SystemExit",
+}  # fmt: skip
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+TREES = {name: ast.parse(path.read_bytes()) for name, path in MODULES.items()}
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Every module that is imported at any depth, and every name that may be one."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            assert node.module
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def calls(tree: ast.AST) -> Iterator[str]:
+    """The dotted names that are called."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func)
+
+
+def importers(*packages: str) -> set[str]:
+    return {
+        name
+        for name, tree in TREES.items()
+        if {module.partition(".")[0] for module in imports(tree)} & {*packages}
+    }
+
+
+def is_pure(name: str) -> bool:
+    return name.split(".")[1:2] != [] and name.split(".")[1] in PURE
+
+
+def impurities(tree: ast.AST) -> set[str]:
+    named = {*imports(tree)}
+    modules = (named | {module.partition(".")[0] for module in named}) & IMPURE_IMPORTS
+    return modules | {call for call in calls(tree) if call.rpartition(".")[2] in FILE_CALLS}
+
+
+def spoken(tree: ast.AST) -> set[str]:
+    return set(calls(tree)) & SPEAKING
+
+
+def local_imports(name: str) -> set[str]:
+    return {module for module in imports(TREES[name]) if module in TREES} - {name}
+
+
+def cycle(graph: dict[str, set[str]]) -> tuple[str, ...]:
+    """A way from a node back to itself; empty where there is none."""
+    done: set[str] = set()
+
+    def walk(node: str, above: tuple[str, ...]) -> tuple[str, ...]:
+        if node in above:
+            return (*above[above.index(node) :], node)
+        if node in done:
+            return ()
+        for after in sorted(graph.get(node, ())):
+            if found := walk(after, (*above, node)):
+                return found
+        done.add(node)
+        return ()
+
+    return next((found for node in sorted(graph) if (found := walk(node, ()))), ())
+
+
+def test_the_modules_are_all_seen():
+    assert {"harness", "harness.cli", "harness.sandboxes.docker"} <= MODULES.keys()
+    assert {name for name in PURE if f"harness.{name}" in MODULES} == set(PURE)
+
+
+def test_only_the_docker_sandbox_knows_docker():
+    assert importers("docker") == {"harness.sandboxes.docker", "harness.sandboxes.docker_images"}
+
+
+def test_only_history_knows_gitpython():
+    assert importers("git", "gitdb") == {"harness.history"}
+
+
+@pytest.mark.parametrize("name", sorted(filter(is_pure, MODULES)))
+def test_pure_rooms_touch_nothing_outside(name):
+    assert impurities(TREES[name]) == set()
+
+
+@pytest.mark.parametrize("name", sorted(MODULES.keys() - SPEAKERS - SCRIPTS))
+def test_only_the_outermost_modules_print_and_exit(name):
+    assert spoken(TREES[name]) == set()
+
+
+def test_no_module_imports_itself_through_others():
+    assert cycle({name: local_imports(name) for name in MODULES}) == ()
+
+
+@pytest.mark.parametrize(
+    "planted",
+    ["import subprocess", "from os import path", "from urllib import request",
+     "def f():\n import socket", "p.read_text()", "open('x')"],
+)  # fmt: skip
+def test_an_impurity_would_be_seen(planted):
+    assert impurities(ast.parse(planted))
+
+
+@pytest.mark.parametrize("planted", ["print(1)", "sys.exit(2)", "def f():\n  click.echo('x')"])
+def test_speaking_would_be_seen(planted):
+    assert spoken(ast.parse(planted))
+
+
+def test_a_cycle_would_be_seen():
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}
+    assert cycle(graph) == ("b", "c", "b")
+    assert cycle({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == ()
+
+
+def registries() -> tuple[bytes, ...]:
+    """Hosts of package registries, put together so that this file does not name them either."""
+    hosts = (
+        ("pypi", "org"), ("pythonhosted", "org"), ("deb", "debian", "org"),
+        ("security", "debian", "org"), ("ftp", "debian", "org"), ("snapshot", "debian", "org"),
+        ("archive", "ubuntu", "com"), ("security", "ubuntu", "com"), ("ports", "ubuntu", "com"),
+        ("registry", "npmjs", "org"), ("crates", "io"), ("rubygems", "org"), ("ghcr", "io"),
+        ("registry-1", "docker", "io"), ("index", "docker", "io"), ("proxy", "golang", "org"),
+    )  # fmt: skip
+    return tuple(".".join(parts).encode() for parts in hosts)
+
+
+def test_no_tracked_file_names_a_registrys_host():
+    listed = subprocess.run(
+        ("git", "-C", str(ROOT), "ls-files", "-z"), capture_output=True, check=True
+    )
+    files = [ROOT / name for name in listed.stdout.decode().split("\0") if name]
+    assert len(files) > 100
+    naming = [
+        (str(path.relative_to(ROOT)), host.decode())
+        for path in files
+        if path.is_file()
+        for host in registries()
+        if host in path.read_bytes().lower()
+    ]
+    assert naming == []
