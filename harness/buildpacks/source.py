@@ -62,6 +62,8 @@ def resolve(spec: str, *, store: Store, into: Path) -> Buildpack:
         # The bundled ones share their scripts through a link to a folder beside them.
         _copy(bundled_buildpacks() / spec, target, follow=True)
     elif not _URL.match(spec) and Path(spec).is_dir():
+        # Seen to first: copying some other folder, such as a home, would take long.
+        kind_of(Path(spec), spec=spec)
         _copy(Path(spec), target, follow=False)
     else:
         revision = _export(spec, store=store, target=target)
@@ -128,13 +130,21 @@ def _clone(url: str, *, store: Store) -> Path:
     final.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(final.with_suffix(".lock")):
         if final.exists():
-            command: tuple[str, ...] = ("git", "-C", str(final), "fetch", "--quiet", "--tags", "--force", "origin",
-                       "+refs/heads/*:refs/heads/*")  # fmt: skip
+            fetch = (
+                "fetch",
+                "--quiet",
+                "--tags",
+                "--force",
+                "origin",
+                "+refs/heads/*:refs/heads/*",
+            )
+            command = ("git", "-C", str(final), *fetch)
+            # Without a network, what is kept still serves; a revision that is missing is told.
             subprocess.run(command, env=_environment(), capture_output=True, check=False)
             return final
         with store.staged(final) as staging:
-            command = ("git", "clone", "--quiet", "--bare", url, str(staging))
-            done = subprocess.run(command, env=_environment(), capture_output=True, check=False)
+            clone = ("git", "clone", "--quiet", "--bare", url, str(staging))
+            done = subprocess.run(clone, env=_environment(), capture_output=True, check=False)
             if done.returncode:
                 _git_failed(url, done.stderr)
     return final

@@ -1,0 +1,279 @@
+"""Buildpacks: how they are found, brought, recognised, run and read."""
+
+import subprocess
+
+import pytest
+
+from harness.buildpacks import Paths
+from harness.buildpacks.classic import ClassicKind
+from harness.buildpacks.registry import kind_of, kinds
+from harness.buildpacks.source import at_revision, bundled_names, resolve
+from harness.errors import BuildpackError
+from harness.store import Store
+
+KIND = ClassicKind()
+PATHS = Paths(buildpack="/bp", build="/tmp/b", cache="/c", env="/e", home="/app")
+
+
+def write(folder, name: str, text: str = "#!/bin/sh\n", *, mode: int = 0o755) -> None:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(mode)
+
+
+@pytest.fixture
+def buildpack(tmp_path):
+    folder = tmp_path / "bp"
+    write(folder, "bin/detect")
+    write(folder, "bin/compile")
+    return folder
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    return Store(root=tmp_path / "store")
+
+
+def git(folder, *arguments: str) -> str:
+    settings = ("-c", "user.name=a", "-c", "user.email=a@example.invalid", "-c", "gc.auto=0")
+    done = subprocess.run(
+        ("git", "-C", str(folder), *settings, *arguments),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def repository(buildpack):
+    """Two releases: v1, and an old one whose tag is below `archive/`."""
+    git(buildpack, "init", "-q", "-b", "main")
+    write(buildpack, "lib/which", "old")
+    git(buildpack, "add", "-A")
+    git(buildpack, "commit", "-q", "-m", "old")
+    git(buildpack, "tag", "archive/v0")
+    write(buildpack, "lib/which", "new")
+    git(buildpack, "commit", "-q", "-a", "-m", "new")
+    git(buildpack, "tag", "-a", "v1", "-m", "v1")
+    return buildpack
+
+
+def test_the_classic_kind_is_installed():
+    assert [kind.name for kind in kinds()] == ["classic"]
+
+
+def test_a_folder_with_detect_and_compile_is_recognised(buildpack):
+    assert kind_of(buildpack, spec="x").name == "classic"
+
+
+@pytest.mark.parametrize("program", ["detect", "compile"])
+def test_a_folder_without_either_is_not(buildpack, program):
+    (buildpack / "bin" / program).unlink()
+    with pytest.raises(BuildpackError, match="--buildpack me: no buildpack of a known kind"):
+        kind_of(buildpack, spec="me")
+
+
+def test_a_recipe_detects_and_compiles(buildpack):
+    recipe = KIND.recipe(buildpack, PATHS, stack="heroku-22")
+    assert [command.argv for command in recipe.commands] == [
+        ("/bp/bin/detect", "/tmp/b"),
+        ("/bp/bin/compile", "/tmp/b", "/c", "/e"),
+    ]
+    assert all(command.decides and not command.always for command in recipe.commands)
+    assert dict(recipe.env)["STACK"] == "heroku-22"
+    assert dict(recipe.env)["HOME"] == recipe.cwd == "/app"
+
+
+def test_a_recipe_reports_always_and_releases_last(buildpack):
+    write(buildpack, "bin/report")
+    write(buildpack, "bin/release")
+    commands = KIND.recipe(buildpack, PATHS, stack="s").commands
+    assert [(one.name, one.decides, one.always) for one in commands] == [
+        ("detect", True, False),
+        ("compile", True, False),
+        ("report", False, True),
+        ("release", True, False),
+    ]
+    assert commands[2].argv == ("/bp/bin/report", "/tmp/b", "/c", "/e")
+    assert commands[3].argv == ("/bp/bin/release", "/tmp/b")
+
+
+def test_programs_that_cannot_be_run_are_left_out(buildpack):
+    write(buildpack, "bin/report", mode=0o644)
+    assert len(KIND.recipe(buildpack, PATHS, stack="s").commands) == 2
+
+
+def test_tools_are_pinned_in_scripts_and_requirements(buildpack):
+    write(buildpack, "bin/compile", "PIP_VERSION='22.0.4'\n  SETUPTOOLS_VERSION=63.4.3\n")
+    write(buildpack, "lib/pip.sh", 'WHEEL_VERSION="0.37.1"\nMY_PIP_VERSION_OLD=1\n')
+    write(buildpack, "requirements/pip.txt", "pip==23.0\nrequests==1.0\n# pip==9\n")
+    write(buildpack, "test/spec", "PIP_VERSION=1.0\n")
+    write(buildpack, "lib/other", "PIP_VERSION=$version\nSETUPTOOLS_VERSION=\n")
+    assert KIND.tools(buildpack) == (
+        "pip==22.0.4", "pip==23.0", "setuptools==63.4.3", "wheel==0.37.1",
+    )  # fmt: skip
+
+
+def test_pythons_are_those_with_a_latest_release(buildpack):
+    write(buildpack, "bin/default_pythons", 'LATEST_311="python-3.11.4"\nLATEST_27="2.7.18"\n')
+    write(buildpack, "lib/python", 'LATEST_PYTHON_3_13="3.13.1"\n# LATEST_39=x\n')
+    assert KIND.pythons(buildpack) == {"3.11", "3.13"}
+
+
+def test_a_buildpack_that_says_nothing_pins_nothing(buildpack):
+    write(buildpack, "lib/binary", "")
+    (buildpack / "lib/binary").write_bytes(b"\xff\0PIP_VERSION=9" + b"\0" * 600_000)
+    assert KIND.tools(buildpack) == ()
+    assert KIND.pythons(buildpack) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (
+            "-----> Python version has changed from python-3.9.1 to python-3.10.0, clearing cache",
+            "Python version has changed from python-3.9.1 to python-3.10.0, clearing cache",
+        ),
+        (
+            "       Stack has changed from heroku-20 to heroku-22, clearing cache",
+            "Stack has changed from heroku-20 to heroku-22, clearing cache",
+        ),
+        (
+            "       - The Python version has changed from 3.9.1 to 3.10.0\r",
+            "The Python version has changed from 3.9.1 to 3.10.0",
+        ),
+        (
+            "\x1b[1;33m-----> Requirements file has been changed, clearing cached ones\x1b[0m",
+            "Requirements file has been changed, clearing cached ones",
+        ),
+        ("-----> cache: discarded: < python 3.11.9", "< python 3.11.9"),
+    ],
+)
+def test_reasons_are_read_from_the_log(line, reason):
+    log = f"-----> Installing Python\n{line}\n-----> cache: empty\nThe stack changed\n"
+    assert KIND.reasons(log) == (reason,)
+
+
+def test_a_silent_log_gives_no_reason():
+    assert KIND.reasons("-----> cache: reused\nCollecting x - The best\n") == ()
+
+
+def test_the_bundled_ones_resolve_with_their_shared_scripts(store, tmp_path):
+    assert bundled_names() == ("every-input", "never-reuses", "root-requirements")
+    digests = set()
+    for name in bundled_names():
+        found = resolve(name, store=store, into=tmp_path / "into")
+        assert (found.spec, found.revision, found.kind.name) == (name, "", "classic")
+        assert (found.folder / "lib" / "build.sh").is_file()
+        assert not (found.folder / "lib").is_symlink()
+        digests.add(found.digest)
+    assert len(digests) == 3
+
+
+def test_a_folder_is_copied_without_its_history(repository, store, tmp_path):
+    (repository / "lib/link").symlink_to("which")
+    found = resolve(str(repository), store=store, into=tmp_path / "into")
+    assert found.revision == ""
+    assert not (found.folder / ".git").exists()
+    assert (found.folder / "lib/link").is_symlink()
+    assert (found.folder / "lib/which").read_text() == "new"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda folder: write(folder, "lib/which", "newer"),
+        lambda folder: write(folder, "lib/more"),
+        lambda folder: (folder / "bin/detect").chmod(0o644),
+        lambda folder: (folder / "lib/link").symlink_to("which"),
+        lambda folder: (folder / "lib/which").rename(folder / "lib/what"),
+    ],
+    ids=["content", "file", "mode", "link", "name"],
+)
+def test_a_changed_folder_has_another_digest(buildpack, store, tmp_path, change):
+    write(buildpack, "lib/which", "new")
+    first = resolve(str(buildpack), store=store, into=tmp_path / "1")
+    again = resolve(str(buildpack), store=store, into=tmp_path / "2")
+    change(buildpack)
+    other = resolve(str(buildpack), store=store, into=tmp_path / "3")
+    assert first.digest == again.digest != other.digest
+
+
+@pytest.mark.parametrize(
+    ("ref", "tag", "text"),
+    [("v1", "v1", "new"), ("main", "v1", "new"), ("main~1", "archive/v0", "old"),
+     ("v0", "archive/v0", "old")],
+)  # fmt: skip
+def test_a_repository_is_brought_at_a_revision(repository, store, ref, tag, text):
+    for number, location in enumerate((repository, f"file://{repository}")):
+        into = store.root / str(number)
+        found = resolve(f"{location}@{ref}", store=store, into=into)
+        assert (found.folder / "lib/which").read_text() == text
+        assert found.revision == git(repository, "rev-parse", f"{tag}^{{commit}}")
+        assert not (found.folder / ".git").exists()
+
+
+def test_a_kept_clone_is_brought_up_to_date(repository, store, tmp_path):
+    resolve(f"file://{repository}@main", store=store, into=tmp_path / "1")
+    write(repository, "lib/which", "newest")
+    git(repository, "commit", "-q", "-a", "-m", "newest")
+    git(repository, "tag", "-f", "v1")
+    for number, ref in enumerate(("main", "v1"), start=2):
+        found = resolve(f"file://{repository}@{ref}", store=store, into=tmp_path / str(number))
+        assert (found.folder / "lib/which").read_text() == "newest"
+
+
+def test_a_failed_clone_leaves_nothing_that_stands_for_one(tmp_path, store):
+    for _ in range(2):
+        with pytest.raises(BuildpackError, match="git failed: ") as raised:
+            resolve(f"file://{tmp_path}/none@v1", store=store, into=tmp_path / "into")
+        assert "git clone" in raised.value.hint
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ("nothing", "no such folder, bundled name or REPOSITORY@REF"),
+        ("/no/where@v1", "there is no repository at /no/where"),
+        ("{}@v9", "the repository has no revision 'v9'"),
+        ("{}@--all", "the repository has no revision '--all'"),
+        ("file://{}@v9", "the repository has no revision 'v9'"),
+        ("{}/lib", "no buildpack of a known kind"),
+        ("git@host.invalid:a/b", "no such folder, bundled name or REPOSITORY@REF"),
+    ],
+)
+def test_what_cannot_be_brought_is_told(repository, store, tmp_path, spec, told):
+    spec = spec.format(repository)
+    with pytest.raises(BuildpackError) as raised:
+        resolve(spec, store=store, into=tmp_path / "into")
+    assert told in raised.value.message
+    assert f"--buildpack {spec}" in raised.value.message
+    assert raised.value.hint
+
+
+def test_a_folder_that_is_none_is_not_copied(store, tmp_path):
+    write(tmp_path, "home/everything")
+    with pytest.raises(BuildpackError, match="known kind"):
+        resolve(str(tmp_path / "home"), store=store, into=tmp_path / "into")
+    assert not (tmp_path / "into").exists()
+
+
+@pytest.mark.parametrize(
+    ("spec", "other"),
+    [
+        ("/a/b@v1", "/a/b@v2"),
+        ("/a/b", "/a/b@v2"),
+        ("https://host/a/b.git@v1", "https://host/a/b.git@v2"),
+        ("https://host/a/b.git", "https://host/a/b.git@v2"),
+        ("https://me@host/a/b.git", "https://me@host/a/b.git@v2"),
+        ("https://me@host/a/b.git@feature/x", "https://me@host/a/b.git@v2"),
+        ("ssh://git@host/a/b", "ssh://git@host/a/b@v2"),
+        ("git@host:a/b", "git@host:a/b@v2"),
+        ("git@host:a/b@v1", "git@host:a/b@v2"),
+        ("root-requirements", "v2"),
+    ],
+)
+def test_the_same_buildpack_at_another_revision(spec, other):
+    assert at_revision(spec, "v2") == other

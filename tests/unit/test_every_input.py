@@ -1,0 +1,140 @@
+"""The cache key of the bundled buildpack `every-input`, by its own functions in a real bash."""
+
+import subprocess
+
+import pytest
+
+from harness.bundled import bundled_buildpacks
+
+COMPILE = bundled_buildpacks() / "every-input" / "bin" / "compile"
+SHA = "0123456789abcdef0123456789abcdef01234567"
+FILES = {
+    "runtime.txt": "python-3.11.9\n",
+    "requirements.txt": "-r requirements/base.txt\n-c constraints.txt\na==1.0\n",
+    "requirements/base.txt": "--requirement=deep/more.txt\nb==1.0\n",
+    "requirements/deep/more.txt": "c==1.0\n",
+    "constraints.txt": "d==1.0\n",
+}
+
+
+@pytest.fixture
+def key(tmp_path):
+    """The key of an app: compile's own code, but for its last line, which builds."""
+    build, env = tmp_path / "build", tmp_path / "env"
+    env.mkdir()
+    *code, last = COMPILE.read_text().splitlines()
+    assert last == "compile"
+    program = tmp_path / "every-input" / "bin" / "key"
+    program.parent.mkdir(parents=True)
+    (tmp_path / "every-input" / "lib").symlink_to(bundled_buildpacks() / "lib")
+    program.write_text("\n".join([*code, "cache_key"]) + "\n")
+
+    def key_of(files: dict[str, str] | None = None, stack: str = "heroku-22", **config: str) -> str:
+        for name, text in (FILES | (files or {})).items():
+            path = build / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        for name, value in config.items():
+            (env / name).write_text(value)
+        done = subprocess.run(
+            ("bash", str(program), str(build), str(tmp_path / "cache"), str(env)),
+            env={"PATH": "/usr/bin:/bin", "STACK": stack}, capture_output=True, text=True,
+            check=True,
+        )  # fmt: skip
+        assert done.stderr == ""
+        return done.stdout
+
+    return key_of
+
+
+def root(line: str) -> dict[str, str]:
+    return {"requirements.txt": f"{line}\n"}
+
+
+def test_the_same_app_has_the_same_key(key):
+    assert key() == key() != ""
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_change_of_any_file_changes_the_key(key, name):
+    before = key()
+    assert key({name: FILES[name].replace("1.0", "2.0").replace("3.11", "3.12")}) not in {
+        before, "",
+    }  # fmt: skip
+
+
+def test_stack_and_index_change_the_key(key):
+    keys = [key(), key(stack="heroku-24"), key(PIP_EXTRA_INDEX_URL="https://index.invalid/")]
+    assert len(set(keys)) == 3
+    assert "" not in keys
+
+
+@pytest.mark.parametrize(
+    "option", ["-r x.txt", "-rx.txt", "-r  x.txt # why", "--requirement x.txt", "-c x.txt",
+               "--constraint=x.txt", "-c\tx.txt", "-r x.txt\r"],
+)  # fmt: skip
+def test_every_way_to_name_a_file_is_followed(key, option):
+    before = key({**root(option), "x.txt": "x==1.0\n"})
+    assert "" != before != key({**root(option), "x.txt": "x==2.0\n"})
+
+
+def test_files_that_name_each_other_are_read_once(key):
+    cycle = {**root("-r x.txt"), "x.txt": "-r requirements.txt\nx==1\n"}
+    assert len([line for line in key(cycle).splitlines() if line.endswith(".txt")]) == 2
+
+
+def test_the_last_line_counts_without_its_end(key):
+    assert key({"requirements.txt": "a==1\nb"}) == ""
+    assert key({"requirements.txt": "a==1\n-r x.txt", "x.txt": "b\n"}) == ""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "a==1.0",
+        "a[extra]==1.0  # why",
+        "a==1.0; python_version >= '3.8'",
+        "a==1.0 --hash=sha256:00",
+        f"git+https://github.com/o/a.git@{SHA}",
+        f"-e git+https://github.com/o/a.git@{SHA}#egg=a",
+        f"a @ git+https://github.com/o/a.git@{SHA}",
+        f"https://github.com/o/a/archive/{SHA}.zip#egg=a",
+        "# a comment",
+        "",
+    ],
+)
+def test_pinned_lines_have_a_key(key, line):
+    assert key(root(line)) != ""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "a",
+        "a>=1.0",
+        "a~=1.0",
+        "a==1.*",
+        "a>=1; python_version == '3.11'",
+        "a; python_version=='3.11'",
+        "a  # ==1.0",
+        "git+https://github.com/o/a.git",
+        "git+https://github.com/o/a.git@main",
+        f"git+https://github.com/o/a.git@main#egg=a=={SHA}",
+        f"git+https://github.com/o/a.git@{SHA[:12]}",
+        f"git+https://github.com/o/a.git@{SHA}0",
+        "-e git+https://github.com/o/a.git@v1.0#egg=a==1.0",
+        "-e .",
+        "./vendored",
+        "https://github.com/o/a/archive/main.zip",
+        "-r nowhere.txt",
+        "-c nowhere.txt",
+    ],
+)
+def test_what_may_mean_another_thing_tomorrow_has_none(key, line):
+    assert key(root(line)) == ""
+    assert key({**root("-r requirements/base.txt"), "requirements/base.txt": f"{line}\n"}) == ""
+
+
+@pytest.mark.parametrize("line", ["a==1.0,>=0", "a>=0,==1.0"])
+def test_a_pin_among_ranges_is_a_pin(key, line):
+    assert key(root(line)) != ""
