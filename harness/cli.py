@@ -1,6 +1,7 @@
 """The command line."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -32,6 +33,8 @@ _PLAIN_WIDTH = 160
 
 def main() -> None:
     """The `cache-harness` command: exits 0 as expected, 1 on a finding, 2 where it cannot tell."""
+    # A terminated run ends as an interrupted one does, so that it leaves nothing behind either.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         status = cli.main(standalone_mode=False)
         sys.stdout.flush()
@@ -152,7 +155,7 @@ def cli() -> None:
 )
 @click.option("--keep", is_flag=True, help="Leave the work folder for a look at it, and name it.")
 @_store_option
-def run(
+def run(  # noqa: PLR0917 - click passes options by name
     scenarios: tuple[Path, ...],
     buildpack: str,
     sandbox: str | None,

@@ -33,7 +33,7 @@ class HarnessError(Exception):
 
 
 class SandboxError(HarnessError):
-    """A sandbox could not be made: the engine is gone, the image is missing, a tool is not there."""
+    """A sandbox could not be made: the engine, the image or a tool is not there."""
 
 
 class BuildpackError(HarnessError):

@@ -97,10 +97,10 @@ def _step(number: int, step: Step) -> Iterator[Text]:
 def _paths(divergences: tuple[Divergence, ...]) -> Iterator[Text]:
     # A missing or leftover folder stands for what is in it.
     shown = [each for each in divergences if not _below_another(each, divergences)]
-    for each in shown[:_MOST_PATHS]:
-        yield Text.assemble("    ", (f"{each.kind:8}", "red"), " ", _where(each), _facts(each))
-        if each.why:
-            yield Text(f"             {each.why}", style="dim")
+    for each in sorted(shown, key=_telling)[:_MOST_PATHS]:
+        yield Text.assemble("    ", (f"{each.kind:8}", "red"), " ", _where(each))
+        told = "; ".join(part for part in (each.distribution, each.why, _facts(each)) if part)
+        yield Text(f"             {told}", style="dim")
     if len(shown) > _MOST_PATHS:
         more = len(shown) - _MOST_PATHS
         yield Text(f"    and {more} more; --report json=FILE has them all", style="dim")
@@ -117,15 +117,17 @@ def _below_another(each: Divergence, all_of_them: tuple[Divergence, ...]) -> boo
 
 
 def _where(each: Divergence) -> str:
-    path = "/".join(part for part in (each.root, each.path) if part and part != ".")
-    owner = f"  ({each.distribution})" if each.distribution else ""
-    return f"{escape(path)}{owner}"
+    return escape(each.key) or "the build"
+
+
+def _telling(each: Divergence) -> bool:
+    """Orders what people wrote before what tools derived from it."""
+    return ".dist-info/" in each.key or each.key.endswith(".pyc")
 
 
 def _facts(each: Divergence) -> str:
     sides = (("cached", each.cached), ("clean", each.clean))
-    told = [f"{side} {facts(entry)}" for side, entry in sides if entry is not None]
-    return "  " + ", ".join(told) if told else ""
+    return ", ".join(f"{side} {facts(entry)}" for side, entry in sides if entry is not None)
 
 
 def _verdict(result: Result) -> Text:

@@ -26,9 +26,9 @@ def render(run: Run) -> str:
 
 def _result(result: Result) -> dict[str, Any]:
     return {
-        "scenario": result.scenario,
-        "file": result.file,
-        "buildpack": result.buildpack,
+        "scenario": escape(result.scenario),
+        "file": escape(result.file),
+        "buildpack": escape(result.buildpack),
         "sandbox": result.sandbox,
         "image": result.image,
         "verdict": str(result.verdict),

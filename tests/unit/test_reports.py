@@ -1,0 +1,204 @@
+"""What a run's results look like as text and as JSON, and while the run goes on."""
+
+import io
+import json
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from harness.compare import Divergence, DivergenceKind, SetAside
+from harness.display import showing
+from harness.internet import Request
+from harness.manifest import Entry, EntryKind
+from harness.reports import console as console_report
+from harness.reports import json as json_report
+from harness.rules import Rule
+from harness.verdict import Builds, Failure, Result, Reuse, Run, Seconds, Step, Verdict
+
+FILE = Entry(kind=EntryKind.FILE, mode=0o644, size=5, digest="ab" * 32)
+LINK = Entry(kind=EntryKind.SYMLINK, target="to\udcff")
+SITE = ".heroku/python/lib/python3.11/site-packages"
+
+
+def divergence(path: str, kind: DivergenceKind = DivergenceKind.LEFTOVER, **rest) -> Divergence:
+    rest = {"root": SITE, "cached": FILE, "why": "a clean build has nothing here", **rest}
+    return Divergence(kind=kind, path=path, **rest)
+
+
+AGREES = Step(
+    commit="1234567890" * 4,
+    message="First [deploy]",
+    verdict=Verdict.AGREES,
+    reuse=Reuse.EMPTY,
+    seconds=Seconds(cached=1.26, clean=2),
+    compared=9,
+)
+DIVERGES = replace(
+    AGREES,
+    message="Drop forms",
+    verdict=Verdict.DIVERGES,
+    reuse=Reuse.DISCARDED,
+    reasons=("The Python version has changed",),
+    divergences=(
+        divergence("forms\udcff/a.py", distribution="forms 1.0", origin="commit 1 “First”"),
+        divergence("link", DivergenceKind.TARGET, cached=LINK, clean=replace(LINK, target="b")),
+        divergence("gone", DivergenceKind.MISSING, cached=None, clean=FILE),
+    ),
+    noise=(divergence("noisy", DivergenceKind.CONTENT, clean=FILE),),
+    set_aside=(SetAside(rule=Rule.GIT_STORE, count=3),),
+    findings=("forms 1.0 is installed, and a clean build has none",),
+    unmet=("in the clean build nothing is at x",),
+    refused=(Request(method="GET", url="https://elsewhere/", status=599, refused="no such host"),),
+)
+FAILED = replace(
+    AGREES,
+    verdict=Verdict.FAILED,
+    reuse=Reuse.UNKNOWN,
+    failures=(
+        Failure(
+            arm="clean",
+            command="compile",
+            how="fails with exit status 4",
+            log_tail=("[red]last[/red] line",),
+        ),
+    ),
+)
+
+
+def result(*steps: Step, scenario: str = "reuse/x") -> Result:
+    return Result(
+        scenario=scenario, file=f"{scenario}.toml", buildpack="every-input", sandbox="docker",
+        image="stack:1", steps=steps,
+    )  # fmt: skip
+
+
+def run(*results: Result) -> Run:
+    return Run(results=results, builds=Builds(needed=6, run=4, reused=2))
+
+
+def shown(of: Run) -> str:
+    console = Console(file=io.StringIO(), width=200, soft_wrap=True)
+    console.print(console_report.render(of))
+    return console.file.getvalue()
+
+
+def test_agreement_is_one_row():
+    text = shown(run(result(AGREES, replace(AGREES, reuse=Reuse.REUSED))))
+    row = next(line for line in text.splitlines() if line.startswith("reuse/x"))
+    assert row.split() == ["reuse/x", "agrees", "empty", "reused", "2.5", "s", "4.0", "s"]
+    assert "commit 1" not in text
+    assert "6 builds needed, 4 run, 2 results used again" in text
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "reuse/x.toml", "every-input in docker", "commit 2 1234567 “Drop forms”: diverges",
+        "The Python version has changed", "9 files compared",
+        "forms 1.0 is installed, and a clean build has none",
+        "not as expected: in the clean build nothing is at x",
+        f"leftover {SITE}/forms\\xff/a.py", "(forms 1.0)", "5 B sha256:abababab 0644",
+        "cached -> to\\xff, clean -> b", f"missing  {SITE}/gone",
+        "two clean builds differ from each other in 1 path", f"{SITE}/noisy",
+        f"rule {Rule.GIT_STORE}: 3", "refused: GET https://elsewhere/",
+    ],
+)  # fmt: skip
+def test_a_divergence_is_told_in_full(told):
+    assert told in shown(run(result(AGREES, DIVERGES)))
+    assert told in console_report.plain(result(AGREES, DIVERGES))
+
+
+def test_a_failure_shows_the_end_of_its_log_as_it_is():
+    text = shown(run(result(FAILED)))
+    assert "the clean build fails with exit status 4, in compile" in text
+    assert "| [red]last[/red] line" in text
+
+
+def test_an_earlier_finding_shows_in_the_verdict():
+    text = shown(run(result(DIVERGES, AGREES)))
+    row = next(line for line in text.splitlines() if line.startswith("reuse/x "))
+    assert "agrees at last, unmet" in row
+    assert "discarded(diverges)" in row
+
+
+def test_what_is_in_a_leftover_folder_is_told_by_the_folder():
+    inside = [divergence(f"forms/{name}") for name in "abc"]
+    beside = divergence("forms.py")
+    step = replace(DIVERGES, divergences=(divergence("forms"), *inside, beside))
+    text = shown(run(result(step)))
+    assert "site-packages/forms " in text
+    assert "site-packages/forms.py" in text
+    assert "site-packages/forms/a" not in text
+
+
+def test_many_paths_are_cut_short_with_their_count():
+    step = replace(DIVERGES, divergences=tuple(divergence(f"f{n:02}") for n in range(30)))
+    text = shown(run(result(step)))
+    assert "site-packages/f11" in text
+    assert "site-packages/f12" not in text
+    assert "and 18 more" in text
+
+
+def test_json_holds_all_of_it():
+    report = json.loads(json_report.render(run(result(AGREES, DIVERGES), result(FAILED))))
+    assert report["format"] == json_report.FORMAT
+    assert report["builds"] == {"needed": 6, "run": 4, "reused": 2}
+    first, second = report["results"]
+    assert first["verdict"] == "diverges"
+    assert second["steps"][0]["failures"] == [
+        {"arm": "clean", "command": "compile", "how": "fails with exit status 4",
+         "log_tail": ["[red]last[/red] line"]},
+    ]  # fmt: skip
+    step = first["steps"][1]
+    assert step["seconds"] == {"cached": 1.26, "clean": 2}
+    assert step["divergences"][0] == {
+        "path": "forms\\xff/a.py", "root": SITE, "kind": "leftover", "distribution": "forms 1.0",
+        "cached": {"type": "file", "mode": "0644", "size": 5, "digest": "sha256:" + "ab" * 32},
+        "clean": None, "origin": "commit 1 “First”", "why": "a clean build has nothing here",
+    }  # fmt: skip
+    assert step["divergences"][1]["cached"] == {
+        "type": "symlink", "mode": "0000", "target": "to\\xff",
+    }  # fmt: skip
+    assert [step["noise"][0]["path"], step["set_aside"]] == [
+        "noisy", [{"rule": str(Rule.GIT_STORE), "count": 3}],
+    ]  # fmt: skip
+    assert step["refused"] == [
+        {"method": "GET", "url": "https://elsewhere/", "why": "no such host"}
+    ]
+    assert step["unmet"] == list(DIVERGES.unmet)
+    assert step["findings"] == list(DIVERGES.findings)
+    assert step["reasons"] == list(DIVERGES.reasons)
+
+
+def test_json_names_every_field_of_a_step_and_a_result():
+    report = json.loads(json_report.render(run(result(AGREES))))
+    (only,) = report["results"]
+    assert set(only) == {*Result.__dataclass_fields__, "verdict"}
+    assert set(only["steps"][0]) == {*Step.__dataclass_fields__}
+    assert set(report) == {*Run.__dataclass_fields__, "format"}
+
+
+def test_json_can_be_written_whatever_a_file_is_called():
+    odd = replace(result(AGREES), file="s\udcff.toml", scenario="s\udcff", buildpack="/b\udcff")
+    text = json_report.render(run(odd))
+    assert json.loads(text.encode())["results"][0]["file"]
+    assert text.endswith("}\n")
+
+
+def test_elsewhere_than_on_a_terminal_each_build_has_a_line():
+    console = Console(file=io.StringIO(), width=20)
+    with showing(console) as observer:
+        observer.note("[image] is built, which takes a while")
+        observer.build_started("a", 1, 2, "cached")
+        observer.build_started("b", 2, 2, "clean")
+        observer.build_line("a", "-----> Installing")
+        observer.build_ended("b", "passes", 1.26)
+        observer.build_ended("a", "fails with exit status 4", 61.0)
+        observer.scenario_ended(result(AGREES, scenario="a"))
+    assert console.file.getvalue().splitlines() == [
+        "[image] is built, which takes a while",
+        "b: commit 2/2 clean passes (1.3 s)",
+        "a: commit 1/2 cached fails with exit status 4 (61.0 s)",
+        "a: agrees",
+    ]
