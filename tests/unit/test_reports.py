@@ -153,7 +153,8 @@ def test_json_holds_all_of_it():
     step = first["steps"][1]
     assert step["seconds"] == {"cached": 1.26, "clean": 2}
     assert step["divergences"][0] == {
-        "path": "forms\\xff/a.py", "root": SITE, "kind": "leftover", "distribution": "forms 1.0.post1",
+        "path": "forms\\xff/a.py", "root": SITE, "kind": "leftover",
+        "distribution": "forms 1.0.post1",
         "cached": {"type": "file", "mode": "0644", "size": 5, "digest": "sha256:" + "ab" * 32},
         "clean": None, "origin": "commit 1 “First”", "why": "a clean build has nothing here",
     }  # fmt: skip
