@@ -113,6 +113,9 @@ class Session:
             sweep(store)
             workspace = exits.enter_context(Workspace.open(store, keep=settings.keep))
             name = choose(settings.sandbox)
+            # What a person may have mistyped is looked at before anything long is begun.
+            buildpacks = workspace.folder / "buildpacks"
+            resolve(settings.buildpack, store=store, into=buildpacks)
             image, rootfs, runtimes = _image(settings, name, tell)
             sandbox = open_sandbox(
                 name,
@@ -131,7 +134,6 @@ class Session:
                 image=image,
                 runtimes=runtimes,
             )
-            session.buildpack(settings.buildpack)
             yield session
 
     @property

@@ -37,7 +37,7 @@ def table(run: Run) -> Table:
     grid.add_column("clean", justify="right", no_wrap=True)
     for result in run.results:
         grid.add_row(
-            result.scenario,
+            Text(escape(result.scenario)),
             _verdict(result),
             " ".join(_mark(step) for step in result.steps),
             f"{sum(step.seconds.cached for step in result.steps):.1f} s",
@@ -55,8 +55,8 @@ def has_detail(result: Result) -> bool:
 
 def detail(result: Result) -> Group:
     """What one scenario showed, commit by commit."""
-    head = Text.assemble((result.file, "bold"), "  ", _verdict(result))
-    lines: list[Text] = [head, Text(f"  {result.buildpack} in {result.sandbox}", style="dim")]
+    head = Text.assemble((escape(result.file), "bold"), "  ", _verdict(result))
+    lines: list[Text] = [head, Text(f"  {escape(result.buildpack)} in {result.sandbox}", style="dim")]
     for number, step in enumerate(result.steps, start=1):
         if step.verdict is not Verdict.AGREES or step.unmet or step.refused:
             lines.extend(_step(number, step))
@@ -83,7 +83,8 @@ def _step(number: int, step: Step) -> Iterator[Text]:
         yield Text(f"    not as expected: {sentence}", style="bold magenta")
     yield from _paths(step.divergences)
     if step.noise:
-        yield Text(f"    two clean builds differ from each other in {len(step.noise)} paths:")
+        paths = "1 path" if len(step.noise) == 1 else f"{len(step.noise)} paths"
+        yield Text(f"    two clean builds differ from each other in {paths}:")
         yield from _paths(step.noise)
     for aside in step.set_aside:
         yield Text(f"    set aside by rule {aside.rule}: {aside.count}", style="dim")
