@@ -12,7 +12,7 @@ from harness.buildpacks.source import Buildpack
 from harness.internet import Internet, Request
 from harness.internet.server import InternetServer
 from harness.sandboxes import End, Job, Limits, Mount, Outcome, Sandbox
-from harness.tree import Tree, write_tree
+from harness.scenarios.tree import Tree, write_tree
 
 _SHELL = "/bin/sh"
 _STEPS = "/run/build-steps"

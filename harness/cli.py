@@ -16,15 +16,15 @@ from harness.bundled import bundled_scenarios
 from harness.display import showing
 from harness.doctor import checks, usable
 from harness.errors import ExitCode, HarnessError
-from harness.image import build_image, kept_images
 from harness.reports import console as console_report
 from harness.reports import json as json_report
 from harness.runner import run_scenarios
-from harness.runtime import available_runtimes, pack_runtime
 from harness.sandboxes import MEBIBYTE, Limits
-from harness.scenario import load_scenarios
-from harness.schema import rendered, repo_schema, scenario_schema
+from harness.scenarios.scenario import load_scenarios
+from harness.scenarios.schema import rendered, repo_schema, scenario_schema
 from harness.session import DEFAULT_BUILDPACK, Session, Settings
+from harness.stack.image import build_image, kept_images
+from harness.stack.runtime import available_runtimes, pack_runtime
 from harness.store import Store, default_root
 from harness.verdict import Run
 

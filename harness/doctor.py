@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import HarnessError
-from harness.image import Image, kept_images
-from harness.runtime import available_runtimes
 from harness.sandboxes.docker_images import Engine, find_engine
+from harness.stack.image import Image, kept_images
+from harness.stack.runtime import available_runtimes
 from harness.store import Store
 
 OLDEST_BUBBLEWRAP = (0, 5)

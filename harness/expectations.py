@@ -6,7 +6,7 @@ from pathlib import Path
 
 from harness.manifest import EntryKind, Manifest, escape
 from harness.scan import read_file, scan
-from harness.scenario_file import Expectation
+from harness.scenarios.scenario_file import Expectation
 
 _LARGEST = 16 * 1024 * 1024
 

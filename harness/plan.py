@@ -4,9 +4,9 @@ import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 
-from harness.scenario import Scenario, Stage, mtime
-from harness.scenario_file import BuildPath, CacheMount
-from harness.tree import digest
+from harness.scenarios.scenario import Scenario, Stage, mtime
+from harness.scenarios.scenario_file import BuildPath, CacheMount
+from harness.scenarios.tree import digest
 
 _FIXED_BUILD_PATH = "/tmp/build_app"  # noqa: S108 - a path inside the sandbox
 

@@ -10,7 +10,7 @@ import pytest
 from harness.errors import HarnessError
 from harness.reports import console
 from harness.runner import run_scenario
-from harness.scenario import load_scenario
+from harness.scenarios.scenario import load_scenario
 from harness.session import Session, Settings
 from harness.store import Store, default_root
 from harness.verdict import Result

@@ -20,7 +20,6 @@ from harness.distributions import (
 )
 from harness.errors import HarnessError
 from harness.expectations import unmet
-from harness.history import play_app
 from harness.manifest import Manifest
 from harness.plan import Arm, Commit, plan
 from harness.progress import Observer, Silent
@@ -28,8 +27,9 @@ from harness.removal import remove_tree
 from harness.reuse import observed_reuse
 from harness.rules import LARGEST
 from harness.scan import read_file, scan
-from harness.scenario import Scenario
-from harness.scenario_file import BuildExpectation
+from harness.scenarios.history import play_app
+from harness.scenarios.scenario import Scenario
+from harness.scenarios.scenario_file import BuildExpectation
 from harness.session import Session
 from harness.verdict import Builds, Failure, Result, Reuse, Run, Seconds, Step, Verdict
 

@@ -12,23 +12,23 @@ from typing import Self
 from harness.buildpacks import Route
 from harness.buildpacks.source import Buildpack, at_revision, resolve
 from harness.errors import ImageError, RuntimeArchiveError
-from harness.fork import Fork
-from harness.history import play_fork
-from harness.image import build_image
 from harness.internet import Download, Internet, Release, Repository
 from harness.internet.server import InternetServer
 from harness.internet.trust import Authority, trust_env, trust_mounts
+from harness.packages.releases import build_release
+from harness.packages.tools import BASE_TOOLS, fetch_tools
 from harness.progress import Observer, Silent
-from harness.releases import build_release
-from harness.runtime import Runtime, available_runtimes, ensure_runtimes
 from harness.sandboxes import Limits, Mount, Sandbox
 from harness.sandboxes.docker_images import load_into_docker
 from harness.sandboxes.registry import SandboxSettings, choose, open_sandbox
-from harness.scenario import Scenario
+from harness.scenarios.fork import Fork
+from harness.scenarios.history import play_fork
+from harness.scenarios.scenario import Scenario
+from harness.scenarios.world import PublishedRelease, World
+from harness.stack.image import build_image
+from harness.stack.runtime import Runtime, available_runtimes, ensure_runtimes
 from harness.store import Store
-from harness.tools import BASE_TOOLS, fetch_tools
 from harness.workspace import Workspace, sweep
-from harness.world import PublishedRelease, World
 
 DEFAULT_BUILDPACK = "root-requirements"
 PYTHON_SLOTS = ("default", "other")

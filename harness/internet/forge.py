@@ -15,10 +15,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from harness.archives import stored_gzip
 from harness.errors import HarnessError
 from harness.internet import Internet, Repository
 from harness.internet.refusal import Refusal
+from harness.packages.archives import stored_gzip
 
 HOSTS = frozenset({"github.com", "www.github.com"})
 ARCHIVES = {".tar.gz": "application/x-gzip", ".zip": "application/zip"}

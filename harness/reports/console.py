@@ -56,7 +56,10 @@ def has_detail(result: Result) -> bool:
 def detail(result: Result) -> Group:
     """What one scenario showed, commit by commit."""
     head = Text.assemble((escape(result.file), "bold"), "  ", _verdict(result))
-    lines: list[Text] = [head, Text(f"  {escape(result.buildpack)} in {result.sandbox}", style="dim")]
+    lines: list[Text] = [
+        head,
+        Text(f"  {escape(result.buildpack)} in {result.sandbox}", style="dim"),
+    ]
     for number, step in enumerate(result.steps, start=1):
         if step.verdict is not Verdict.AGREES or step.unmet or step.refused:
             lines.extend(_step(number, step))

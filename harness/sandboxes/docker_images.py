@@ -13,7 +13,7 @@ from docker.utils import kwargs_from_env
 from requests.exceptions import RequestException
 
 from harness.errors import SandboxError
-from harness.image import REPOSITORY, Image
+from harness.stack.image import REPOSITORY, Image
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,10 @@ def load_into_docker(image: Image) -> str:
                     src=str(image.tar),
                     repository=repository,
                     tag=tag,
-                    changes=['CMD ["/bin/bash"]', f"LABEL cache-harness.image={image.digest}"],
+                    changes=[
+                        'CMD ["/bin/bash"]',
+                        f"LABEL cache-harness.stack.image={image.digest}",
+                    ],
                 )
                 client.images.get(image.tag)
         except (DockerException, RequestException, OSError) as error:

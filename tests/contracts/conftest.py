@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from benches import Bench, Stack, containers, groups, need
 
-from harness.image import build_image
 from harness.sandboxes.docker_images import load_into_docker
 from harness.sandboxes.registry import SandboxSettings, backends
+from harness.stack.image import build_image
 from harness.store import Store, default_root
 
 KINDS = ("docker", "bubblewrap")

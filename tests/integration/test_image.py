@@ -9,9 +9,9 @@ from pathlib import Path
 import docker
 import pytest
 
-from harness.distro import find_archive
-from harness.image import Image, build_image
 from harness.sandboxes.docker_images import find_engine, load_into_docker
+from harness.stack.distro import find_archive
+from harness.stack.image import Image, build_image
 from harness.store import Store, default_root
 
 pytestmark = pytest.mark.image

@@ -14,13 +14,13 @@ from harness.errors import ReleaseError
 from harness.internet import Download, Internet, Release, Repository, Request
 from harness.internet.server import InternetServer
 from harness.internet.trust import Authority, trust_env, trust_mounts
-from harness.releases import build_release
+from harness.packages.releases import build_release
+from harness.packages.tools import BASE_TOOLS, fetch_tools
 from harness.sandboxes import Job, Limits, Mount, Outcome
 from harness.sandboxes.bubblewrap import BubblewrapSandbox
 from harness.sandboxes.registry import SandboxSettings
+from harness.scenarios.tree import File, Tree
 from harness.store import Store
-from harness.tools import BASE_TOOLS, fetch_tools
-from harness.tree import File, Tree
 
 pytestmark = [pytest.mark.bubblewrap, pytest.mark.timeout(600)]
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.distro import SUITES, distro_of
 from harness.errors import RuntimeArchiveError
-from harness.image import Image, build_image
-from harness.interpreter import read_interpreter
-from harness.runtime import (
+from harness.stack.distro import SUITES, distro_of
+from harness.stack.image import Image, build_image
+from harness.stack.interpreter import read_interpreter
+from harness.stack.runtime import (
     HOME,
     check,
     ensure_runtimes,
@@ -24,8 +24,8 @@ from harness.runtime import (
     suite_runtime,
     works,
 )
+from harness.stack.system import System
 from harness.store import Store, default_root
-from harness.system import System
 
 pytestmark = [pytest.mark.image, pytest.mark.bubblewrap]
 

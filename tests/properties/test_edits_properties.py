@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.edits import (
+from harness.scenarios.edits import (
     Append,
     Chmod,
     Copy,
@@ -23,8 +23,8 @@ from harness.edits import (
     apply,
     edit_paths,
 )
-from harness.gitobjects import tree_objects
-from harness.tree import File, Leaf, Link, Tree, digest, path_fault, read_tree, write_tree
+from harness.scenarios.gitobjects import tree_objects
+from harness.scenarios.tree import File, Leaf, Link, Tree, digest, path_fault, read_tree, write_tree
 
 # Few names, so that paths meet; sorted by git in another order than by Python where a folder is.
 NAMES = st.sampled_from(["a", "a.b", "a0", "b", "é", "\udcff", "-x", " "])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from harness.bundled import bundled_scenarios
 from harness.errors import InputError, Problem
-from harness.scenario import Stage, load_scenario
+from harness.scenarios.scenario import Stage, load_scenario
 
 SOURCES = sorted(file.read_text() for file in bundled_scenarios().rglob("*.toml"))
 VALUES = st.sampled_from(

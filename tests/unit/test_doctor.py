@@ -18,8 +18,8 @@ from harness.doctor import (
     sandbox_check,
     usable,
 )
-from harness.image import Image
 from harness.sandboxes.docker_images import Engine
+from harness.stack.image import Image
 from harness.store import Store
 
 IMAGE = Image(

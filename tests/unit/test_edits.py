@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.edits import (
+from harness.scenarios.edits import (
     Append,
     Chmod,
     Copy,
@@ -19,7 +19,7 @@ from harness.edits import (
     edit_paths,
     interpolated,
 )
-from harness.tree import File, Leaf, Link, Tree
+from harness.scenarios.tree import File, Leaf, Link, Tree
 
 APP = Tree(
     entries={

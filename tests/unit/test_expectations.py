@@ -3,7 +3,7 @@
 import pytest
 
 from harness.expectations import unmet
-from harness.scenario_file import Expectation
+from harness.scenarios.scenario_file import Expectation
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import pytest
 
 from harness.bundled import bundled_repositories
 from harness.errors import InputError
-from harness.fork import load_fork
-from harness.tree import File
+from harness.scenarios.fork import load_fork
+from harness.scenarios.tree import File
 
 REPO = """\
 description = "A fork"

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from harness.bundled import bundled_repositories, bundled_scenarios
-from harness.fork import Fork, Revision, load_fork
-from harness.gitobjects import AUTHOR, commit_object, commit_time, tree_objects
-from harness.history import HistoryError, play_app, play_fork, read_commit
-from harness.scenario import load_scenario
-from harness.tree import File, Link, Tree, write_tree
+from harness.scenarios.fork import Fork, Revision, load_fork
+from harness.scenarios.gitobjects import AUTHOR, commit_object, commit_time, tree_objects
+from harness.scenarios.history import HistoryError, play_app, play_fork, read_commit
+from harness.scenarios.scenario import load_scenario
+from harness.scenarios.tree import File, Link, Tree, write_tree
 
 PYTHONS = {"default": "3.11.7", "other": "3.10.13"}
 HOSTILE = """\

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import distro, image
-from harness.bootstrap import Bootstrap, mmdebstrap_argv, write_tar
-from harness.distro import (
+from harness.errors import ImageError
+from harness.stack import distro, image
+from harness.stack.bootstrap import Bootstrap, mmdebstrap_argv, write_tar
+from harness.stack.distro import (
     Archive,
     Distro,
     Source,
@@ -20,8 +21,7 @@ from harness.distro import (
     parse_one_line,
     parse_os_release,
 )
-from harness.errors import ImageError
-from harness.image import Recipe, build_image, find_image, kept_images, remove_image
+from harness.stack.image import Recipe, build_image, find_image, kept_images, remove_image
 from harness.store import Store
 
 WORDS = st.from_regex(r"[a-z][a-z0-9.-]{0,12}", fullmatch=True)
@@ -170,7 +170,7 @@ def test_a_list_of_mirrors_gives_its_first(monkeypatch, tmp_path):
 
 
 def test_without_a_tool_the_error_says_what_to_install(monkeypatch, tmp_path):
-    monkeypatch.setattr("harness.bootstrap.shutil.which", lambda *_args, **_named: None)
+    monkeypatch.setattr("harness.stack.bootstrap.shutil.which", lambda *_args, **_named: None)
     archive = Archive(distro="debian", suite="trixie", uri="https://own.test", signed_by="")
     with pytest.raises(ImageError, match="apt-get install mmdebstrap"):
         write_tar(Bootstrap(archive=archive, packages=()), tmp_path / "x.tar")

@@ -2,7 +2,13 @@
 
 import pytest
 
-from harness.interpolation import Names, UnknownReferenceError, faults, python_slots, substitute
+from harness.scenarios.interpolation import (
+    Names,
+    UnknownReferenceError,
+    faults,
+    python_slots,
+    substitute,
+)
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 NAMES = Names(revisions={"forms": {"fixed": SHA, "v6.1": "f" * 40}}, pythons={"default": "3.11.7"})

@@ -27,7 +27,7 @@ FILE_CALLS = {
 }  # fmt: skip
 SPEAKERS = frozenset({"harness.cli", "harness.display", "harness.pytest_plugin"})
 # Run inside the sandbox as programs of their own.
-SCRIPTS = frozenset({"harness.build_hooks", "harness.sandboxes.bind_listeners"})
+SCRIPTS = frozenset({"harness.packages.build_hooks", "harness.sandboxes.bind_listeners"})
 SPEAKING = {
     "print", "input", "exit", "quit", "sys.exit", "os._exit", "os.abort", "sys.stdout.write",
     "sys.stderr.write", "click.echo", "click.secho", "rich.print", "SystemExit",
@@ -116,7 +116,7 @@ def test_only_the_docker_sandbox_knows_docker():
 
 
 def test_only_history_knows_gitpython():
-    assert importers("git", "gitdb") == {"harness.history"}
+    assert importers("git", "gitdb") == {"harness.scenarios.history"}
 
 
 @pytest.mark.parametrize("name", sorted(filter(is_pure, MODULES)))

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.document import Document, read_document
 from harness.plan import Commit, plan
-from harness.scenario import OLD, Scenario, Stage
-from harness.scenario_file import (
+from harness.scenarios.document import Document, read_document
+from harness.scenarios.scenario import OLD, Scenario, Stage
+from harness.scenarios.scenario_file import (
     AppTable,
     Axes,
     BuildExpectation,
@@ -16,8 +16,8 @@ from harness.scenario_file import (
     CacheMount,
     FileTimes,
 )
-from harness.tree import File, Tree
-from harness.world import World
+from harness.scenarios.tree import File, Tree
+from harness.scenarios.world import World
 
 TREE = Tree(entries={"requirements.txt": File(data=b"")})
 

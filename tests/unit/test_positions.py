@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.positions import Place, positions
+from harness.scenarios.positions import Place, positions
 
 SOURCE = '''\
 description = "x"

@@ -9,8 +9,8 @@ import zipfile
 import pytest
 
 from harness.errors import ReleaseError
-from harness.releases import BuildSystem, read_build_system, repack_sdist, repack_wheel
-from harness.tree import File, Link, Tree
+from harness.packages.releases import BuildSystem, read_build_system, repack_sdist, repack_wheel
+from harness.scenarios.tree import File, Link, Tree
 
 FILES = {
     "forms-1.dist-info/RECORD": b"",

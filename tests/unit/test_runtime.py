@@ -11,18 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.debian_python import find_wheels
 from harness.errors import RuntimeArchiveError
-from harness.interpreter import Interpreter, installed_minors, read_interpreter
-from harness.runtime import (
+from harness.stack.debian_python import find_wheels
+from harness.stack.interpreter import Interpreter, installed_minors, read_interpreter
+from harness.stack.runtime import (
     HOME,
     _left_out,
     _rewrite_prefix,
     available_runtimes,
     write_archives,
 )
+from harness.stack.system import System, parse_links
 from harness.store import Store
-from harness.system import System, parse_links
 
 
 @pytest.mark.parametrize(

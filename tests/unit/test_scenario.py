@@ -5,19 +5,26 @@ from pathlib import Path
 import pytest
 
 from harness.bundled import bundled_scenarios
-from harness.edits import EditError
 from harness.errors import InputError
-from harness.fixtures import fixture_tree, fixtures_for
-from harness.scenario import OLD, Scenario, find_scenarios, load_scenario, load_scenarios, mtime
-from harness.scenario_file import (
+from harness.scenarios.edits import EditError
+from harness.scenarios.fixtures import fixture_tree, fixtures_for
+from harness.scenarios.scenario import (
+    OLD,
+    Scenario,
+    find_scenarios,
+    load_scenario,
+    load_scenarios,
+    mtime,
+)
+from harness.scenarios.scenario_file import (
     BuildExpectation,
     BuildPath,
     CacheMount,
     Expectation,
     ReuseExpectation,
 )
-from harness.tree import File, Link, Tree
-from harness.world import BranchTip, PublishedRelease
+from harness.scenarios.tree import File, Link, Tree
+from harness.scenarios.world import BranchTip, PublishedRelease
 
 PYTHONS = {"default": "3.12.1", "other": "3.9.18"}
 FORK = """\

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.fork import load_fork
-from harness.scenario import load_scenario
-from harness.schema import repo_schema, scenario_schema
+from harness.scenarios.fork import load_fork
+from harness.scenarios.scenario import load_scenario
+from harness.scenarios.schema import repo_schema, scenario_schema
 
 PAGE = (Path(__file__).parents[2] / "docs" / "scenario-format.md").read_text()
 EXAMPLES = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)

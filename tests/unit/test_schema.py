@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.schema import rendered, repo_schema, scenario_schema, write_schemas
+from harness.scenarios.schema import rendered, repo_schema, scenario_schema, write_schemas
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -17,11 +17,12 @@ DOCS = Path(__file__).parents[2] / "docs"
     [("scenario.schema.json", scenario_schema()), ("repo.schema.json", repo_schema())],
 )
 def test_committed_schema_is_current(name: str, schema: dict[str, object]) -> None:
-    assert (DOCS / name).read_text() == rendered(schema), "run: python -m harness.schema docs"
+    again = "run: python -m harness.scenarios.schema docs"
+    assert (DOCS / name).read_text() == rendered(schema), again
 
 
 def test_module_writes_the_schemas(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-m", "harness.schema", str(tmp_path)], check=True)
+    subprocess.run([sys.executable, "-m", "harness.scenarios.schema", str(tmp_path)], check=True)
     written = {path.name: path.read_text() for path in tmp_path.iterdir()}
     write_schemas(tmp_path)
     assert written == {path.name: path.read_text() for path in tmp_path.iterdir()}

@@ -9,8 +9,8 @@ import pytest
 from packaging.requirements import Requirement
 
 from harness.errors import ReleaseError
+from harness.packages.tools import BASE_TOOLS, fetch_tools
 from harness.store import Store
-from harness.tools import BASE_TOOLS, fetch_tools
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.tree import (
+from harness.scenarios.tree import (
     File,
     Leaf,
     Link,

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from harness.errors import HarnessError
-from harness.wording import one_of
+from harness.scenarios.wording import one_of
 
 PYTHON = "python"
 PYTHON_SLOTS = ("default", "other")

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from harness.document import Document, check, shape
-from harness.edits import (
+from harness.errors import InputError, Problem
+from harness.scenarios.document import Document, check, shape
+from harness.scenarios.edits import (
     ROOT,
     Copy,
     Edit,
@@ -19,16 +20,15 @@ from harness.edits import (
     interpolated_tree,
     split_source,
 )
-from harness.errors import InputError, Problem
-from harness.fixtures import Fixtures, fixture_tree
-from harness.fork import Fork, is_fork, load_fork
-from harness.interpolation import Names, UnknownReferenceError, substitute
-from harness.interpolation import faults as reference_faults
-from harness.positions import Place
-from harness.scenario_file import AppTable, Changes
-from harness.tree import File, Tree, path_fault
-from harness.wording import one_of
-from harness.world import changed, first_world, world_faults
+from harness.scenarios.fixtures import Fixtures, fixture_tree
+from harness.scenarios.fork import Fork, is_fork, load_fork
+from harness.scenarios.interpolation import Names, UnknownReferenceError, substitute
+from harness.scenarios.interpolation import faults as reference_faults
+from harness.scenarios.positions import Place
+from harness.scenarios.scenario_file import AppTable, Changes
+from harness.scenarios.tree import File, Tree, path_fault
+from harness.scenarios.wording import one_of
+from harness.scenarios.world import changed, first_world, world_faults
 
 STAND_IN_PYTHONS = {"default": "3.11.7", "other": "3.10.13"}
 """Versions with which a scenario is checked before anyone knows those that it will run with."""

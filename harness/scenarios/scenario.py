@@ -5,21 +5,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harness.document import Document, check, faults, read_document, shape
-from harness.edits import EditError, apply, edit_texts, interpolated, interpolated_tree
 from harness.errors import InputError, Problem
-from harness.fixtures import Fixtures, fixtures_for
-from harness.fork import Fork
-from harness.gitobjects import commit_time
-from harness.interpolation import (
+from harness.scenarios.document import Document, check, faults, read_document, shape
+from harness.scenarios.edits import EditError, apply, edit_texts, interpolated, interpolated_tree
+from harness.scenarios.fixtures import Fixtures, fixtures_for
+from harness.scenarios.fork import Fork
+from harness.scenarios.gitobjects import commit_time
+from harness.scenarios.interpolation import (
     PYTHON_SLOTS,
     Names,
     UnknownReferenceError,
     python_slots,
     substitute,
 )
-from harness.positions import Place
-from harness.scenario_file import (
+from harness.scenarios.positions import Place
+from harness.scenarios.scenario_file import (
     AppTable,
     Axes,
     BuildExpectation,
@@ -29,9 +29,14 @@ from harness.scenario_file import (
     ReuseExpectation,
     ScenarioTable,
 )
-from harness.scenario_problems import changes_texts, first_files, gather, scenario_problems
-from harness.tree import File, Tree
-from harness.world import World, changed, first_world
+from harness.scenarios.scenario_problems import (
+    changes_texts,
+    first_files,
+    gather,
+    scenario_problems,
+)
+from harness.scenarios.tree import File, Tree
+from harness.scenarios.world import World, changed, first_world
 
 OLD = 1_000_000_000
 """Seconds since 1970 of old files: September 2001."""

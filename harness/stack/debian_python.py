@@ -8,7 +8,7 @@ from pathlib import Path
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from harness.errors import RuntimeArchiveError
-from harness.interpreter import Interpreter
+from harness.stack.interpreter import Interpreter
 
 # `site` is frozen into the interpreter from 3.11 on, so its file cannot be mended; but it reads the
 # .pth files of the one site folder that it knows in any prefix, and a line of those may import.

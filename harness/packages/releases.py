@@ -13,13 +13,13 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from harness import build_hooks
-from harness.archives import EPOCH, Member, tar_gz, zip_stored
 from harness.errors import ReleaseError
 from harness.internet import Release, ReleaseFile
+from harness.packages import build_hooks
+from harness.packages.archives import EPOCH, Member, tar_gz, zip_stored
 from harness.sandboxes import End, Job, Limits, Mount, Sandbox
+from harness.scenarios.tree import File, Tree, digest, write_tree
 from harness.store import Store
-from harness.tree import File, Tree, digest, write_tree
 
 FORMAT = 1
 SECONDS = 300

@@ -16,19 +16,19 @@ import zstandard
 from filelock import FileLock
 from packaging.version import Version
 
-from harness.bootstrap import EPOCH, Bootstrap, OnLine, quiet, unpack, write_tar
-from harness.debian_python import find_wheels, headers, stand_alone
-from harness.distro import SUITES, distro_of, find_archive
 from harness.errors import HarnessError, RuntimeArchiveError
-from harness.image import Image
-from harness.interpreter import (
+from harness.stack.bootstrap import EPOCH, Bootstrap, OnLine, quiet, unpack, write_tar
+from harness.stack.debian_python import find_wheels, headers, stand_alone
+from harness.stack.distro import SUITES, distro_of, find_archive
+from harness.stack.image import Image
+from harness.stack.interpreter import (
     Interpreter,
     host_prefixes,
     installed_minors,
     read_interpreter,
 )
+from harness.stack.system import System
 from harness.store import Store
-from harness.system import System
 
 HOME = "/app/.heroku/python"
 """Where classic Python buildpacks unpack a runtime; the build settings inside it say so too."""

@@ -7,8 +7,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field
 
-from harness.edits import STRICT, Edit
-from harness.fork import BranchName, Name
+from harness.scenarios.edits import STRICT, Edit
+from harness.scenarios.fork import BranchName, Name
 
 DEFAULT_STACK = "heroku-24"
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import reduce
 
-from harness.fork import Fork, branch_fault
-from harness.positions import Place
-from harness.scenario_file import (
+from harness.scenarios.fork import Fork, branch_fault
+from harness.scenarios.positions import Place
+from harness.scenarios.scenario_file import (
     DEFAULT_STACK,
     BranchMove,
     Changes,
@@ -15,8 +15,8 @@ from harness.scenario_file import (
     ReleaseAct,
     ReleaseChange,
 )
-from harness.tree import path_fault
-from harness.wording import one_of
+from harness.scenarios.tree import path_fault
+from harness.scenarios.wording import one_of
 
 Forks = Mapping[str, Fork]
 WorldFault = tuple[Place, str, str]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import RuntimeArchiveError
-from harness.system import System
+from harness.stack.system import System
 
 _FACTS = """
 import json, platform, sys

@@ -14,8 +14,8 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, to_json
 
 from harness.errors import InputError, Problem
-from harness.positions import Place, Positions, positions
-from harness.wording import one_of
+from harness.scenarios.positions import Place, Positions, positions
+from harness.scenarios.wording import one_of
 
 T = TypeVar("T")
 

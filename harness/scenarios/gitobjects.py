@@ -5,7 +5,7 @@ import os
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.tree import File, Link, Tree
+from harness.scenarios.tree import File, Link, Tree
 
 AUTHOR = "Cache Harness <harness@example.invalid>"
 FIRST_COMMIT = 1_646_136_000

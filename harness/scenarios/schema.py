@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from harness.document import Shape, shape
-from harness.fork import RepoTable
-from harness.scenario_file import ScenarioTable
+from harness.scenarios.document import Shape, shape
+from harness.scenarios.fork import RepoTable
+from harness.scenarios.scenario_file import ScenarioTable
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

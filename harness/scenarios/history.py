@@ -18,10 +18,10 @@ from gitdb import IStream
 from gitdb.exc import ODBError
 
 from harness.errors import HarnessError
-from harness.fork import Fork
-from harness.gitobjects import GitObject, commit_object, tree_objects
-from harness.scenario import Stage
-from harness.tree import File, Leaf, Link, Tree
+from harness.scenarios.fork import Fork
+from harness.scenarios.gitobjects import GitObject, commit_object, tree_objects
+from harness.scenarios.scenario import Stage
+from harness.scenarios.tree import File, Leaf, Link, Tree
 
 REVISIONS = "refs/revisions"
 """Where each revision of a fork is kept, whether or not a branch leads to it."""

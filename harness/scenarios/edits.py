@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import ConfigDict, Field
 
 from harness.errors import HarnessError
-from harness.tree import File, Leaf, Link, Tree, ancestors, blocking_ancestor, path_fault
+from harness.scenarios.tree import File, Leaf, Link, Tree, ancestors, blocking_ancestor, path_fault
 
 Path = Annotated[
     str,

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.bundled import bundled_repositories
-from harness.edits import EditError
-from harness.fork import NAME, REPO_FILE, is_fork, load_fork
-from harness.tree import Tree, TreeError, read_tree
-from harness.wording import one_of
+from harness.scenarios.edits import EditError
+from harness.scenarios.fork import NAME, REPO_FILE, is_fork, load_fork
+from harness.scenarios.tree import Tree, TreeError, read_tree
+from harness.scenarios.wording import one_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

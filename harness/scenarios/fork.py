@@ -7,13 +7,13 @@ from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field
 
-from harness.document import Document, check, faults, read_document, shape
-from harness.edits import STRICT, Copy, Edit, EditError, apply
 from harness.errors import InputError, Problem
-from harness.gitobjects import commit_object, commit_time, tree_objects
-from harness.interpolation import PYTHON
-from harness.tree import Tree, TreeError, read_tree
-from harness.wording import one_of
+from harness.scenarios.document import Document, check, faults, read_document, shape
+from harness.scenarios.edits import STRICT, Copy, Edit, EditError, apply
+from harness.scenarios.gitobjects import commit_object, commit_time, tree_objects
+from harness.scenarios.interpolation import PYTHON
+from harness.scenarios.tree import Tree, TreeError, read_tree
+from harness.scenarios.wording import one_of
 
 REPO_FILE = "repo.toml"
 NAME = r"^[A-Za-z0-9_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*$"

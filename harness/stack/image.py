@@ -11,9 +11,9 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from harness.bootstrap import Bootstrap, OnLine, quiet, unpack, write_tar
-from harness.distro import SUITES, find_archive, host_distro
 from harness.errors import ImageError
+from harness.stack.bootstrap import Bootstrap, OnLine, quiet, unpack, write_tar
+from harness.stack.distro import SUITES, find_archive, host_distro
 from harness.store import Store
 
 REPOSITORY = "cache-harness/stack"

@@ -12,8 +12,8 @@ from pathlib import Path
 from threading import Thread
 from typing import IO
 
-from harness.distro import COMPONENTS, Archive
 from harness.errors import ImageError
+from harness.stack.distro import COMPONENTS, Archive
 
 EPOCH = 1704067200
 """The time given to every file that is newer, in seconds since 1970, so that bytes repeat."""

@@ -1,0 +1,1 @@
+"""Python distributions for the sealed index: releases built from forks, and build tools."""

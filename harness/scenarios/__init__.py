@@ -1,0 +1,1 @@
+"""Scenario files, and the histories of apps and forks that they describe."""

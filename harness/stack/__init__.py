@@ -1,0 +1,1 @@
+"""What builds run in: the stack image, and the Python runtimes packed for it."""
