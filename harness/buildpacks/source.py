@@ -59,12 +59,13 @@ def resolve(spec: str, *, store: Store, into: Path) -> Buildpack:
     target = into / hashlib.sha256(spec.encode()).hexdigest()[:16]
     revision = ""
     if spec in bundled_names():
-        # The bundled ones share their scripts through a link to a folder beside them.
         _copy(bundled_buildpacks() / spec, target, follow=True)
     elif not _URL.match(spec) and Path(spec).is_dir():
         # Seen to first: copying some other folder, such as a home, would take long.
         kind_of(Path(spec), spec=spec)
-        _copy(Path(spec), target, follow=False)
+        # The bundled ones share their scripts through links to a folder beside them.
+        bundled = Path(spec).resolve().parent == bundled_buildpacks()
+        _copy(Path(spec), target, follow=bundled)
     else:
         revision = _export(spec, store=store, target=target)
     kind = kind_of(target, spec=spec)
