@@ -193,7 +193,7 @@ class _Lab:
 
     def _judge(self, index: int, cached: _Built, clean: _Built) -> Step:
         commit = self._commits[index]
-        divergences, noise, set_aside, compared = self._compare(commit, cached, clean)
+        divergences, noise, set_aside, compared, doubts = self._compare(commit, cached, clean)
         reuse = observed_reuse(
             cache_was_empty=index == 0,
             cached=cached.build.requests,
@@ -230,7 +230,7 @@ class _Lab:
             set_aside=set_aside,
             findings=findings,
             unmet=tuple(self._unmet(commit, arms, reuse, told=bool(divergences))),
-            failures=failures if not _expected_failure(commit, cached, clean) else (),
+            failures=(*failures, *doubts) if not _expected_failure(commit, cached, clean) else (),
             refused=tuple(
                 request
                 for request in dict.fromkeys((*cached.build.requests, *clean.build.requests))
@@ -240,8 +240,16 @@ class _Lab:
 
     def _compare(
         self, commit: Commit, cached: _Built, clean: _Built
-    ) -> tuple[tuple[Divergence, ...], tuple[Divergence, ...], tuple[SetAside, ...], int]:
+    ) -> tuple[
+        tuple[Divergence, ...],
+        tuple[Divergence, ...],
+        tuple[SetAside, ...],
+        int,
+        tuple[Failure, ...],
+    ]:
         """The divergences, the noise among them, what was set aside, and how much was compared.
+
+        Last comes the failure of a control build that failed where the clean build passed.
 
         Raises:
             HarnessError: Both builds passed and there is nothing to compare.
@@ -250,11 +258,13 @@ class _Lab:
             why = f"the cached build {cached.build.how()}, the clean build {clean.build.how()}"
             divergence = comparing.outcome(why)
             again = self._run(commit, Arm.CONTROL, cache=None)
+            doubts = () if again.build.passed else (_failure(Arm.CONTROL, again.build),)
             self._drop(again)
-            stable = again.build.passed == clean.build.passed
-            return ((divergence,), (), (), 0) if stable else ((), (divergence,), (), 0)
+            if again.build.passed == clean.build.passed:
+                return (divergence,), (), (), 0, ()
+            return (), (divergence,), (), 0, doubts
         if not clean.build.passed:
-            return (), (), (), 0
+            return (), (), (), 0, ()
         found = _compare(cached, clean)
         if not found.compared:
             roots = ", ".join(self._roots(commit))
@@ -264,14 +274,15 @@ class _Lab:
                 hint="name what the buildpack installs with --compare GLOB",
             )
         if not found.divergences:
-            return (), (), found.set_aside, found.compared
+            return (), (), found.set_aside, found.compared, ()
         control = self._run(commit, Arm.CONTROL, cache=None)
         try:
             if not control.build.passed:
-                return (), found.divergences, found.set_aside, found.compared
+                doubts = (_failure(Arm.CONTROL, control.build),)
+                return (), found.divergences, found.set_aside, found.compared, doubts
             unstable = _compare(control, clean)
             real, noise = split_noise(found.divergences, unstable.divergences)
-            return real, noise, found.set_aside, found.compared
+            return real, noise, found.set_aside, found.compared, ()
         finally:
             self._drop(control)
 
@@ -299,14 +310,11 @@ class _Lab:
 
     def _clean_build(self, commit: Commit) -> _Built:
         kept = self._clean_builds.get(commit.clean_key)
-        self._tally_reuse(kept)
         if kept is None:
             kept = self._clean_builds[commit.clean_key] = self._run(commit, Arm.CLEAN, cache=None)
-        return kept
-
-    def _tally_reuse(self, kept: _Built | None) -> None:
-        if kept is not None:
+        else:
             self._tally.count(ran=False)
+        return kept
 
     def _run(self, commit: Commit, arm: Arm, *, cache: Path | None) -> _Built:
         if self._stop.is_set():
