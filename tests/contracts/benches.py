@@ -10,6 +10,7 @@ from pathlib import Path
 from socket import socket
 
 import pytest
+from dnslib import QTYPE, RR, A, DNSRecord
 
 from harness.sandboxes import Job, Limits, Listeners, Mount, Outcome, Sandbox, Serve
 from harness.sandboxes.registry import SandboxSettings, backends
@@ -140,8 +141,6 @@ class Answers:
         over = threading.Event()
 
         def names(server: socket) -> None:
-            from dnslib import QTYPE, RR, A, DNSRecord
-
             while not over.is_set():
                 with contextlib.suppress(TimeoutError):
                     asked, whom = server.recvfrom(2048)

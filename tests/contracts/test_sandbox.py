@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 from benches import PATH, Answers, Bench, containers, groups, processes
 
+import harness
 from harness.errors import SandboxError
 from harness.removal import remove_tree
 from harness.sandboxes import MEBIBYTE, End, Job, Limits, Listeners, Mount
@@ -176,6 +178,7 @@ def test_memory_limit(bench: Bench) -> None:
 
 MANY = f"""
 import os
+import shutil
 for _ in range(5):
     if os.fork() == 0:
         exec({HOG.format(60)!r})
@@ -570,6 +573,7 @@ def test_impossible_jobs_are_refused(bench: Bench, job: Job) -> None:
 
 HOSTILE = r"""
 import os
+import shutil
 os.umask(0)
 os.chdir("/out")
 os.symlink("/etc/passwd", "link-out")
@@ -724,9 +728,16 @@ def as_ordinary_user(bench: Bench, folder: Path, rootfs: Path) -> dict[str, obje
     home = folder / uuid.uuid4().hex
     home.mkdir()
     os.chown(home, 65534, 65534)
+    # tox keeps its environments where only their owner may go.
+    shutil.copytree(Path(harness.__file__).parent, home / "lib" / "harness")
     ran = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("ordinary_user.py")), bench.kind, str(home)],
-        env={**os.environ, "TMPDIR": str(home), "HOME": str(home)},
+        env={
+            **os.environ,
+            "TMPDIR": str(home),
+            "HOME": str(home),
+            "PYTHONPATH": str(home / "lib"),
+        },
         input=json.dumps({"image": bench.settings.image, "rootfs": str(rootfs)}),
         capture_output=True,
         text=True,
