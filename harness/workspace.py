@@ -95,6 +95,9 @@ def sweep(store: Store, kinds: Mapping[str, Backend] | None = None) -> tuple[str
                 _clear(folder, kinds)
             except (SandboxError, StoreError):
                 continue
+            except FileNotFoundError:
+                # Another sweep removed it between our finding it and our taking its lock.
+                continue
             removed.append(run)
     _sweep_staged(store)
     return tuple(removed)
