@@ -86,19 +86,20 @@ def sweep(store: Store, kinds: Mapping[str, Backend] | None = None) -> tuple[str
     if kinds is None:
         kinds = backends()
     removed = []
-    for run, lock in _dead(store):
-        with lock:
-            folder = store.runs / run
-            try:
-                _sweep_sandboxes(run, folder, kinds)
-                _unmount_below(folder)
-                _clear(folder, kinds)
-            except (SandboxError, StoreError):
-                continue
-            except FileNotFoundError:
-                # Another sweep removed it between our finding it and our taking its lock.
-                continue
-            removed.append(run)
+    # One sweep at a time: the lock of a run is removed with its folder, and may be made anew.
+    with contextlib.ExitStack() as alone:
+        if store.runs.is_dir():
+            alone.enter_context(_locked(store.runs))
+        for run, lock in _dead(store):
+            with lock:
+                folder = store.runs / run
+                try:
+                    _sweep_sandboxes(run, folder, kinds)
+                    _unmount_below(folder)
+                    _clear(folder, kinds)
+                except (SandboxError, StoreError):
+                    continue
+                removed.append(run)
     _sweep_staged(store)
     return tuple(removed)
 
