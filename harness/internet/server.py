@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from email.utils import formatdate
 from pathlib import Path
 from threading import Thread
-from typing import Any, cast
+from typing import Any
 
 import uvicorn
 from starlette.requests import Request as HttpRequest
@@ -20,11 +20,12 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from harness.errors import HarnessError
-from harness.internet import Internet, Request, forge, index, names
+from harness.internet import Internet, Request, forge, index
 from harness.internet.downloads import StoredFile, find_download
+from harness.internet.name_server import NameServer
 from harness.internet.refusal import Refusal
 from harness.internet.trust import Authority
-from harness.sandboxes import WEB_SERVER, Listeners, Serve
+from harness.sandboxes import RESOLVER_PATIENCE, WEB_SERVER, Listeners, Serve
 
 OnRequest = Callable[[Request], None]
 
@@ -68,10 +69,14 @@ class InternetServer:
                 tempfile.TemporaryDirectory(prefix="internet-", dir=self._scratch) as folder,
             ):
                 answers = _Answers(internet, Path(folder), on_request)
-                with _running(answers, self._authority, listeners):
+                with (
+                    NameServer(listeners.dns) as name_server,
+                    _running(answers, self._authority, listeners),
+                ):
                     yield
                 if answers.failures:
                     raise answers.failures[0]
+                _check(name_server)
 
         return serve
 
@@ -126,7 +131,6 @@ async def _serve(
         return H11Protocol(config=config, server_state=state, app_state={}, _loop=loop)
 
     tracked = [_Tracked.copy(listeners.http), _Tracked.copy(listeners.https)]
-    transport, _ = await loop.create_datagram_endpoint(_Names, sock=listeners.dns.dup())
     servers = [
         await loop.create_server(connection, sock=tracked[0]),
         await loop.create_server(connection, sock=tracked[1], ssl=authority.context()),
@@ -135,7 +139,6 @@ async def _serve(
     try:
         await stopped.wait()
     finally:
-        transport.close()
         for server in servers:
             server.close()
         await _cut_off(state, tracked)
@@ -188,20 +191,6 @@ class _Tracked(socket.socket):
         for connection in self.connections():
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-
-
-class _Names(asyncio.DatagramProtocol):
-    """Answers each query where it came from."""
-
-    transport: asyncio.DatagramTransport
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # Before Python 3.12 the transport says by nothing but its methods that it is this kind.
-        self.transport = cast("asyncio.DatagramTransport", transport)
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        if reply := names.answer(data):
-            self.transport.sendto(reply, addr)
 
 
 class _Answers:
@@ -270,6 +259,21 @@ class _Answers:
         return Refusal(
             f"the sealed internet refuses {request.method} {url}:"
             " it is no fork, release or download of this scenario"
+        )
+
+
+def _check(name_server: NameServer) -> None:
+    """Raises HarnessError where a client may have given up on a name that it should have got."""
+    if name_server.failure is not None:
+        raise HarnessError(
+            f"the sealed internet's name server failed: {name_server.failure}",
+            hint="report this as a defect of the harness",
+        )
+    if name_server.slowest > RESOLVER_PATIENCE:
+        raise HarnessError(
+            f"the sealed internet answered a name only after {name_server.slowest:.0f} s,"
+            " by when the build may have given up on it",
+            hint="run fewer builds at once (--jobs), or on a machine with less to do",
         )
 
 

@@ -11,6 +11,11 @@ from typing import Protocol
 NAME_SERVER = "127.0.0.53"
 WEB_SERVER = "127.0.0.80"
 
+# resolv.conf(5): on a machine with too much to do an answer may be late, and a job must not be
+# judged by that.
+RESOLVER_OPTIONS = ("timeout:5", "attempts:5")
+RESOLVER_PATIENCE = 20  # seconds in which a resolver with these options has not given up
+
 MEBIBYTE = 1024 * 1024
 
 

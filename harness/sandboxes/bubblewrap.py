@@ -16,7 +16,17 @@ from functools import cache
 from pathlib import Path
 
 from harness.errors import SandboxError
-from harness.sandboxes import NAME_SERVER, End, Job, Mount, OnOutput, Outcome, Serve, accounts
+from harness.sandboxes import (
+    NAME_SERVER,
+    RESOLVER_OPTIONS,
+    End,
+    Job,
+    Mount,
+    OnOutput,
+    Outcome,
+    Serve,
+    accounts,
+)
 from harness.sandboxes import sockets as namespace_sockets
 from harness.sandboxes.following import Follower
 from harness.sandboxes.limits import (
@@ -253,7 +263,7 @@ class BubblewrapSandbox:
             "passwd": accounts.with_user(passwd, UID, GID),
             "group": accounts.with_group(group, GID),
             "hosts": accounts.HOSTS,
-            "resolv.conf": f"nameserver {NAME_SERVER}\n",
+            "resolv.conf": f"nameserver {NAME_SERVER}\noptions {' '.join(RESOLVER_OPTIONS)}\n",
         }
         mounts = []
         for name, text in texts.items():

@@ -29,6 +29,7 @@ from harness.errors import SandboxError
 from harness.sandboxes import (
     MEBIBYTE,
     NAME_SERVER,
+    RESOLVER_OPTIONS,
     End,
     Job,
     Limits,
@@ -254,6 +255,7 @@ class DockerSandbox:
         config = engine.create_host_config(
             network_mode=network,
             dns=None if shared else [NAME_SERVER],
+            dns_opt=None if shared else list(RESOLVER_OPTIONS),
             mounts=[
                 EngineMount(
                     mount.target, str(mount.source), type="bind", read_only=not mount.writable

@@ -18,7 +18,17 @@ from hypothesis import strategies as st
 from internet_client import Client, listeners, online
 
 from harness.errors import HarnessError
-from harness.internet import Download, Internet, Release, ReleaseFile, Repository, Request, digest
+from harness.internet import (
+    Download,
+    Internet,
+    Release,
+    ReleaseFile,
+    Repository,
+    Request,
+    digest,
+    server,
+)
+from harness.internet.name_server import NameServer
 from harness.internet.server import InternetServer
 from harness.internet.trust import Authority
 
@@ -141,6 +151,41 @@ def test_names_are_answered(tmp_path: Path) -> None:
             asker.sendto(bytes(DNSRecord.question("any.example.com").pack()), client.dns)
             reply = DNSRecord.parse(asker.recv(2048))
     assert [str(record.rdata) for record in reply.rr] == ["127.0.0.80"]
+
+
+def test_a_name_answered_too_late_is_nobody_s_fault_but_the_harness_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "RESOLVER_PATIENCE", 0.2)
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener,
+    ):
+        listener.bind(("127.0.0.1", 0))
+        asker.sendto(bytes(DNSRecord.question("any.example.com").pack()), listener.getsockname())
+        time.sleep(0.3)  # the query lies there while nobody serves
+        with NameServer(listener) as late:
+            asker.settimeout(10)
+            assert asker.recv(2048)
+    assert 0.3 <= late.slowest < 10
+    with pytest.raises(HarnessError, match="only after"):
+        server._check(late)
+
+
+def test_a_name_server_that_cannot_answer_says_so() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
+        listener.bind(("127.0.0.1", 0))
+        with (
+            NameServer(listener) as server_of_names,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker,
+        ):
+            port = listener.getsockname()[1]
+            with socket.socket() as other:  # takes the number's place, as a wrong close would
+                os.dup2(other.fileno(), listener.fileno())
+                asker.sendto(bytes(DNSRecord.question("x").pack()), ("127.0.0.1", port))
+    assert server_of_names.failure is not None
+    with pytest.raises(HarnessError, match="name server failed"):
+        server._check(server_of_names)
 
 
 @pytest.mark.usefixtures("calm")
