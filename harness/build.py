@@ -2,13 +2,13 @@
 
 import shlex
 import shutil
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.buildpacks import Paths, Recipe
 from harness.buildpacks.source import Buildpack
+from harness.copying import copy_tree
 from harness.internet import Internet, Request
 from harness.internet.server import InternetServer
 from harness.sandboxes import End, Job, Limits, Mount, Outcome, Sandbox
@@ -16,7 +16,6 @@ from harness.scenarios.tree import Tree, write_tree
 
 _SHELL = "/bin/sh"
 _STEPS = "/run/build-steps"
-_TAIL_LINES = 40
 
 OnLine = Callable[[str], None]
 
@@ -68,24 +67,6 @@ class Build:
     cache: Path
     requests: tuple[Request, ...]
 
-    @property
-    def passed(self) -> bool:
-        """Whether every deciding command succeeded within the limits."""
-        return self.outcome.end is End.EXITED and self.outcome.status == 0
-
-    def how(self) -> str:
-        """How it ended, in a few words."""
-        if self.passed:
-            return "passes"
-        if self.outcome.end is End.EXITED:
-            return f"fails with exit status {self.outcome.status}"
-        return f"is stopped by its {self.outcome.end} limit"
-
-    def log_tail(self) -> tuple[str, ...]:
-        """The last lines of its output."""
-        with self.log.open(encoding="utf-8", errors="replace") as lines:
-            return tuple(line.rstrip() for line in deque(lines, maxlen=_TAIL_LINES))
-
 
 def run_build(
     inputs: Inputs,
@@ -101,7 +82,7 @@ def run_build(
 
     Args:
         inputs: What goes in.
-        cache: A cache that the build may have for itself, moved into it; None for an empty one.
+        cache: A stored cache, of which the build gets a copy; None for an empty one.
         sandbox: Where it runs.
         server: Answers for the inputs' internet.
         trust: The mounts and variables by which a sandbox trusts the server.
@@ -110,6 +91,7 @@ def run_build(
 
     Raises:
         SandboxError: The sandbox could not be made or was lost. A build's own failure is a result.
+        StoreError: The cache cannot be copied.
     """
     paths = _lay_out(inputs, cache=cache, folder=folder)
     recipe = inputs.buildpack.kind.recipe(inputs.buildpack.folder, paths, stack=inputs.stack)
@@ -176,7 +158,7 @@ def _lay_out(inputs: Inputs, *, cache: Path | None, folder: Path) -> Paths:
     if cache is None:
         here.mkdir()
     else:
-        cache.rename(here)
+        copy_tree(cache, here)
     # The buildpack API lets a buildpack write `export` beside its `bin`, so each build has a copy.
     shutil.copytree(inputs.buildpack.folder, _host_path(paths.buildpack, folder), symlinks=True)
     env = _host_path(paths.env, folder)

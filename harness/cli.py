@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness import __version__
+from harness.build_store import DEFAULT_LIMIT, BuildStore, footprint
 from harness.bundled import bundled_scenarios
 from harness.display import showing
 from harness.doctor import checks, usable
@@ -29,6 +30,7 @@ from harness.store import Store, default_root
 from harness.verdict import Run
 
 _PLAIN_WIDTH = 160
+_MEGABYTE = 1_000_000
 
 
 def main() -> None:
@@ -73,7 +75,7 @@ _store_option = click.option(
     default=default_root,
     show_default="CACHE_HARNESS_STORE, or the platform's cache folder",
     metavar="DIR",
-    help="Where images, runtimes, build tools and releases are kept between runs.",
+    help="Where builds, images, runtimes and build tools are kept between runs.",
 )
 
 
@@ -109,7 +111,7 @@ def cli() -> None:
     type=click.IntRange(min=1),
     default=os.cpu_count() or 1,
     show_default="cores",
-    help="How many scenarios run at once.",
+    help="How many builds run at once.",
 )
 @click.option(
     "--report",
@@ -153,6 +155,7 @@ def cli() -> None:
     show_default=True,
     help="Mebibytes of memory that one build may use.",
 )
+@click.option("--fresh", is_flag=True, help="Build anew what earlier runs stored.")
 @click.option("--keep", is_flag=True, help="Leave the work folder for a look at it, and name it.")
 @_store_option
 def run(  # noqa: PLR0917 - click passes options by name
@@ -167,6 +170,7 @@ def run(  # noqa: PLR0917 - click passes options by name
     tools: tuple[str, ...],
     timeout: float,
     memory: int,
+    fresh: bool,  # noqa: FBT001 - click passes options by name
     keep: bool,  # noqa: FBT001 - click passes options by name
     store: Path,
 ) -> int:
@@ -187,6 +191,7 @@ def run(  # noqa: PLR0917 - click passes options by name
         tools=tools,
         limits=Limits(seconds=timeout, memory=memory * MEBIBYTE),
         keep=keep,
+        fresh=fresh,
     )
     with showing(console) as observer, Session.open(settings, observer=observer) as session:
         result = run_scenarios(loaded, session=session, jobs=jobs, observer=observer)
@@ -249,6 +254,78 @@ def runtime_list(store: Path) -> None:
     """Lists the kept runtimes, newest version first."""
     rows = [(kept.version, kept.origin) for kept in available_runtimes(Store(root=store))]
     _output().print(_grid(("version", "packed from"), rows))
+
+
+@cli.group("store")
+def store_group() -> None:
+    """What is kept between runs."""
+
+
+@store_group.command("show")
+@_store_option
+def store_show(store: Path) -> None:
+    """Shows what takes how much room."""
+    kept = Store(root=store)
+    builds = BuildStore(kept).listing()
+    caches = sum(one.cache_size for one in builds)
+    rows = [
+        ("builds", str(len(builds)), _megabytes(sum(one.size for one in builds) - caches)),
+        ("their caches", str(sum(one.cache_size > 0 for one in builds)), _megabytes(caches)),
+    ]
+    for folder in (kept.images, kept.runtimes, kept.tools, kept.releases):
+        found = footprint(folder).size if folder.is_dir() else 0
+        count = sum(1 for one in folder.glob("*") if not one.name.startswith("."))
+        rows.append((folder.name, str(count), _megabytes(found)))
+    console = _output()
+    console.print(str(store), markup=False, highlight=False)
+    console.print(_grid(("", "count", "MB"), rows))
+
+
+@store_group.command("prune")
+@click.option(
+    "--size",
+    type=click.FloatRange(min=0),
+    metavar="MB",
+    help="Megabytes that builds may take; the least recently used go.  [default: as after a run]",
+)
+@click.option(
+    "--days",
+    type=click.FloatRange(min=0),
+    help="Drop what was not used for as many days.  [default: whatever its age]",
+)
+@click.option("--all", "everything", is_flag=True, help="Drop every build and what was judged.")
+@_store_option
+def store_prune(size: float | None, days: float | None, everything: bool, store: Path) -> None:  # noqa: FBT001
+    """Makes room: drops caches, then builds, that were not used for longest."""
+    limit = DEFAULT_LIMIT if size is None else int(size * _MEGABYTE)
+    freed = BuildStore(Store(root=store)).prune(
+        limit=0 if everything else limit,
+        age=0 if everything else None if days is None else days * 24 * 3600,
+    )
+    if freed is None:
+        raise HarnessError(
+            "another run uses the store, so nothing is dropped",
+            hint="try again when it has ended; it makes room itself at its end",
+        )
+    _output().print(f"{_megabytes(freed)} MB freed", markup=False, highlight=False)
+
+
+@store_group.command("verify")
+@_store_option
+def store_verify(store: Path) -> int:
+    """Reads every stored build whole, and drops those that are damaged."""
+    console = _output()
+    builds = BuildStore(Store(root=store))
+    damaged = list(builds.verify())
+    for key, fault in damaged:
+        console.print(f"{key[:12]}: {fault}; dropped", markup=False, highlight=False)
+    whole = len(builds.listing())
+    console.print(f"{whole} builds whole, {len(damaged)} damaged", markup=False, highlight=False)
+    return int(ExitCode.FINDING if damaged else ExitCode.EXPECTED)
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / _MEGABYTE:,.1f}"
 
 
 @cli.command()

@@ -19,7 +19,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from harness.progress import Observer
+from harness.progress import Label, Observer
 from harness.verdict import Result, Verdict
 
 _TAIL_LINES = 12
@@ -43,20 +43,20 @@ def showing(console: Console) -> Iterator[Observer]:
 
 
 class _Plain:
-    """A line when a build starts and when it ends."""
+    """A line when a build ends."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._current: dict[str, str] = {}
 
-    def build_started(self, scenario: str, commit: int, commits: int, arm: str) -> None:
-        self._current[scenario] = f"commit {commit}/{commits} {arm}"
+    def build_started(self, label: Label) -> None:
+        del label
 
-    def build_line(self, scenario: str, line: str) -> None:
-        del scenario, line
+    def build_line(self, label: Label, line: str) -> None:
+        del label, line
 
-    def build_ended(self, scenario: str, how: str, seconds: float) -> None:
-        self._say(f"{scenario}: {self._current[scenario]} {how} ({seconds:.1f} s)")
+    def build_ended(self, label: Label, how: str, seconds: float) -> None:
+        which = f"{label.scenario}: commit {label.commit}/{label.commits} {label.arm}"
+        self._say(f"{which} {how} ({seconds:.1f} s)")
 
     def scenario_ended(self, result: Result) -> None:
         self._say(f"{result.scenario}: {result.verdict}")
@@ -70,19 +70,16 @@ class _Plain:
 
 @dataclass(slots=True)
 class _Row:
-    commit: int
-    commits: int
-    arm: str
     started: float
     lines: deque[str] = field(default_factory=lambda: deque(maxlen=_TAIL_LINES))
 
 
 class _Live:
-    """A row for each scenario under way; the key `l` shows and hides the log's last lines."""
+    """A row for each build under way; the key `l` shows and hides the log's last lines."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._rows: dict[str, _Row] = {}
+        self._rows: dict[Label, _Row] = {}
         self._verdicts: dict[Verdict, int] = dict.fromkeys(Verdict, 0)
         self._note = ""
         self._log = False
@@ -91,23 +88,21 @@ class _Live:
     def toggle_log(self) -> None:
         self._log = not self._log
 
-    def build_started(self, scenario: str, commit: int, commits: int, arm: str) -> None:
-        row = _Row(commit=commit, commits=commits, arm=arm, started=time.monotonic())
+    def build_started(self, label: Label) -> None:
         with self._lock:
-            self._rows[scenario] = row
+            self._rows[label] = _Row(started=time.monotonic())
             self._note = ""
 
-    def build_line(self, scenario: str, line: str) -> None:
-        self._rows[scenario].lines.append(line)
+    def build_line(self, label: Label, line: str) -> None:
+        self._rows[label].lines.append(line)
 
-    def build_ended(self, scenario: str, how: str, seconds: float) -> None:
+    def build_ended(self, label: Label, how: str, seconds: float) -> None:
         del how, seconds
         with self._lock:
-            self._rows.pop(scenario, None)
+            self._rows.pop(label, None)
 
     def scenario_ended(self, result: Result) -> None:
         with self._lock:
-            self._rows.pop(result.scenario, None)
             self._verdicts[result.verdict] += 1
 
     def note(self, text: str) -> None:
@@ -116,16 +111,16 @@ class _Live:
     def render(self) -> RenderableType:
         grid = Table.grid(padding=(0, 2))
         with self._lock:
-            rows = sorted(self._rows.items())
+            rows = list(self._rows.items())
         tails: list[Text] = []
-        for scenario, row in rows:
+        for label, row in rows:
             last = row.lines[-1].strip() if row.lines else ""
             seconds = f"{time.monotonic() - row.started:.0f} s"
-            commit = f"commit {row.commit}/{row.commits}"
+            commit = f"commit {label.commit}/{label.commits}"
             shown = Text(last, no_wrap=True, overflow="ellipsis", style="dim")
-            grid.add_row(self._spinner, Text(scenario), commit, row.arm, seconds, shown)
+            grid.add_row(self._spinner, Text(label.scenario), commit, label.arm, seconds, shown)
             if self._log:
-                tails.append(Text(f"── {scenario}", style="bold"))
+                tails.append(Text(f"── {label.scenario}, {commit} {label.arm}", style="bold"))
                 tails.extend(
                     Text(line, no_wrap=True, overflow="ellipsis", style="dim")
                     for line in tuple(row.lines)

@@ -1,7 +1,6 @@
 """Checks what a scenario says of a built tree: two builds can be wrong alike."""
 
 import re
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from harness.manifest import EntryKind, Manifest, escape
@@ -11,22 +10,17 @@ from harness.scenarios.scenario_file import Expectation
 _LARGEST = 16 * 1024 * 1024
 
 
-def unmet(expectations: Iterable[Expectation], tree: Path, *, arm: str) -> Iterator[str]:
-    """A sentence for each expectation that a built tree does not meet.
+def fault(expectation: Expectation, tree: Path) -> str:
+    """What a built tree lacks of an expectation, as the rest of a sentence; empty where it has it.
 
     Args:
-        expectations: What the scenario says of the commit.
+        expectation: What the scenario says of the commit.
         tree: The build dir; read as data, links out of it are not followed.
-        arm: Which build it is of, for the sentence.
 
     Raises:
         ManifestError: The tree cannot be read.
     """
-    for expectation in expectations:
-        found = scan(tree, (expectation.path,))
-        fault = _fault(expectation, tree, found)
-        if fault:
-            yield f"in the {arm} build {fault}"
+    return _fault(expectation, tree, scan(tree, (expectation.path,)))
 
 
 def _fault(expectation: Expectation, tree: Path, found: Manifest) -> str:

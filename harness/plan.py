@@ -1,12 +1,12 @@
-"""Which builds a scenario needs; pure data."""
+"""Which builds a scenario needs, and which of them are one and the same; pure data."""
 
 import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from harness.scenarios.scenario import Scenario, Stage, mtime
 from harness.scenarios.scenario_file import BuildPath, CacheMount
-from harness.scenarios.tree import digest
 
 _FIXED_BUILD_PATH = "/tmp/build_app"  # noqa: S108 - a path inside the sandbox
 
@@ -24,41 +24,127 @@ class Commit:
     """What both arms build for one commit.
 
     Attributes:
+        scenario: The scenario whose commit it is.
         stage: The app, the world and what is expected.
         build_path: Where the app lies inside the sandbox, the same for both arms.
         mtime: Modification time of the app's files in seconds since the epoch; None for now.
         cache_apart: Whether the cache is on another mount than the build.
-        clean_key: Equal for commits whose clean builds are one and the same build.
     """
 
+    scenario: Scenario
     stage: Stage
     build_path: str
     mtime: int | None
     cache_apart: bool
-    clean_key: str
 
 
-def plan(scenario: Scenario, stages: tuple[Stage, ...]) -> tuple[Commit, ...]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedBuild:
+    """One build, known by the key of all that goes into it.
+
+    Attributes:
+        key: sha256 in hex. Builds of one key are one build: it runs once.
+        inputs: The digest of all that goes in but the cache.
+        commit: A commit that it is of; commits of several scenarios may share it.
+        cache: The build whose cache it is given; None for an empty one.
+        repetition: 0, or which further run of the same build it is, to see whether it is stable.
+    """
+
+    key: str
+    inputs: str
+    commit: Commit
+    cache: "PlannedBuild | None" = None
+    repetition: int = 0
+
+    @property
+    def depth(self) -> int:
+        """How many builds lie before it."""
+        before, count = self.cache, 0
+        while before is not None:
+            before, count = before.cache, count + 1
+        return count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """The two builds of one commit that are compared."""
+
+    commit: Commit
+    cached: PlannedBuild
+    clean: PlannedBuild
+
+
+def plan(
+    scenario: Scenario, stages: tuple[Stage, ...], *, digest: Callable[[Commit], str]
+) -> tuple[Pair, ...]:
     """The builds of a scenario's commits, in order.
 
-    The platform's new path for each build is new for each commit: two builds of one commit share
-    it, so that they differ in nothing but their cache.
+    With no cache yet, the first commit's cached build is its clean one.
+
+    Args:
+        scenario: The scenario.
+        stages: What its commits come to.
+        digest: Gives the digest of all that goes into a build of a commit, but its cache.
     """
-    return tuple(_commit(scenario, stage) for stage in stages)
+    pairs: list[Pair] = []
+    for stage in stages:
+        commit = _commit(scenario, stage)
+        inputs = digest(commit)
+        clean = build(commit, inputs)
+        cached = build(commit, inputs, cache=pairs[-1].cached) if pairs else clean
+        pairs.append(Pair(commit=commit, cached=cached, clean=clean))
+    return tuple(pairs)
+
+
+def build(
+    commit: Commit, inputs: str, *, cache: PlannedBuild | None = None, repetition: int = 0
+) -> PlannedBuild:
+    """A build of a commit; its cache counts as the build that leaves it."""
+    parts = (inputs, cache.key if cache else "empty", str(repetition))
+    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    return PlannedBuild(key=key, inputs=inputs, commit=commit, cache=cache, repetition=repetition)
+
+
+def control(clean: PlannedBuild) -> PlannedBuild:
+    """The second run of a clean build: what the two disagree on is no cache's doing."""
+    return build(clean.commit, clean.inputs, repetition=clean.repetition + 1)
+
+
+def missing(
+    wanted: Mapping[str, PlannedBuild],
+    *,
+    usable: Callable[[PlannedBuild], bool],
+    cache_kept: Callable[[PlannedBuild], bool],
+) -> frozenset[str]:
+    """The keys of the builds that must run for the wanted ones to be there.
+
+    Args:
+        wanted: Builds by their keys; with each the one whose cache it is given.
+        usable: Whether the result of a build is stored.
+        cache_kept: Whether the cache that a usable build left is stored as well.
+    """
+    found: set[str] = set()
+    # From the end of each chain: a build that runs needs the cache of the one before it.
+    for one in sorted(wanted.values(), key=lambda each: (-each.depth, each.key)):
+        if one.key in found or not usable(one):
+            found.add(one.key)
+            before = one.cache
+            if before is not None and not (usable(before) and cache_kept(before)):
+                found.add(before.key)
+    return frozenset(found)
 
 
 def _commit(scenario: Scenario, stage: Stage) -> Commit:
     path = _FIXED_BUILD_PATH
     if scenario.axes.build_path is BuildPath.NEW:
+        # New for each commit, as on the platform; the arms of one commit share it, so that they
+        # differ in nothing but their cache.
         name = hashlib.sha256(f"{scenario.name} {stage.index}".encode()).hexdigest()[:8]
         path = f"/tmp/build_{name}"  # noqa: S108
-    apart = scenario.axes.cache_mount is CacheMount.OTHER
-    time = mtime(scenario.axes, stage)
-    parts = (digest(stage.tree), repr(stage.world), path, str(time), str(apart))
     return Commit(
+        scenario=scenario,
         stage=stage,
         build_path=path,
-        mtime=time,
-        cache_apart=apart,
-        clean_key=hashlib.sha256("\0".join(parts).encode()).hexdigest(),
+        mtime=mtime(scenario.axes, stage),
+        cache_apart=scenario.axes.cache_mount is CacheMount.OTHER,
     )

@@ -1,23 +1,34 @@
 """What a run tells while it goes on; who listens decides how to show it."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from harness.verdict import Result
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Label:
+    """A build under way: of which commit of a scenario, counted from 1, and on which side."""
+
+    scenario: str
+    commit: int
+    commits: int
+    arm: str
+
+
 class Observer(Protocol):
     """Called from the threads that run builds, so it must be safe to call from several at once."""
 
-    def build_started(self, scenario: str, commit: int, commits: int, arm: str) -> None:
-        """A build begins; `commit` counts from 1 to `commits`."""
+    def build_started(self, label: Label) -> None:
+        """A build begins."""
         ...
 
-    def build_line(self, scenario: str, line: str) -> None:
-        """The build under way in a scenario wrote a line."""
+    def build_line(self, label: Label, line: str) -> None:
+        """A build under way wrote a line."""
         ...
 
-    def build_ended(self, scenario: str, how: str, seconds: float) -> None:
-        """The build under way in a scenario ended."""
+    def build_ended(self, label: Label, how: str, seconds: float) -> None:
+        """A build under way ended."""
         ...
 
     def scenario_ended(self, result: Result) -> None:
@@ -32,13 +43,13 @@ class Observer(Protocol):
 class Silent:
     """Shows nothing."""
 
-    def build_started(self, scenario: str, commit: int, commits: int, arm: str) -> None:
+    def build_started(self, label: Label) -> None:
         """Shows nothing."""
 
-    def build_line(self, scenario: str, line: str) -> None:
+    def build_line(self, label: Label, line: str) -> None:
         """Shows nothing."""
 
-    def build_ended(self, scenario: str, how: str, seconds: float) -> None:
+    def build_ended(self, label: Label, how: str, seconds: float) -> None:
         """Shows nothing."""
 
     def scenario_ended(self, result: Result) -> None:

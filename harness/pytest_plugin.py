@@ -1,5 +1,6 @@
 """Runs scenario files as pytest items: `pytest scenarios --buildpack NAME`, also with `-n auto`."""
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from harness.errors import HarnessError
 from harness.reports import console
-from harness.runner import run_scenario
+from harness.runner import run_scenarios
 from harness.scenarios.scenario import load_scenario
 from harness.session import Session, Settings
 from harness.store import Store, default_root
@@ -77,7 +78,9 @@ class ScenarioItem(pytest.Item):
             HarnessError: The harness could not tell.
         """
         scenario = load_scenario(self.path)
-        result = run_scenario(scenario, session=_session(self.config))
+        # With pytest-xdist there is a process for each core already.
+        jobs = 1 if hasattr(self.config, "workerinput") else os.cpu_count() or 1
+        (result,) = run_scenarios((scenario,), session=_session(self.config), jobs=jobs).results
         for line in _timing(result):
             self.add_report_section("call", "builds", line)
         if result.exit_code:

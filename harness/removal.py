@@ -4,7 +4,11 @@ import errno
 import os
 import stat
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
+from typing import Self
 
 from harness.errors import StoreError
 
@@ -100,3 +104,31 @@ def _opened(parent: int, name: str) -> int:
             raise
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), name) from error
     return folder
+
+
+class Remover:
+    """Removes trees in a thread of its own, so that nobody waits for it; a context manager.
+
+    What cannot be removed stays, to be removed with the folder that it lies in.
+    """
+
+    def __init__(self) -> None:
+        self._queue: SimpleQueue[Path | None] = SimpleQueue()
+        self._thread = Thread(target=self._work, name="remover", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._queue.put(None)
+        self._thread.join()
+
+    def remove(self, path: Path) -> None:
+        """Has a tree removed soon; see `remove_tree`."""
+        self._queue.put(path)
+
+    def _work(self) -> None:
+        while (path := self._queue.get()) is not None:
+            with suppress(StoreError):
+                remove_tree(path)

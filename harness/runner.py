@@ -1,368 +1,366 @@
-"""Runs a scenario's builds, cached and clean, and says what each commit showed."""
+"""Runs the builds that scenarios need, each once, and judges every commit."""
 
+import hashlib
 import threading
-from collections.abc import Callable
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from harness import compare as comparing
-from harness.build import Build, Inputs, run_build
-from harness.buildpacks.source import Buildpack
-from harness.compare import Divergence, SetAside, Side, split_noise
-from harness.diagnosis.origin import with_origins
-from harness.distributions import (
-    Distribution,
-    compare_distributions,
-    read_distributions,
-    with_owners,
-)
-from harness.errors import HarnessError
-from harness.expectations import unmet
-from harness.manifest import Manifest
-from harness.plan import Arm, Commit, plan
-from harness.progress import Observer, Silent
-from harness.removal import remove_tree
-from harness.reuse import observed_reuse
+from harness import expectations, judge
+from harness.build import run_build
+from harness.build_store import Built, Check
+from harness.compare import Comparison
+from harness.distributions import read_distributions
+from harness.errors import HarnessError, InputError, StoreError
+from harness.identity import code_digest
+from harness.judge import Arms
+from harness.plan import Arm, Pair, PlannedBuild, control, missing, plan
+from harness.progress import Label, Observer, Silent
 from harness.rules import LARGEST
 from harness.scan import read_file, scan
+from harness.scenarios.gitobjects import commit_shas
 from harness.scenarios.history import play_app
 from harness.scenarios.scenario import Scenario
-from harness.scenarios.scenario_file import BuildExpectation
+from harness.scenarios.scenario_file import Expectation
+from harness.schedule import Schedule
 from harness.session import Session
-from harness.verdict import Builds, Failure, Result, Reuse, Run, Seconds, Step, Verdict
+from harness.verdict import Builds, Result, Run, Step
 
 
 def run_scenarios(
-    scenarios: tuple[Scenario, ...],
+    scenarios: Sequence[Scenario],
     *,
     session: Session,
     jobs: int,
     observer: Observer | None = None,
 ) -> Run:
-    """Runs scenarios side by side; results come in the scenarios' order.
+    """Runs what of the scenarios' builds is not stored yet, and judges each commit.
+
+    Builds of all scenarios run side by side; results come in the scenarios' order, and are the
+    same whatever runs first. Where the harness cannot tell of one scenario, its result says why.
 
     Args:
         scenarios: What to run.
         session: What their builds share.
-        jobs: How many scenarios run at once.
+        jobs: How many builds run at once.
         observer: Told of progress, from several threads.
 
     Raises:
-        HarnessError: The harness could not tell; builds under way are ended first.
+        HarnessError: No scenario can be run; builds under way are ended first.
     """
-    observer = observer or Silent()
-    tally = _Tally()
-    stop = threading.Event()
+    return _Run(session, observer or Silent()).run(scenarios, jobs)
 
-    def one(scenario: Scenario) -> Result:
-        return run_scenario(scenario, session=session, observer=observer, tally=tally, stop=stop)
 
-    pool = ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="scenario")
-    try:
-        futures = [pool.submit(one, scenario) for scenario in scenarios]
-        wait(futures, return_when=FIRST_EXCEPTION)
-        failed = next(
-            (f for f in futures if f.done() and not f.cancelled() and f.exception()), None
+_Expected = dict[str, Expectation]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Case:
+    """A scenario under way."""
+
+    scenario: Scenario
+    pairs: tuple[Pair, ...] = ()
+    shas: tuple[str, ...] = ()
+    judgements: tuple[str, ...] = ()
+    steps: dict[int, Step] = field(default_factory=dict)
+    error: HarnessError | None = None
+    told: bool = False
+
+    def builds(self, index: int) -> tuple[PlannedBuild, ...]:
+        """The builds of a commit and of those before it, as a later one is told by them."""
+        return tuple(
+            build for pair in self.pairs[: index + 1] for build in (pair.clean, pair.cached)
         )
-        if failed is not None:
-            failed.result()
-        results = tuple(future.result() for future in futures)
-    except BaseException:
-        stop.set()
-        session.sandbox.close()
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-    return Run(results=results, builds=tally.builds())
+
+    @property
+    def open(self) -> list[int]:
+        """The commits that are not judged yet."""
+        return [index for index in range(len(self.pairs)) if index not in self.steps]
 
 
-def run_scenario(
-    scenario: Scenario,
-    *,
-    session: Session,
-    observer: Observer | None = None,
-    tally: "_Tally | None" = None,
-    stop: threading.Event | None = None,
-) -> Result:
-    """Runs one scenario's builds, commit by commit.
+class _Run:
+    """One run: its cases, and the builds that they wait for."""
 
-    Raises:
-        HarnessError: The harness could not tell.
-    """
-    observer = observer or Silent()
-    stages = scenario.stages(session.pythons(scenario.python_slots()))
-    shas = play_app(stages, session.folder("app"))
-    lab = _Lab(
-        scenario=scenario,
-        session=session,
-        observer=observer,
-        commits=plan(scenario, stages),
-        shas=shas,
-        tally=tally or _Tally(),
-        stop=stop or threading.Event(),
-    )
-    result = Result(
-        scenario=scenario.name,
-        file=_shown(scenario.file),
-        buildpack=session.settings.buildpack,
-        sandbox=session.sandbox.name,
-        image=session.image,
-        steps=lab.steps(),
-    )
-    observer.scenario_ended(result)
-    return result
-
-
-class _Tally:
-    """Counts builds over all scenarios."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._run = 0
-        self._reused = 0
-
-    def count(self, *, ran: bool) -> None:
-        with self._lock:
-            self._run += ran
-            self._reused += not ran
-
-    def builds(self) -> Builds:
-        return Builds(needed=self._run + self._reused, run=self._run, reused=self._reused)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Built:
-    """A build, and what reading its tree gave."""
-
-    build: Build
-    manifest: Manifest
-    distributions: tuple[Distribution, ...]
-    folder: Path
-
-    def read(self, path: str) -> bytes:
-        return _read(self.build.tree, path)
-
-
-class _Lab:
-    """One scenario's run: keeps each commit's builds for the comparisons that follow."""
-
-    def __init__(
-        self,
-        *,
-        scenario: Scenario,
-        session: Session,
-        observer: Observer,
-        commits: tuple[Commit, ...],
-        shas: tuple[str, ...],
-        tally: _Tally,
-        stop: threading.Event,
-    ) -> None:
-        self._scenario = scenario
+    def __init__(self, session: Session, observer: Observer) -> None:
         self._session = session
         self._observer = observer
-        self._commits = commits
-        self._shas = shas
-        self._tally = tally
-        self._stop = stop
-        self._clean_builds: dict[str, _Built] = {}
-        self._cached: list[_Built] = []
-        self._clean: list[_Built] = []
+        self._builds = session.builds
+        self._schedule = Schedule()
+        self._lock = threading.Lock()
+        self._built: dict[str, Built] = {}
+        self._expected: dict[str, _Expected] = {}
+        self._caches: dict[str, bool] = {}
+        self._must_run: frozenset[str] = frozenset()
+        self._ran = 0
 
-    def steps(self) -> tuple[Step, ...]:
+    def run(self, scenarios: Sequence[Scenario], jobs: int) -> Run:
+        cases = [self._case(scenario) for scenario in scenarios]
+        self._look_up(cases)
+        self._enter(cases)
         try:
-            return tuple(self._step(index) for index in range(len(self._commits)))
-        finally:
-            for built in {id(b): b for b in (*self._cached, *self._clean)}.values():
-                if not self._session.settings.keep:
-                    remove_tree(built.folder)
-
-    def _step(self, index: int) -> Step:
-        commit = self._commits[index]
-        if index == 0:
-            # With no cache yet, the cached build is a clean one.
-            cached = clean = self._clean_build(commit)
-            self._tally.count(ran=False)
-        else:
-            cached = self._run(commit, Arm.CACHED, cache=self._cached[-1].build.cache)
-            clean = self._clean_build(commit)
-        self._cached.append(cached)
-        self._clean.append(clean)
-        return self._judge(index, cached, clean)
-
-    def _judge(self, index: int, cached: _Built, clean: _Built) -> Step:
-        commit = self._commits[index]
-        divergences, noise, set_aside, compared, doubts = self._compare(commit, cached, clean)
-        reuse = observed_reuse(
-            cache_was_empty=index == 0,
-            cached=cached.build.requests,
-            clean=clean.build.requests,
-        )
-        arms = {Arm.CACHED: cached} if cached is clean else {Arm.CACHED: cached, Arm.CLEAN: clean}
-        failures = tuple(
-            _failure(arm, built.build) for arm, built in arms.items() if not built.build.passed
-        )
-        findings: tuple[str, ...] = ()
-        if divergences:
-            findings = tuple(
-                str(each)
-                for each in compare_distributions(cached.distributions, clean.distributions)
-            )
-            divergences = with_owners(divergences, cached.distributions, clean.distributions)
-            divergences = with_origins(
-                divergences,
-                tuple(built.manifest for built in self._clean[:-1]),
-                tuple(built.manifest for built in self._cached[:-1]),
-                commits=self._shas,
-            )
-        kind = self._buildpack(commit).kind
-        return Step(
-            commit=self._shas[index],
-            message=commit.stage.message,
-            verdict=_verdict(commit, cached, clean, divergences, noise),
-            reuse=reuse,
-            reasons=kind.reasons(_text(cached.build.log)) if reuse is Reuse.DISCARDED else (),
-            seconds=Seconds(cached=cached.build.outcome.seconds, clean=clean.build.outcome.seconds),
-            compared=compared,
-            divergences=divergences,
-            noise=noise,
-            set_aside=set_aside,
-            findings=findings,
-            unmet=tuple(self._unmet(commit, arms, reuse, told=bool(divergences))),
-            failures=(*failures, *doubts) if not _expected_failure(commit, cached, clean) else (),
-            refused=tuple(
-                request
-                for request in dict.fromkeys((*cached.build.requests, *clean.build.requests))
-                if request.refused
-            ),
+            self._schedule.run(jobs)
+        except BaseException:
+            self._session.sandbox.close()
+            self._schedule.join()
+            raise
+        for case in cases:
+            self._end(case)
+        results = tuple(self._result(case) for case in cases)
+        needed = sum(2 * len(result.steps) for result in results)
+        needed += sum(bool(s.divergences or s.noise) for r in results for s in r.steps)
+        needed = max(needed, self._ran)
+        return Run(
+            results=results,
+            builds=Builds(needed=needed, run=self._ran, reused=needed - self._ran),
         )
 
-    def _compare(
-        self, commit: Commit, cached: _Built, clean: _Built
-    ) -> tuple[
-        tuple[Divergence, ...],
-        tuple[Divergence, ...],
-        tuple[SetAside, ...],
-        int,
-        tuple[Failure, ...],
-    ]:
-        """The divergences, the noise among them, what was set aside, and how much was compared.
+    # --- planning ------------------------------------------------------------------------------
 
-        Last comes the failure of a control build that failed where the clean build passed.
-
-        Raises:
-            HarnessError: Both builds passed and there is nothing to compare.
-        """
-        if cached.build.passed != clean.build.passed:
-            why = f"the cached build {cached.build.how()}, the clean build {clean.build.how()}"
-            divergence = comparing.outcome(why)
-            again = self._run(commit, Arm.CONTROL, cache=None)
-            doubts = () if again.build.passed else (_failure(Arm.CONTROL, again.build),)
-            self._drop(again)
-            if again.build.passed == clean.build.passed:
-                return (divergence,), (), (), 0, ()
-            return (), (divergence,), (), 0, doubts
-        if not clean.build.passed:
-            return (), (), (), 0, ()
-        found = _compare(cached, clean)
-        if not found.compared:
-            roots = ", ".join(self._roots(commit))
-            raise HarnessError(
-                f"{self._scenario.file}: commit {commit.stage.index + 1}: both builds passed and"
-                f" left nothing to compare under {roots}",
-                hint="name what the buildpack installs with --compare GLOB",
-            )
-        if not found.divergences:
-            return (), (), found.set_aside, found.compared, ()
-        control = self._run(commit, Arm.CONTROL, cache=None)
+    def _case(self, scenario: Scenario) -> _Case:
+        case = _Case(scenario=scenario)
+        session = self._session
         try:
-            if not control.build.passed:
-                doubts = (_failure(Arm.CONTROL, control.build),)
-                return (), found.divergences, found.set_aside, found.compared, doubts
-            unstable = _compare(control, clean)
-            real, noise = split_noise(found.divergences, unstable.divergences)
-            return real, noise, found.set_aside, found.compared, ()
-        finally:
-            self._drop(control)
+            stages = scenario.stages(session.pythons(scenario.python_slots()))
+            case.pairs = plan(scenario, stages, digest=session.inputs_digest)
+        except InputError:
+            raise
+        except HarnessError as error:
+            case.error = error
+            return case
+        if session.settings.keep:
+            play_app(stages, session.folder(f"{scenario.name.replace('/', '-')}-app"))
+        case.shas = commit_shas((stage.tree, stage.message, stage.time) for stage in stages)
+        case.judgements = tuple(_judgement_key(case, index) for index in range(len(case.pairs)))
+        return case
 
-    def _unmet(
-        self, commit: Commit, arms: dict[Arm, _Built], reuse: Reuse, *, told: bool
-    ) -> list[str]:
-        """What the scenario expects and did not get, as sentences.
+    def _look_up(self, cases: Iterable[_Case]) -> None:
+        for case in cases:
+            for index, key in enumerate(case.judgements):
+                step = self._builds.judged(key)
+                if step is not None:
+                    case.steps[index] = step
 
-        Where the arms diverge (`told`), what the cached build lacks has been said: the clean
-        build's tree is the one to hold against the scenario.
-        """
-        stage = commit.stage
-        sentences: list[str] = []
-        for arm, built in arms.items():
-            if told and arm is Arm.CACHED:
-                continue
-            passes = stage.build is BuildExpectation.PASSES
-            if not passes and built.build.passed:
-                sentences.append(f"the {arm} build passes, and should fail")
-            if passes and built.build.passed:
-                sentences.extend(unmet(stage.expect, built.build.tree, arm=str(arm)))
-        if stage.reuse is not None and reuse not in {Reuse(stage.reuse), Reuse.UNKNOWN}:
-            sentences.append(f"the cache is {reuse}, and should be {stage.reuse}")
-        return sentences
+    def _enter(self, cases: Sequence[_Case]) -> None:
+        """Enters what is still to be done, the longest chains first."""
+        wanted = {
+            build.key: build
+            for case in cases
+            for index in case.open
+            for build in case.builds(index)
+        }
+        for case in cases:
+            for index in case.open:
+                self._expect(case.pairs[index])
+        for build in sorted(wanted.values(), key=lambda one: one.depth):
+            self._take(build)
+        self._must_run = missing(wanted, usable=self._is_there, cache_kept=self._has_cache)
+        for key in self._must_run:
+            self._built.pop(key, None)
+        order = sorted(range(len(cases)), key=lambda at: (-len(cases[at].open), at))
+        for place, at in enumerate(order):
+            case = cases[at]
+            for index in case.open:
+                self._enter_commit(case, index, place)
+            if not case.open:
+                self._end(case)
 
-    def _clean_build(self, commit: Commit) -> _Built:
-        kept = self._clean_builds.get(commit.clean_key)
-        if kept is None:
-            kept = self._clean_builds[commit.clean_key] = self._run(commit, Arm.CLEAN, cache=None)
-        else:
-            self._tally.count(ran=False)
-        return kept
+    def _expect(self, pair: Pair) -> None:
+        for build in (pair.cached, pair.clean):
+            wanted = self._expected.setdefault(build.key, {})
+            wanted.update({repr(one): one for one in pair.commit.stage.expect})
 
-    def _run(self, commit: Commit, arm: Arm, *, cache: Path | None) -> _Built:
-        if self._stop.is_set():
-            raise HarnessError("stopped")
-        session, stage = self._session, commit.stage
-        name, number, count = self._scenario.name, stage.index + 1, len(self._commits)
-        buildpack = self._buildpack(commit)
-        inputs = Inputs(
-            app=stage.tree,
-            mtime=commit.mtime,
-            buildpack=buildpack,
-            internet=session.internet(self._scenario, stage.world, buildpack),
-            env=stage.world.env,
-            stack=stage.world.stack,
-            build_path=commit.build_path,
-            cache_apart=commit.cache_apart,
-            limits=session.settings.limits,
+    def _enter_commit(self, case: _Case, index: int, place: int) -> None:
+        for build in case.builds(index):
+            if build.key in self._must_run:
+                arm = Arm.CACHED if build.cache else Arm.CLEAN
+                rank = (place, build.commit.stage.index, 1)
+                self._schedule.add(
+                    _build_task(build),
+                    partial(self._build, case, build, arm),
+                    after=self._tasks([build.cache] if build.cache else []),
+                    rank=rank,
+                )
+        self._schedule.add(
+            _task("judge", case, index),
+            partial(self._judge, case, index, place),
+            after=self._tasks(case.builds(index)),
+            rank=(place, index, 0),
         )
+
+    def _tasks(self, builds: Iterable[PlannedBuild]) -> list[str]:
+        return [_build_task(build) for build in builds if build.key in self._must_run]
+
+    # --- what is stored ------------------------------------------------------------------------
+
+    def _take(self, build: PlannedBuild) -> None:
+        """Takes the stored result of a build, where it fits the one whose cache it was given."""
+        try:
+            found = self._builds.find(build.key)
+        except StoreError as error:
+            self._observer.note(f"{error.message}; it is built anew")
+            return
+        parent = self._built.get(build.cache.key) if build.cache else None
+        if found is None or found.facts.parent != (parent.facts.instance if parent else ""):
+            return
+        wanted = self._expected.get(build.key, {}) if found.facts.outcome.passed else {}
+        if all(found.check(name) is not None for name in wanted):
+            with self._lock:
+                self._built[build.key] = found
+
+    def _is_there(self, build: PlannedBuild) -> bool:
+        return build.key in self._built
+
+    def _has_cache(self, build: PlannedBuild) -> bool:
+        # Looked at once: it takes a walk over the whole of it.
+        if build.key not in self._caches:
+            self._caches[build.key] = self._builds.has_cache(self._built[build.key])
+        return self._caches[build.key]
+
+    # --- doing ---------------------------------------------------------------------------------
+
+    def _build(self, case: _Case, planned: PlannedBuild, arm: Arm) -> None:
+        with self._builds.only_one(planned.key):
+            # Another process may have been at it.
+            self._take(planned)
+            built = self._built.get(planned.key)
+            if built is None or not self._builds.has_cache(built):
+                parent = self._built[planned.cache.key] if planned.cache else None
+                built = self._really_build(case, planned, arm, parent)
+        with self._lock:
+            self._built[planned.key] = built
+
+    def _really_build(
+        self, case: _Case, planned: PlannedBuild, arm: Arm, parent: Built | None
+    ) -> Built:
+        session, commit = self._session, planned.commit
+        name, number = case.scenario.name, planned.commit.stage.index + 1
+        label = Label(scenario=name, commit=number, commits=len(case.pairs), arm=str(arm))
+        inputs = session.inputs(commit)
         folder = session.folder(f"{name.replace('/', '-')}-{number}-{arm}")
-        self._observer.build_started(name, number, count, str(arm))
+        if self._schedule.stopped:
+            raise HarnessError("stopped")
+        with self._lock:
+            self._ran += 1
+        self._observer.build_started(label)
         build = run_build(
             inputs,
-            cache=cache,
+            cache=parent.cache if parent else None,
             sandbox=session.sandbox,
             server=session.server,
             trust=session.trust,
             folder=folder,
-            on_line=_teller(self._observer, name),
+            on_line=lambda line: self._observer.build_line(label, line),
         )
-        self._tally.count(ran=True)
-        self._observer.build_ended(name, build.how(), build.outcome.seconds)
-        manifest = scan(build.tree, self._roots(commit))
-        return _Built(
-            build=build,
+        self._observer.build_ended(label, build.outcome.how(), build.outcome.seconds)
+        manifest = scan(build.tree, session.roots(commit))
+        wanted = self._expected.get(planned.key, {}) if build.outcome.passed else {}
+        built = self._builds.keep(
+            planned.key,
+            build,
+            parent=parent,
             manifest=manifest,
-            distributions=read_distributions(manifest, partial(_read, build.tree)),
-            folder=folder,
+            distributions=read_distributions(
+                manifest, lambda path: read_file(build.tree, path, limit=LARGEST)
+            ),
+            checks=tuple(
+                Check(expectation=name, fault=expectations.fault(one, build.tree))
+                for name, one in wanted.items()
+            ),
+            aside=session.folder(f"{folder.name}-ended"),
+        )
+        session.done_with(folder, built)
+        return built
+
+    def _judge(self, case: _Case, index: int, place: int) -> None:
+        arms = self._arms(case, index)
+        found = judge.look(arms, self._session.roots(arms.commit))
+        if not found.divergences:
+            self._settle(case, index, found, None)
+            return
+        again = control(case.pairs[index].clean)
+        self._schedule.add(
+            _build_task(again),
+            partial(self._build, case, again, Arm.CONTROL),
+            rank=(place, index, 1),
+        )
+        self._schedule.add(
+            _task("settle", case, index),
+            partial(self._settle, case, index, found, again),
+            after=[_build_task(again)],
+            rank=(place, index, 0),
         )
 
-    def _drop(self, built: _Built) -> None:
-        if not self._session.settings.keep:
-            remove_tree(built.folder)
+    def _settle(
+        self, case: _Case, index: int, found: Comparison, again: PlannedBuild | None
+    ) -> None:
+        arms = self._arms(case, index)
+        step = judge.judge(
+            arms,
+            found,
+            self._built[again.key] if again else None,
+            earlier=[self._arms(case, before) for before in range(index)],
+            shas=case.shas,
+            kind=self._session.buildpack_of(arms.commit).kind,
+        )
+        if all(built.stored for built in (arms.cached, arms.clean)):
+            self._builds.keep_judgement(case.judgements[index], step)
+        with self._lock:
+            case.steps[index] = step
+        if not case.open:
+            self._end(case)
 
-    def _roots(self, commit: Commit) -> tuple[str, ...]:
-        return (*self._buildpack(commit).kind.roots, *self._session.settings.compare)
+    def _arms(self, case: _Case, index: int) -> Arms:
+        pair = case.pairs[index]
+        return Arms(
+            commit=pair.commit,
+            cached=self._built[pair.cached.key],
+            clean=self._built[pair.clean.key],
+        )
 
-    def _buildpack(self, commit: Commit) -> Buildpack:
-        return self._session.buildpack_at(commit.stage.world.buildpack)
+    # --- telling -------------------------------------------------------------------------------
+
+    def _end(self, case: _Case) -> None:
+        with self._lock:
+            if case.told:
+                return
+            case.told = True
+        if case.error is None and case.open:
+            names = (_task(what, case, at) for what in ("judge", "settle") for at in case.open)
+            errors = (self._schedule.failed.get(name) for name in names)
+            case.error = next(error for error in errors if error is not None)
+        self._observer.scenario_ended(self._result(case))
+
+    def _result(self, case: _Case) -> Result:
+        settings = self._session.settings
+        return Result(
+            scenario=case.scenario.name,
+            file=_shown(case.scenario.file),
+            buildpack=settings.buildpack,
+            sandbox=self._session.sandbox.name,
+            image=self._session.image,
+            steps=tuple(step for _, step in sorted(case.steps.items())),
+            error=str(case.error) if case.error else "",
+        )
+
+
+def _build_task(build: PlannedBuild) -> str:
+    return f"build {build.key}"
+
+
+def _task(what: str, case: _Case, index: int) -> str:
+    return f"{what} {id(case)} {index}"
+
+
+def _judgement_key(case: _Case, index: int) -> str:
+    """The digest of all that a judgement rests on."""
+    digest = hashlib.sha256(code_digest().encode())
+    for pair in case.pairs[: index + 1]:
+        digest.update(f"\0{pair.cached.key} {pair.clean.key}".encode())
+    stage = case.pairs[index].commit.stage
+    said = (case.shas[: index + 1], stage.message, stage.build, stage.reuse, stage.expect)
+    digest.update(repr(said).encode())
+    return digest.hexdigest()
 
 
 def _shown(file: Path) -> str:
@@ -370,47 +368,3 @@ def _shown(file: Path) -> str:
     here = Path.cwd()
     whole = file.resolve()
     return str(whole.relative_to(here) if whole.is_relative_to(here) else file)
-
-
-def _read(tree: Path, path: str) -> bytes:
-    return read_file(tree, path, limit=LARGEST)
-
-
-def _compare(cached: _Built, clean: _Built) -> comparing.Comparison:
-    sides = {Side.CACHED: cached, Side.CLEAN: clean}
-    return comparing.compare(
-        cached.manifest, clean.manifest, read=lambda side, path: sides[side].read(path)
-    )
-
-
-def _verdict(
-    commit: Commit,
-    cached: _Built,
-    clean: _Built,
-    divergences: tuple[Divergence, ...],
-    noise: tuple[Divergence, ...],
-) -> Verdict:
-    if divergences:
-        return Verdict.DIVERGES
-    if noise:
-        return Verdict.UNSTABLE
-    if not clean.build.passed and not _expected_failure(commit, cached, clean):
-        return Verdict.FAILED
-    return Verdict.AGREES
-
-
-def _expected_failure(commit: Commit, cached: _Built, clean: _Built) -> bool:
-    expected = commit.stage.build is BuildExpectation.FAILS
-    return expected and not cached.build.passed and not clean.build.passed
-
-
-def _failure(arm: Arm, build: Build) -> Failure:
-    return Failure(arm=str(arm), command=build.failed, how=build.how(), log_tail=build.log_tail())
-
-
-def _text(log: Path) -> str:
-    return log.read_text(encoding="utf-8", errors="replace")
-
-
-def _teller(observer: Observer, scenario: str) -> Callable[[str], None]:
-    return lambda line: observer.build_line(scenario, line)

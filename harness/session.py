@@ -9,21 +9,27 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
+from harness.build import Inputs
+from harness.build_store import BuildStore, Built
 from harness.buildpacks import Route
 from harness.buildpacks.source import Buildpack, at_revision, resolve
 from harness.errors import ImageError, RuntimeArchiveError
+from harness.identity import BUILDING, code_digest
 from harness.internet import Download, Internet, Release, Repository
 from harness.internet.server import InternetServer
 from harness.internet.trust import Authority, trust_env, trust_mounts
 from harness.packages.releases import build_release
 from harness.packages.tools import BASE_TOOLS, fetch_tools
+from harness.plan import Commit
 from harness.progress import Observer, Silent
+from harness.removal import Remover
 from harness.sandboxes import Limits, Mount, Sandbox
-from harness.sandboxes.docker_images import load_into_docker
+from harness.sandboxes.docker_images import image_id, load_into_docker
 from harness.sandboxes.registry import SandboxSettings, choose, open_sandbox
 from harness.scenarios.fork import Fork
 from harness.scenarios.history import play_fork
 from harness.scenarios.scenario import Scenario
+from harness.scenarios.tree import digest
 from harness.scenarios.world import PublishedRelease, World
 from harness.stack.image import build_image
 from harness.stack.runtime import Runtime, available_runtimes, ensure_runtimes
@@ -52,6 +58,7 @@ class Settings:
         tools: Exact pins that the index serves besides those found in the buildpack.
         limits: What one build may use.
         keep: Whether the work folder stays for a look at it.
+        fresh: Whether builds that earlier runs stored are passed over.
     """
 
     buildpack: str = DEFAULT_BUILDPACK
@@ -63,6 +70,7 @@ class Settings:
     tools: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
     keep: bool = False
+    fresh: bool = False
 
 
 class Session:
@@ -75,12 +83,17 @@ class Session:
         workspace: Workspace,
         sandbox: Sandbox,
         image: str,
+        image_identity: str,
         runtimes: tuple[Runtime, ...],
+        remover: Remover,
     ) -> None:
         """Used by `open`, which makes the parts and removes them."""
         self.settings = settings
         self.sandbox = sandbox
         self.image = image
+        self.builds = BuildStore(settings.store, fresh=settings.fresh)
+        self._image_identity = image_identity
+        self._remover = remover
         self._runtimes = runtimes
         self._workspace = workspace
         self._authority = Authority()
@@ -88,6 +101,7 @@ class Session:
         self._buildpacks: dict[str, Buildpack] = {}
         self._repositories: dict[str, Path] = {}
         self._releases: dict[str, Release] = {}
+        self._tools: dict[str, tuple[Release, ...]] = {}
         self._folders = 0
         scratch = workspace.folder / "internet"
         trust = workspace.folder / "trust"
@@ -117,6 +131,7 @@ class Session:
             buildpacks = workspace.folder / "buildpacks"
             resolve(settings.buildpack, store=store, into=buildpacks)
             image, rootfs, runtimes = _image(settings, name, tell)
+            _check_pythons(settings, runtimes)
             sandbox = open_sandbox(
                 name,
                 SandboxSettings(
@@ -132,9 +147,14 @@ class Session:
                 workspace=workspace,
                 sandbox=sandbox,
                 image=image,
+                # What is not named by its content may be another thing tomorrow.
+                image_identity=_identity(settings, name, image) or workspace.id,
                 runtimes=runtimes,
+                remover=exits.enter_context(Remover()),
             )
-            yield session
+            with session.builds.in_use():
+                yield session
+            session.builds.prune()
 
     @property
     def work_folder(self) -> Path:
@@ -147,6 +167,13 @@ class Session:
             self._folders += 1
             return self._workspace.folder / "builds" / f"{self._folders:04}-{name}"
 
+    def done_with(self, folder: Path, built: Built) -> None:
+        """Has a build's folder removed soon, unless it is to be looked at: then it is completed."""
+        if not self.settings.keep:
+            self._remover.remove(folder)
+            return
+        (folder / "stored").symlink_to(built.folder.absolute())
+
     def pythons(self, slots: frozenset[str]) -> dict[str, str]:
         """The version that each Python slot stands for.
 
@@ -157,13 +184,6 @@ class Session:
             RuntimeArchiveError: There are fewer runtimes at hand than the slots need.
         """
         at_hand = {runtime.version: runtime for runtime in self._runtimes}
-        for version in self.settings.pythons:
-            if version not in at_hand:
-                raise RuntimeArchiveError(
-                    f"--python {version}: there is no runtime of that version",
-                    hint="`cache-harness runtime list` shows those at hand;"
-                    " `cache-harness runtime pack PREFIX` packs another",
-                )
         buildpack = self.buildpack_at(None)
         known = buildpack.kind.pythons(buildpack.folder)
 
@@ -195,15 +215,73 @@ class Session:
         spec = self.settings.buildpack
         return self.buildpack(at_revision(spec, revision) if revision else spec)
 
-    def internet(self, scenario: Scenario, world: World, buildpack: Buildpack) -> Internet:
-        """What can be reached during a build of the scenario in the given world.
+    def buildpack_of(self, commit: Commit) -> Buildpack:
+        """The buildpack that builds a commit."""
+        return self.buildpack_at(commit.stage.world.buildpack)
+
+    def roots(self, commit: Commit) -> tuple[str, ...]:
+        """Globs of what is compared, relative to the build dir."""
+        return (*self.buildpack_of(commit).kind.roots, *self.settings.compare)
+
+    def inputs(self, commit: Commit) -> Inputs:
+        """All that goes into a build of a commit, but its cache.
 
         Raises:
             HarnessError: A release does not build, or a build tool cannot be fetched.
         """
+        world, buildpack = commit.stage.world, self.buildpack_of(commit)
+        return Inputs(
+            app=commit.stage.tree,
+            mtime=commit.mtime,
+            buildpack=buildpack,
+            internet=self._internet(commit.scenario, world, buildpack),
+            env=world.env,
+            stack=world.stack,
+            build_path=commit.build_path,
+            cache_apart=commit.cache_apart,
+            limits=self.settings.limits,
+        )
+
+    def inputs_digest(self, commit: Commit) -> str:
+        """The sha256, in hex, of all that has a say in a build of a commit, but its cache.
+
+        Releases count by what they are built from, so that nothing is built to know it.
+
+        Raises:
+            HarnessError: The buildpack is not to be had, or a build tool cannot be fetched.
+        """
+        world, buildpack = commit.stage.world, self.buildpack_of(commit)
+        limits = self.settings.limits
+        parts = (
+            code_digest(BUILDING),
+            (self.sandbox.name, self._image_identity),
+            (limits.memory, limits.processes, limits.output, limits.file_size),
+            (buildpack.digest, buildpack.kind.name, self.roots(commit)),
+            (world.env, world.stack, commit.build_path, commit.mtime, commit.cache_apart),
+            digest(commit.stage.tree),
+            self._surroundings(commit.scenario, world, buildpack),
+        )
+        return hashlib.sha256(repr(parts).encode("utf-8", "surrogateescape")).hexdigest()
+
+    def _surroundings(self, scenario: Scenario, world: World, buildpack: Buildpack) -> object:
+        """What the sealed internet would answer, told by what its answers are made from."""
+        # A fork answers for each of its revisions, whether or not a branch leads there.
+        forks = sorted(
+            (fork.owner, fork.name, sorted(fork.shas.values())) for fork in scenario.forks
+        )
+        tips = [(tip.fork, tip.branch, tip.sha) for tip in world.branches]
+        releases = [(one.fork, one.sha, one.yanked) for one in world.releases]
+        tools = self._tools_of(buildpack)
+        served = [(file.name, file.sha256) for tool in tools for file in tool.files]
+        downloads = [
+            (one.host, one.path, one.sha256)
+            for one in self._downloads(buildpack.kind.routes, world.stack, tools)
+        ]
+        return forks, tips, releases, served, downloads
+
+    def _internet(self, scenario: Scenario, world: World, buildpack: Buildpack) -> Internet:
         forks = {fork.name: fork for fork in scenario.forks}
-        pins = (*BASE_TOOLS, *buildpack.kind.tools(buildpack.folder), *self.settings.tools)
-        tools = fetch_tools(pins, store=self.settings.store)
+        tools = self._tools_of(buildpack)
         repositories = tuple(
             Repository(
                 owner=fork.owner,
@@ -223,6 +301,14 @@ class Session:
             releases=(*releases, *tools),
             downloads=tuple(self._downloads(buildpack.kind.routes, world.stack, tools)),
         )
+
+    def _tools_of(self, buildpack: Buildpack) -> tuple[Release, ...]:
+        with self._lock:
+            if buildpack.digest not in self._tools:
+                own = buildpack.kind.tools(buildpack.folder)
+                pins = (*BASE_TOOLS, *own, *self.settings.tools)
+                self._tools[buildpack.digest] = fetch_tools(pins, store=self.settings.store)
+            return self._tools[buildpack.digest]
 
     def _repository(self, fork: Fork) -> Path:
         key = hashlib.sha256(repr(sorted(fork.shas.items())).encode()).hexdigest()[:16]
@@ -270,6 +356,24 @@ class Session:
                     file=runtime.zst if zst else runtime.gz,
                     sha256=runtime.zst_sha256 if zst else runtime.gz_sha256,
                 )
+
+
+def _check_pythons(settings: Settings, runtimes: tuple[Runtime, ...]) -> None:
+    at_hand = {runtime.version for runtime in runtimes}
+    for version in settings.pythons:
+        if version not in at_hand:
+            raise RuntimeArchiveError(
+                f"--python {version}: there is no runtime of that version",
+                hint="`cache-harness runtime list` shows those at hand;"
+                " `cache-harness runtime pack PREFIX` packs another",
+            )
+
+
+def _identity(settings: Settings, sandbox: str, image: str) -> str:
+    """The image by its content; empty where only the run knows which one it is."""
+    if settings.image is None:
+        return image
+    return image_id(settings.image) if sandbox == "docker" else ""
 
 
 def _image(

@@ -47,6 +47,16 @@ class Store:
         return self.root / "releases"
 
     @property
+    def builds(self) -> Path:
+        """Builds that have ended, one folder each, by their keys."""
+        return self.root / "builds"
+
+    @property
+    def judgements(self) -> Path:
+        """What comparing builds showed, one file each."""
+        return self.root / "judgements"
+
+    @property
     def runs(self) -> Path:
         """Work folders of runs under way, one each; what a dead run left is swept."""
         return self.root / "runs"

@@ -85,7 +85,8 @@ class Step:
 class Result:
     """What one scenario showed with one buildpack.
 
-    `verdict` is that of the last commit; a finding at an earlier one is in its step.
+    `verdict` is that of the last commit; a finding at an earlier one is in its step. Where the
+    harness could not tell, `error` says why, and `steps` are those that were judged before.
     """
 
     scenario: str
@@ -94,18 +95,19 @@ class Result:
     sandbox: str
     image: str
     steps: tuple[Step, ...]
+    error: str = ""
 
     @property
     def verdict(self) -> Verdict:
-        """The last commit's verdict."""
-        return self.steps[-1].verdict
+        """The last commit's verdict; `failed` where it could not be judged."""
+        return Verdict.FAILED if self.error else self.steps[-1].verdict
 
     @property
     def exit_code(self) -> ExitCode:
         """A finding if any commit has one, else whether the harness could tell."""
         if any(step.verdict is Verdict.DIVERGES or step.unmet for step in self.steps):
             return ExitCode.FINDING
-        if any(step.verdict is not Verdict.AGREES for step in self.steps):
+        if self.error or any(step.verdict is not Verdict.AGREES for step in self.steps):
             return ExitCode.UNKNOWN
         return ExitCode.EXPECTED
 

@@ -147,7 +147,8 @@ def _clear(folder: Path, kinds: Mapping[str, Backend]) -> None:
 
 def _sweep_staged(store: Store) -> None:
     """Removes folders that were staged for the store and never finished."""
-    for folder in (store.images, store.runtimes, store.tools, store.releases):
+    kinds = (store.images, store.runtimes, store.tools, store.releases, *store.builds.glob("??"))
+    for folder in kinds:
         for staging in folder.glob(".staged-*"):
             with contextlib.suppress(OSError, StoreError):
                 if time.time() - staging.lstat().st_mtime > STAGING_AGE:

@@ -18,6 +18,7 @@ _STYLES = {
 }
 _MOST_PATHS = 12
 _SHORT_SHA = 7
+_CONTROL = "control"
 
 
 def render(run: Run) -> RenderableType:
@@ -48,7 +49,7 @@ def table(run: Run) -> Table:
 
 def has_detail(result: Result) -> bool:
     """Whether a result has more to say than its row in the table."""
-    return any(
+    return bool(result.error) or any(
         step.verdict is not Verdict.AGREES or step.unmet or step.refused for step in result.steps
     )
 
@@ -63,6 +64,7 @@ def detail(result: Result) -> Group:
     for number, step in enumerate(result.steps, start=1):
         if step.verdict is not Verdict.AGREES or step.unmet or step.refused:
             lines.extend(_step(number, step))
+    lines.extend(Text(f"  {line}", style="magenta") for line in result.error.splitlines())
     return Group(*lines)
 
 
@@ -87,7 +89,11 @@ def _step(number: int, step: Step) -> Iterator[Text]:
     yield from _paths(step.divergences)
     if step.noise:
         paths = "1 path" if len(step.noise) == 1 else f"{len(step.noise)} paths"
-        yield Text(f"    two clean builds differ from each other in {paths}:")
+        failed = any(failure.arm == _CONTROL for failure in step.failures)
+        told = "a second clean build fails, so this may be no cache's doing, in"
+        if not failed:
+            told = "two clean builds differ from each other in"
+        yield Text(f"    {told} {paths}:")
         yield from _paths(step.noise)
     for aside in step.set_aside:
         yield Text(f"    set aside by rule {aside.rule}: {aside.count}", style="dim")

@@ -32,6 +32,7 @@ def _result(result: Result) -> dict[str, Any]:
         "sandbox": result.sandbox,
         "image": result.image,
         "verdict": str(result.verdict),
+        "error": result.error,
         "steps": [_step(step) for step in result.steps],
     }
 

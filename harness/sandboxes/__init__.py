@@ -82,6 +82,19 @@ class Outcome:
     status: int
     seconds: float
 
+    @property
+    def passed(self) -> bool:
+        """Whether it exited with status 0 within its limits."""
+        return self.end is End.EXITED and self.status == 0
+
+    def how(self) -> str:
+        """How it ended, in a few words."""
+        if self.passed:
+            return "passes"
+        if self.end is End.EXITED:
+            return f"fails with exit status {self.status}"
+        return f"is stopped by its {self.end} limit"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listeners:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -55,6 +56,20 @@ def commit_object(*, root: str, parent: str | None, message: str, time: int) -> 
     lines += [f"{role} {AUTHOR} {time} +0000" for role in ("author", "committer")]
     text = "\n".join(lines) + "\n\n" + message.rstrip("\n") + "\n"
     return GitObject(kind="commit", data=text.encode())
+
+
+def commit_shas(commits: Iterable[tuple[Tree, str, int]]) -> tuple[str, ...]:
+    """The SHAs of a line of commits, told by files, message and time, the oldest first."""
+    shas: list[str] = []
+    for tree, message, time in commits:
+        commit = commit_object(
+            root=tree_objects(tree)[-1].sha,
+            parent=shas[-1] if shas else None,
+            message=message,
+            time=time,
+        )
+        shas.append(commit.sha)
+    return tuple(shas)
 
 
 def _folder(tree: Tree, paths: tuple[str, ...], depth: int, found: list[GitObject]) -> str:

@@ -92,6 +92,10 @@ def test_every_command_is_here():
         ("runtime",),
         ("runtime", "pack"),
         ("runtime", "list"),
+        ("store",),
+        ("store", "show"),
+        ("store", "prune"),
+        ("store", "verify"),
         ("doctor",),
         ("schema",),
     }

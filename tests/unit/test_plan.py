@@ -4,8 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from harness.plan import Commit, plan
+from harness.plan import Commit, Pair, PlannedBuild, build, control, missing, plan
 from harness.scenarios.document import Document, read_document
 from harness.scenarios.scenario import OLD, Scenario, Stage
 from harness.scenarios.scenario_file import (
@@ -44,7 +46,7 @@ def stage(index: int = 0, *, tree: Tree = TREE, world: World | None = None) -> S
 
 @pytest.fixture
 def planned(document):
-    def plan_of(*stages: Stage, name: str = "s", axes: Axes | None = None) -> tuple[Commit, ...]:
+    def plan_of(*stages: Stage, name: str = "s", axes: Axes | None = None) -> tuple[Pair, ...]:
         scenario = Scenario(
             name=name,
             file=Path("s.toml"),
@@ -58,19 +60,26 @@ def planned(document):
             fixtures={},
             document=document,
         )
-        return plan(scenario, stages)
+        return plan(scenario, stages, digest=digest)
 
     return plan_of
 
 
+def digest(commit: Commit) -> str:
+    """As the session's: whatever the build could see, but its cache."""
+    parts = (commit.stage.tree, commit.stage.world, commit.build_path, commit.mtime,
+             commit.cache_apart)  # fmt: skip
+    return repr(parts)
+
+
 def test_each_commit_is_built_in_order(planned):
     stages = (stage(0), stage(1), stage(2))
-    assert tuple(commit.stage for commit in planned(*stages)) == stages
+    assert tuple(pair.commit.stage for pair in planned(*stages)) == stages
 
 
 def test_commits_that_change_nothing_share_their_clean_build(planned):
     first, second = planned(stage(0), stage(1))
-    assert first.clean_key == second.clean_key
+    assert first.clean.key == second.clean.key
 
 
 @pytest.mark.parametrize(
@@ -85,12 +94,12 @@ def test_commits_that_change_nothing_share_their_clean_build(planned):
 )
 def test_commits_that_differ_in_anything_do_not(planned, other):
     first, second = planned(stage(0), other)
-    assert first.clean_key != second.clean_key
+    assert first.clean.key != second.clean.key
 
 
 def test_files_with_their_commits_times_are_not_the_same(planned):
     first, second = planned(stage(0), stage(1), axes=Axes(file_times=FileTimes.COMMIT))
-    assert first.clean_key != second.clean_key
+    assert first.clean.key != second.clean.key
 
 
 @pytest.mark.parametrize(
@@ -98,22 +107,22 @@ def test_files_with_their_commits_times_are_not_the_same(planned):
     [(FileTimes.COMMIT, 1_700_000_000), (FileTimes.OLD, OLD), (FileTimes.NOW, None)],
 )
 def test_file_times(planned, times, expected):
-    (commit,) = planned(stage(), axes=Axes(file_times=times))
-    assert commit.mtime == expected
+    (pair,) = planned(stage(), axes=Axes(file_times=times))
+    assert pair.commit.mtime == expected
 
 
 def test_a_fixed_build_path_is_the_same_for_all(planned):
     first, second = planned(stage(0), stage(1))
-    assert first.build_path == second.build_path
+    assert first.commit.build_path == second.commit.build_path
 
 
 def test_a_new_build_path_is_each_commits_own_and_the_same_in_each_run(planned):
     axes = Axes(file_times=FileTimes.OLD, build_path=BuildPath.NEW)
     first, second = planned(stage(0), stage(1), axes=axes)
-    assert first.build_path != second.build_path
-    assert first.clean_key != second.clean_key
-    assert {first.build_path, second.build_path}.isdisjoint(
-        commit.build_path for commit in planned(stage(0), stage(1), name="t", axes=axes)
+    assert first.commit.build_path != second.commit.build_path
+    assert first.clean.key != second.clean.key
+    assert {first.commit.build_path, second.commit.build_path}.isdisjoint(
+        pair.commit.build_path for pair in planned(stage(0), stage(1), name="t", axes=axes)
     )
     assert planned(stage(0), stage(1), axes=axes) == (first, second)
 
@@ -123,5 +132,92 @@ def test_the_cache_may_lie_on_a_mount_of_its_own(planned):
         planned(stage(), axes=replace(Axes(), cache_mount=mount))
         for mount in (CacheMount.SAME, CacheMount.OTHER)
     )
-    assert (same.cache_apart, other.cache_apart) == (False, True)
-    assert same.clean_key != other.clean_key
+    assert (same.commit.cache_apart, other.commit.cache_apart) == (False, True)
+    assert same.clean.key != other.clean.key
+
+
+def test_the_first_cached_build_is_the_clean_one(planned):
+    first, second = planned(stage(0), stage(1))
+    assert first.cached is first.clean
+    assert second.cached.cache == first.cached
+    assert second.clean.cache is None
+    assert second.cached.key != second.clean.key
+
+
+def test_a_build_s_key_covers_the_whole_chain_before_it(planned):
+    changed = stage(0, tree=Tree(entries={"other": File(data=b"x")}))
+    last, other = (
+        planned(stage(0), stage(1), stage(2))[-1],
+        planned(changed, stage(1), stage(2))[-1],
+    )
+    assert last.clean.key == other.clean.key
+    assert last.cached.key != other.cached.key
+
+
+def test_scenarios_that_begin_alike_share_builds_and_go_apart(planned):
+    change = stage(1, tree=Tree(entries={"other": File(data=b"x")}))
+    ours, theirs = planned(stage(0), stage(1), name="a"), planned(stage(0), change, name="b")
+    assert ours[0].clean.key == theirs[0].clean.key
+    assert ours[1].cached.key != theirs[1].cached.key
+
+
+def test_a_control_build_is_another_build_of_the_same(planned):
+    (pair,) = planned(stage(0))
+    again = control(pair.clean)
+    assert again.inputs == pair.clean.inputs
+    assert again.key != pair.clean.key
+    assert control(again).key not in {again.key, pair.clean.key}
+
+
+# --- which builds must run ---------------------------------------------------------------------
+
+
+def chain(planned, length: int) -> tuple[PlannedBuild, ...]:
+    return tuple(pair.cached for pair in planned(*map(stage, range(length))))
+
+
+def to_run(builds, stored=(), caches=()) -> set[int]:
+    """The places of the builds that must run, where these results and caches are stored."""
+    found = missing(
+        {one.key: one for one in builds},
+        usable=lambda one: builds.index(one) in stored,
+        cache_kept=lambda one: builds.index(one) in caches,
+    )
+    return {place for place, one in enumerate(builds) if one.key in found}
+
+
+@pytest.mark.parametrize(
+    ("stored", "caches", "expected"),
+    [
+        (set(), set(), {0, 1, 2}),
+        ({0, 1, 2}, set(), set()),
+        ({0, 1}, {1}, {2}),
+        ({0, 1}, {0}, {1, 2}),
+        ({0, 1}, set(), {0, 1, 2}),
+        ({0, 2}, {0}, {1}),
+        ({2}, {0, 1, 2}, {0, 1}),
+    ],
+)
+def test_what_must_run(planned, stored, caches, expected):
+    assert to_run(chain(planned, 3), stored, caches) == expected
+
+
+@given(data=st.data(), length=st.integers(1, 6))
+def test_what_runs_finds_the_cache_that_it_is_given(data, length):
+    first = build(None, "0")
+    builds = [first]
+    for number in range(1, length):
+        parent = data.draw(st.sampled_from([None, *builds]))
+        builds.append(build(None, str(number), cache=parent))
+    places = st.sets(st.integers(0, length - 1))
+    stored, caches = data.draw(places), data.draw(places)
+    found = to_run(builds, stored, caches)
+    for place, one in enumerate(builds):
+        assert place in found or place in stored, "every wanted build is there or runs"
+        if place in found and one.cache:
+            before = builds.index(one.cache)
+            assert before in found or (before in stored and before in caches)
+    for place in found & stored:
+        followers = [at for at in found if builds[at].cache == builds[place]]
+        assert followers, "nothing runs again but for a cache that is gone"
+        assert place not in caches or to_run(builds, stored - {place}, caches)

@@ -11,6 +11,7 @@ from harness.compare import Divergence, DivergenceKind, SetAside
 from harness.display import showing
 from harness.internet import Request
 from harness.manifest import Entry, EntryKind
+from harness.progress import Label
 from harness.reports import console as console_report
 from harness.reports import json as json_report
 from harness.rules import Rule
@@ -191,11 +192,13 @@ def test_elsewhere_than_on_a_terminal_each_build_has_a_line():
     console = Console(file=io.StringIO(), width=20)
     with showing(console) as observer:
         observer.note("[image] is built, which takes a while")
-        observer.build_started("a", 1, 2, "cached")
-        observer.build_started("b", 2, 2, "clean")
-        observer.build_line("a", "-----> Installing")
-        observer.build_ended("b", "passes", 1.26)
-        observer.build_ended("a", "fails with exit status 4", 61.0)
+        a = Label(scenario="a", commit=1, commits=2, arm="cached")
+        b = Label(scenario="b", commit=2, commits=2, arm="clean")
+        observer.build_started(a)
+        observer.build_started(b)
+        observer.build_line(a, "-----> Installing")
+        observer.build_ended(b, "passes", 1.26)
+        observer.build_ended(a, "fails with exit status 4", 61.0)
         observer.scenario_ended(result(AGREES, scenario="a"))
     assert console.file.getvalue().splitlines() == [
         "[image] is built, which takes a while",
@@ -203,3 +206,25 @@ def test_elsewhere_than_on_a_terminal_each_build_has_a_line():
         "a: commit 1/2 cached fails with exit status 4 (61.0 s)",
         "a: agrees",
     ]
+
+
+def test_a_scenario_that_could_not_be_judged_says_why_and_is_no_agreement():
+    broken = replace(result(AGREES), error="nothing to compare\n  try: --compare GLOB")
+    assert broken.verdict is Verdict.FAILED
+    assert broken.exit_code == 2
+    text = console_report.plain(broken)
+    assert "nothing to compare" in text
+    assert "try: --compare GLOB" in text
+    (told,) = json.loads(
+        json_report.render(Run(results=(broken,), builds=Builds(needed=1, run=1, reused=0)))
+    )["results"]
+    assert (told["verdict"], told["error"]) == ("failed", broken.error)
+    assert result(AGREES).error == ""
+
+
+def test_a_failing_control_build_is_not_called_a_difference_of_two_clean_builds():
+    failure = Failure(arm="control", command="compile", how="fails", log_tail=())
+    step = replace(AGREES, verdict=Verdict.UNSTABLE, noise=(divergence("x"),), failures=(failure,))
+    text = console_report.plain(result(step))
+    assert "a second clean build fails" in text
+    assert "two clean builds differ" not in text

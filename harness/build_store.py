@@ -1,0 +1,486 @@
+"""Keeps builds and what was judged of them, each under the digest of all that went into it."""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import secrets
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from filelock import FileLock
+
+from harness.build import Build
+from harness.distributions import Distribution
+from harness.errors import HarnessError, StoreError
+from harness.evidence import Contents, pack
+from harness.internet import Request
+from harness.manifest import Manifest, from_json, to_json
+from harness.records import dump, load
+from harness.removal import remove_tree
+from harness.rules import LARGEST
+from harness.sandboxes import End, Outcome
+from harness.scan import read_file
+from harness.store import Store
+from harness.verdict import Step
+
+DEFAULT_LIMIT: Final = 10 * 1024**3
+"""Bytes that stored builds may take before the least recently used are dropped."""
+
+_DROPPED = ".dropped-"
+_STORED = "??/[0-9a-f]*/facts"
+_TAIL_LINES = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """What a built tree lacks of an expectation, as a sentence's end; empty where it meets it."""
+
+    expectation: str
+    fault: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Footprint:
+    """A folder by its names, kinds, modes, sizes and times; a change of these is noticed."""
+
+    digest: str
+    entries: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """All that is told of a build apart from its files.
+
+    Attributes:
+        key: The digest of all that went in.
+        instance: This run of it; another run of the same build is another.
+        parent: The instance whose cache it was given, or empty.
+        outcome: How it ended.
+        failed: The command that decided a failure; empty where it passed.
+        requests: What it asked the sealed internet for.
+        checks: What was expected of its tree, and what came of it.
+        manifest: sha256 of the stored manifest.
+        cache: The cache that it left.
+    """
+
+    key: str
+    instance: str
+    parent: str
+    outcome: Outcome
+    failed: str
+    requests: tuple[Request, ...]
+    checks: tuple[Check, ...]
+    manifest: str
+    cache: Footprint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Installed:
+    distributions: tuple[Distribution, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """A build that has ended: its facts, and a folder with its log, files and cache.
+
+    `stored` tells whether later runs find it as well.
+    """
+
+    facts: Facts
+    folder: Path
+    stored: bool = True
+
+    @property
+    def log(self) -> Path:
+        """Its whole output."""
+        return self.folder / "log"
+
+    @property
+    def cache(self) -> Path:
+        """The cache that it left; to be copied, never written to."""
+        return self.folder / "cache"
+
+    def manifest(self) -> Manifest:
+        """What was compared of its tree.
+
+        Raises:
+            ManifestError: It is damaged.
+        """
+        return from_json((self.folder / "manifest").read_text(encoding="ascii"))
+
+    def distributions(self) -> tuple[Distribution, ...]:
+        """What is installed in its tree.
+
+        Raises:
+            StoreError: It is damaged.
+        """
+        text = (self.folder / "distributions").read_text(encoding="ascii", errors="replace")
+        return load(_Installed, text).distributions
+
+    def log_tail(self) -> tuple[str, ...]:
+        """The last lines of its output."""
+        with self.log.open(encoding="utf-8", errors="replace") as lines:
+            return tuple(line.rstrip() for line in deque(lines, maxlen=_TAIL_LINES))
+
+    def contents(self) -> Contents:
+        """The contents of the files in its manifest."""
+        return Contents(self.folder / "contents")
+
+    def check(self, expectation: str) -> str | None:
+        """What its tree lacks of an expectation; None where that was not looked at."""
+        return next(
+            (one.fault for one in self.facts.checks if one.expectation == expectation), None
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A stored build in a listing: its size in bytes, and when it was last used."""
+
+    key: str
+    folder: Path
+    size: int
+    cache_size: int
+    used: float
+
+
+class BuildStore:
+    """The stored builds; safe to use from several threads and processes at once."""
+
+    def __init__(self, store: Store, *, fresh: bool = False) -> None:
+        """Args: where they are kept, and whether what earlier runs kept is passed over."""
+        self._store = store
+        self._fresh = fresh
+        self._own: set[str] = set()
+
+    @contextlib.contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keeps others from removing what is stored for as long as the block runs.
+
+        Raises:
+            StoreError: The store cannot be written.
+        """
+        with _locked(self._store.builds, exclusive=False):
+            yield
+
+    @contextlib.contextmanager
+    def only_one(self, key: str) -> Iterator[None]:
+        """Holds a build, so that whoever else wants it waits until it is there."""
+        locks = self._store.builds / ".locks"
+        with _writing(self._store):
+            locks.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(locks / key)
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def find(self, key: str) -> Built | None:
+        """The stored build of a key, or None; a damaged one is no build.
+
+        Raises:
+            StoreError: It is damaged; it was dropped, and the key is free again.
+        """
+        folder = self._folder(key)
+        if self._fresh and key not in self._own:
+            return None
+        try:
+            facts = load(Facts, (folder / "facts").read_bytes().decode("ascii", "replace"))
+            manifest = hashlib.sha256((folder / "manifest").read_bytes()).hexdigest()
+            whole = facts.key == key and manifest == facts.manifest
+        except FileNotFoundError:
+            if not folder.exists():
+                return None
+            whole = False
+        except StoreError:
+            whole = False
+        if not whole:
+            self.drop(key)
+            raise StoreError(f"the stored build {key[:12]} was damaged")
+        with contextlib.suppress(OSError):
+            os.utime(folder / "facts")
+        return Built(facts=facts, folder=folder)
+
+    def has_cache(self, built: Built) -> bool:
+        """Whether a build's cache is still as the build left it."""
+        return built.cache.is_dir() and footprint(built.cache) == built.facts.cache
+
+    def keep(
+        self,
+        key: str,
+        build: Build,
+        *,
+        parent: Built | None,
+        manifest: Manifest,
+        distributions: tuple[Distribution, ...],
+        checks: tuple[Check, ...],
+        aside: Path,
+    ) -> Built:
+        """Stores a build in place of what was there under its key; its cache is moved.
+
+        Args:
+            key: The digest of all that went in.
+            build: The build; its tree is done with afterwards.
+            parent: The build whose cache it was given.
+            manifest: What is compared of its tree.
+            distributions: What is installed in it.
+            checks: What was expected of it.
+            aside: A folder that is not there yet: a build which its time limit ended is put there,
+                as another run of it may end otherwise.
+
+        Raises:
+            StoreError: The store cannot be written.
+        """
+        text = to_json(manifest)
+        facts = Facts(
+            key=key,
+            instance=secrets.token_hex(16),
+            parent=parent.facts.instance if parent else "",
+            outcome=build.outcome,
+            failed=build.failed,
+            requests=build.requests,
+            checks=checks,
+            manifest=hashlib.sha256(text.encode("ascii")).hexdigest(),
+            cache=footprint(build.cache),
+        )
+
+        def fill(folder: Path) -> None:
+            (folder / "manifest").write_text(text, encoding="ascii")
+            installed = dump(_Installed(distributions=distributions))
+            (folder / "distributions").write_text(installed, encoding="ascii")
+            read = partial(read_file, build.tree, limit=LARGEST)
+            pack(manifest, read, folder / "contents", largest=LARGEST)
+            build.log.rename(folder / "log")
+            _move(build.cache, folder / "cache")
+            (folder / "facts").write_text(dump(facts), encoding="ascii")
+
+        with _writing(self._store):
+            if build.outcome.end is End.TIMEOUT:
+                aside.mkdir()
+                fill(aside)
+                return Built(facts=facts, folder=aside, stored=False)
+            self.drop(key)
+            with self._store.staged(self._folder(key)) as staging:
+                fill(staging)
+        self._own.add(key)
+        return Built(facts=facts, folder=self._folder(key))
+
+    def drop(self, key: str) -> None:
+        """Makes a key free again; what was there is removed once nobody can be using it."""
+        folder = self._folder(key)
+        with contextlib.suppress(FileNotFoundError), _writing(self._store):
+            folder.rename(folder.with_name(f"{_DROPPED}{secrets.token_hex(6)}"))
+
+    def judged(self, key: str) -> Step | None:
+        """What was judged under a key before, or None."""
+        if self._fresh and key not in self._own:
+            return None
+        path = self._judgement(key)
+        try:
+            step = load(Step, path.read_bytes().decode("ascii", "replace"))
+            os.utime(path)
+        except FileNotFoundError:
+            return None
+        except StoreError:
+            path.unlink(missing_ok=True)
+            return None
+        return step
+
+    def keep_judgement(self, key: str, step: Step) -> None:
+        """Stores what was judged.
+
+        Raises:
+            StoreError: The store cannot be written.
+        """
+        path = self._judgement(key)
+        staged = path.with_name(f".staged-{secrets.token_hex(6)}")
+        with _writing(self._store):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                staged.write_text(dump(step), encoding="ascii")
+                staged.replace(path)
+            finally:
+                staged.unlink(missing_ok=True)
+        self._own.add(key)
+
+    def listing(self) -> tuple[Kept, ...]:
+        """Every stored build, the least recently used first."""
+        kept = []
+        for facts in self._store.builds.glob(_STORED):
+            folder = facts.parent
+            with contextlib.suppress(OSError, StoreError):
+                cache = load(Facts, facts.read_text(encoding="ascii", errors="replace")).cache
+                cache_size = cache.size if (folder / "cache").is_dir() else 0
+                own = sum(path.lstat().st_size for path in folder.iterdir() if path.is_file())
+                kept.append(
+                    Kept(
+                        key=folder.name,
+                        folder=folder,
+                        size=own + cache_size,
+                        cache_size=cache_size,
+                        used=facts.stat().st_mtime,
+                    )
+                )
+        return tuple(sorted(kept, key=lambda one: (one.used, one.key)))
+
+    def verify(self) -> Iterator[tuple[str, str]]:
+        """Reads every stored build whole; gives key and fault of the damaged, which are dropped."""
+        for facts in sorted(self._store.builds.glob(_STORED)):
+            key = facts.parent.name
+            try:
+                built = self.find(key)
+                if built is None:
+                    continue
+                fault = self._fault(built)
+            except HarnessError as error:
+                fault = error.message
+            if fault:
+                self.drop(key)
+                yield key, fault
+
+    def _fault(self, built: Built) -> str:
+        with built.contents() as contents:
+            for entry in built.manifest().entries.values():
+                if entry.digest and entry.size <= LARGEST:
+                    data = contents.read(entry.digest, size=entry.size)
+                    if hashlib.sha256(data).hexdigest() != entry.digest:
+                        return "a file's contents are damaged"
+        if built.cache.is_dir() and footprint(built.cache) != built.facts.cache:
+            return "its cache was changed"
+        return ""
+
+    def prune(self, *, limit: int = DEFAULT_LIMIT, age: float | None = None) -> int | None:
+        """Removes what is least recently used: caches first, which only a new build can miss.
+
+        Args:
+            limit: Bytes that may stay.
+            age: Seconds after which what nobody used goes as a whole.
+
+        Returns:
+            The bytes freed, or None where another run uses the store: the last one may prune.
+
+        Raises:
+            StoreError: Something cannot be removed.
+        """
+        if not self._store.builds.is_dir():
+            return 0
+        try:
+            with _locked(self._store.builds, exclusive=True, wait=False):
+                return self._prune(limit, age)
+        except BlockingIOError:
+            return None
+
+    def _prune(self, limit: int, age: float | None) -> int:
+        for dropped in self._store.builds.glob(f"??/{_DROPPED}*"):
+            remove_tree(dropped)
+        remove_tree(self._store.builds / ".locks")
+        kept = self.listing()
+        total = sum(one.size for one in kept)
+        freed = 0
+        if age is not None:
+            oldest = time.time() - age
+            freed = sum(_remove(one.folder, one.size) for one in kept if one.used < oldest)
+            for path in self._store.judgements.glob("??/[0-9a-f]*"):
+                if path.stat().st_mtime < oldest:
+                    path.unlink()
+        whole = [(one.folder, one.size - one.cache_size) for one in kept]
+        for folder, size in [(one.folder / "cache", one.cache_size) for one in kept] + whole:
+            if total - freed <= limit:
+                break
+            freed += _remove(folder, size)
+        return freed
+
+    def _folder(self, key: str) -> Path:
+        return self._store.builds / key[:2] / key
+
+    def _judgement(self, key: str) -> Path:
+        return self._store.judgements / key[:2] / key
+
+
+def _remove(folder: Path, size: int) -> int:
+    """Removes a folder and gives the bytes that are free then; none where it was gone."""
+    if not folder.exists():
+        return 0
+    remove_tree(folder)
+    return size
+
+
+def footprint(folder: Path) -> Footprint:
+    """What a folder holds, by all but the contents; links are not followed."""
+    digest = hashlib.sha256()
+    entries = size = 0
+    ahead = [os.fsencode(folder)]
+    top = len(ahead[0]) + 1
+    while ahead:
+        inner: list[bytes] = []
+        try:
+            with os.scandir(ahead.pop()) as found:
+                items = sorted(found, key=lambda item: item.name)
+        except PermissionError:
+            digest.update(b"closed\0")
+            continue
+        for item in items:
+            status = item.stat(follow_symlinks=False)
+            if item.is_dir(follow_symlinks=False):
+                inner.append(item.path)
+                length = 0
+            else:
+                length = status.st_size
+            facts = f"{status.st_mode} {length} {status.st_mtime_ns}\0".encode()
+            digest.update(item.path[top:] + b"\0" + facts)
+            entries += 1
+            size += length
+        ahead.extend(reversed(inner))
+    return Footprint(digest=digest.hexdigest(), entries=entries, size=size)
+
+
+def _move(source: Path, target: Path) -> None:
+    try:
+        source.rename(target)
+    except PermissionError:
+        # A folder that its owner may not write to cannot get another parent.
+        mode = source.stat().st_mode & 0o7777
+        source.chmod(mode | 0o700)
+        source.rename(target)
+        target.chmod(mode)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path, *, exclusive: bool, wait: bool = True) -> Iterator[None]:
+    """Holds a folder's lock (flock(2)), which goes with its process."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    try:
+        kind = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
+        fcntl.flock(descriptor, kind | (0 if wait else fcntl.LOCK_NB))
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _writing(store: Store) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise _unwritable(store.root, error) from error
+
+
+def _unwritable(place: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"cannot write to the store at {place}: {error.strerror or error}",
+        hint="free some room (`cache-harness store prune`), or choose another with --store DIR",
+    )

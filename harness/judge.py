@@ -1,0 +1,233 @@
+"""Says what the two builds of one commit show."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+from harness import compare as comparing
+from harness.build_store import Built
+from harness.buildpacks import BuildpackKind
+from harness.compare import Comparison, Divergence, Side, split_noise
+from harness.diagnosis.origin import with_origins
+from harness.distributions import compare_distributions, with_owners
+from harness.errors import HarnessError
+from harness.manifest import EntryKind, Manifest
+from harness.plan import Arm, Commit
+from harness.reuse import observed_reuse
+from harness.scenarios.scenario_file import BuildExpectation
+from harness.verdict import Failure, Reuse, Seconds, Step, Verdict
+
+_NOTHING = Comparison(divergences=(), set_aside=(), compared=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arms:
+    """The builds of one commit: with the cache that the commit before left, and with none."""
+
+    commit: Commit
+    cached: Built
+    clean: Built
+
+    @property
+    def differ(self) -> bool:
+        """Whether they are two builds; at the first commit they are one."""
+        return self.cached.facts.instance != self.clean.facts.instance
+
+
+def look(arms: Arms, roots: tuple[str, ...]) -> Comparison:
+    """Compares the two builds; where it shows a divergence, a control build is wanted.
+
+    Args:
+        arms: The builds.
+        roots: What is compared, for the message.
+
+    Raises:
+        HarnessError: Both builds passed and left nothing to compare.
+        ManifestError: What is stored of them is damaged.
+    """
+    cached, clean = arms.cached.facts.outcome, arms.clean.facts.outcome
+    if cached.passed != clean.passed:
+        why = f"the cached build {cached.how()}, the clean build {clean.how()}"
+        return replace(_NOTHING, divergences=(comparing.outcome(why),))
+    if not clean.passed:
+        return _NOTHING
+    found = _compare(arms.cached, arms.clean)
+    if not found.compared:
+        raise HarnessError(
+            f"{arms.commit.scenario.file}: commit {arms.commit.stage.index + 1}: both builds"
+            f" passed and left nothing to compare under {', '.join(roots)}",
+            hint="name what the buildpack installs with --compare GLOB",
+        )
+    return found
+
+
+def judge(
+    arms: Arms,
+    found: Comparison,
+    control: Built | None,
+    *,
+    earlier: Sequence[Arms],
+    shas: Sequence[str],
+    kind: BuildpackKind,
+) -> Step:
+    """What one commit showed.
+
+    Args:
+        arms: Its builds.
+        found: What `look` found.
+        control: A second clean build; needed where it found a divergence.
+        earlier: The builds of the commits before, in order.
+        shas: The SHAs of the scenario's commits.
+        kind: The buildpack's, which reads its log.
+
+    Raises:
+        ManifestError: What is stored of a build is damaged.
+    """
+    commit, cached, clean = arms.commit, arms.cached, arms.clean
+    divergences, noise = _settle(arms, found, control)
+    reuse = observed_reuse(
+        cache_was_empty=commit.stage.index == 0,
+        cached=cached.facts.requests,
+        clean=clean.facts.requests,
+    )
+    findings: tuple[str, ...] = ()
+    if divergences:
+        installed = cached.distributions(), clean.distributions()
+        findings = tuple(str(each) for each in compare_distributions(*installed))
+        divergences = with_owners(divergences, *installed)
+        divergences = with_origins(
+            divergences,
+            tuple(each.clean.manifest() for each in earlier),
+            tuple(each.cached.manifest() for each in earlier),
+            commits=shas,
+        )
+    return Step(
+        commit=shas[commit.stage.index],
+        message=commit.stage.message,
+        verdict=_verdict(arms, divergences, noise),
+        reuse=reuse,
+        reasons=kind.reasons(_text(cached)) if reuse is Reuse.DISCARDED else (),
+        seconds=Seconds(cached=cached.facts.outcome.seconds, clean=clean.facts.outcome.seconds),
+        compared=found.compared,
+        divergences=divergences,
+        noise=noise,
+        set_aside=found.set_aside,
+        findings=findings,
+        unmet=(
+            *_unmet(arms, diverges=bool(divergences), unstable=bool(noise)),
+            *_unmet_reuse(commit, reuse),
+        ),
+        failures=tuple(_failures(arms, control if noise else None)),
+        refused=tuple(
+            request
+            for request in dict.fromkeys((*cached.facts.requests, *clean.facts.requests))
+            if request.refused
+        ),
+    )
+
+
+def _settle(
+    arms: Arms, found: Comparison, control: Built | None
+) -> tuple[tuple[Divergence, ...], tuple[Divergence, ...]]:
+    """What the cache may be blamed for, and what it may not."""
+    if control is None or not found.divergences:
+        return found.divergences, ()
+    clean = arms.clean
+    if control.facts.outcome.passed != clean.facts.outcome.passed:
+        return (), found.divergences
+    if arms.cached.facts.outcome.passed != clean.facts.outcome.passed:
+        return found.divergences, ()
+    return split_noise(found.divergences, _compare(control, clean).divergences)
+
+
+def _compare(cached: Built, clean: Built) -> Comparison:
+    manifests = {Side.CACHED: cached.manifest(), Side.CLEAN: clean.manifest()}
+    with ExitStack() as stack:
+        contents = {
+            Side.CACHED: stack.enter_context(cached.contents()),
+            Side.CLEAN: stack.enter_context(clean.contents()),
+        }
+
+        def read(side: Side, path: str) -> bytes:
+            entry = manifests[side].entries[path]
+            return contents[side].read(entry.digest, size=entry.size)
+
+        found = comparing.compare(manifests[Side.CACHED], manifests[Side.CLEAN], read=read)
+    # A root that is a link somewhere is an entry, and shows nothing of what is installed.
+    only_links = all(_is_links(manifest) for manifest in manifests.values())
+    return replace(found, compared=0) if only_links else found
+
+
+def _is_links(manifest: Manifest) -> bool:
+    return all(entry.kind is EntryKind.SYMLINK for entry in manifest.entries.values())
+
+
+def _unmet(arms: Arms, *, diverges: bool, unstable: bool) -> Iterator[str]:
+    """What the scenario expects of the builds and did not get, as sentences.
+
+    Where they diverge, what the cached build lacks has been said: the clean build's tree is the
+    one to hold against the scenario. Of builds that are not stable nothing can be said.
+    """
+    if unstable:
+        return
+    stage = arms.commit.stage
+    sides = {} if diverges else {Arm.CACHED: arms.cached}
+    if arms.differ:
+        sides[Arm.CLEAN] = arms.clean
+    for arm, built in sides.items():
+        passes = built.facts.outcome.passed
+        if stage.build is BuildExpectation.FAILS:
+            if passes:
+                yield f"the {arm} build passes, and should fail"
+        elif passes:
+            for expectation in stage.expect:
+                fault = built.check(repr(expectation))
+                if fault:
+                    yield f"in the {arm} build {fault}"
+
+
+def _unmet_reuse(commit: Commit, reuse: Reuse) -> Iterator[str]:
+    wanted = commit.stage.reuse
+    if wanted is not None and reuse not in {Reuse(wanted), Reuse.UNKNOWN}:
+        yield f"the cache is {reuse}, and should be {wanted}"
+
+
+def _verdict(
+    arms: Arms, divergences: tuple[Divergence, ...], noise: tuple[Divergence, ...]
+) -> Verdict:
+    if divergences:
+        return Verdict.DIVERGES
+    if noise:
+        return Verdict.UNSTABLE
+    if not arms.clean.facts.outcome.passed and not _expected_failure(arms):
+        return Verdict.FAILED
+    return Verdict.AGREES
+
+
+def _expected_failure(arms: Arms) -> bool:
+    builds = (arms.cached, arms.clean)
+    return arms.commit.stage.build is BuildExpectation.FAILS and not any(
+        built.facts.outcome.passed for built in builds
+    )
+
+
+def _failures(arms: Arms, control: Built | None) -> Iterator[Failure]:
+    if _expected_failure(arms):
+        return
+    builds = {Arm.CACHED: arms.cached}
+    if arms.differ:
+        builds[Arm.CLEAN] = arms.clean
+    if control is not None:
+        builds[Arm.CONTROL] = control
+    for arm, built in builds.items():
+        if not built.facts.outcome.passed:
+            yield Failure(
+                arm=str(arm),
+                command=built.facts.failed,
+                how=built.facts.outcome.how(),
+                log_tail=built.log_tail(),
+            )
+
+
+def _text(built: Built) -> str:
+    return built.log.read_text(encoding="utf-8", errors="replace")

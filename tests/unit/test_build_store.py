@@ -1,0 +1,356 @@
+"""Builds kept under the digest of what went in: found again, checked on reading, bounded."""
+
+import hashlib
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.build import Build
+from harness.build_store import BuildStore, Built, Check, footprint
+from harness.copying import copy_tree
+from harness.errors import HarnessError, StoreError
+from harness.internet import Request
+from harness.sandboxes import End, Outcome
+from harness.scan import scan
+from harness.store import Store
+from harness.verdict import Reuse, Seconds, Step, Verdict
+from harness.workspace import sweep
+
+KEY = hashlib.sha256(b"key").hexdigest()
+OTHER = hashlib.sha256(b"other").hexdigest()
+STEP = Step(
+    commit="c", message="m", verdict=Verdict.AGREES, reuse=Reuse.EMPTY,
+    seconds=Seconds(cached=1, clean=1),
+)  # fmt: skip
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(root=tmp_path / "store")
+
+
+def ran(folder: Path, *, content: bytes = b"content", end: End = End.EXITED) -> Build:
+    """A build that has just ended in a folder of its own."""
+    for name in ("tree", "cache"):
+        (folder / name / "lib").mkdir(parents=True)
+        (folder / name / "lib" / "file").write_bytes(content)
+    (folder / "log").write_bytes(b"a line\n\xff\n")
+    return Build(
+        outcome=Outcome(end=end, status=0, seconds=1.5),
+        failed="",
+        log=folder / "log",
+        tree=folder / "tree",
+        cache=folder / "cache",
+        requests=(Request(method="GET", url="https://x.example/", status=200),),
+    )
+
+
+def keep(builds: BuildStore, folder: Path, key: str = KEY, **rest) -> Built:
+    parent = rest.pop("parent", None)
+    build = ran(folder, **rest)
+    return builds.keep(
+        key,
+        build,
+        parent=parent,
+        manifest=scan(build.tree, (".",)),
+        distributions=(),
+        checks=(Check(expectation="e", fault="nothing is there"),),
+        aside=folder / "aside",
+    )
+
+
+def test_a_build_is_found_again_as_it_was(store, tmp_path):
+    kept = keep(BuildStore(store), tmp_path / "run")
+    found = BuildStore(store).find(KEY)
+    assert found is not None
+    assert found.facts == kept.facts
+    assert found.manifest() == scan(tmp_path / "run" / "tree", (".",))
+    assert (found.cache / "lib" / "file").read_bytes() == b"content"
+    assert BuildStore(store).has_cache(found)
+    assert found.log_tail() == ("a line", "\N{REPLACEMENT CHARACTER}")
+    assert (found.check("e"), found.check("other")) == ("nothing is there", None)
+    entry = found.manifest().entries["lib/file"]
+    with found.contents() as contents:
+        assert contents.read(entry.digest, size=entry.size) == b"content"
+
+
+def test_another_key_is_another_build(store, tmp_path):
+    keep(BuildStore(store), tmp_path / "run")
+    assert BuildStore(store).find(OTHER) is None
+
+
+def test_a_build_knows_the_one_whose_cache_it_was_given(store, tmp_path):
+    builds = BuildStore(store)
+    first = keep(builds, tmp_path / "first")
+    second = keep(builds, tmp_path / "second", OTHER, parent=first)
+    assert (first.facts.parent, second.facts.parent) == ("", first.facts.instance)
+
+
+def test_what_runs_again_is_another_instance_in_the_place_of_the_first(store, tmp_path):
+    builds = BuildStore(store)
+    first = keep(builds, tmp_path / "first")
+    second = keep(builds, tmp_path / "second", content=b"other")
+    found = builds.find(KEY)
+    assert found is not None
+    assert found.facts.instance == second.facts.instance != first.facts.instance
+
+
+def test_a_build_that_its_time_limit_ended_is_not_stored(store, tmp_path):
+    kept = keep(BuildStore(store), tmp_path / "run", end=End.TIMEOUT)
+    assert not kept.stored
+    assert kept.manifest().entries
+    assert BuildStore(store).find(KEY) is None
+
+
+@pytest.mark.parametrize("name", ["facts", "manifest"])
+@pytest.mark.parametrize("damage", [b"", b"x", None])
+def test_a_damaged_build_is_dropped_and_the_key_is_free(store, tmp_path, name, damage):
+    kept = keep(BuildStore(store), tmp_path / "run")
+    if damage is None:
+        (kept.folder / name).unlink()
+    else:
+        (kept.folder / name).write_bytes(damage + (kept.folder / name).read_bytes()[:-9])
+    builds = BuildStore(store)
+    with pytest.raises(StoreError, match=KEY[:12]):
+        builds.find(KEY)
+    assert builds.find(KEY) is None
+    keep(builds, tmp_path / "again")
+    assert builds.find(KEY) is not None
+
+
+CHANGES = {
+    "content": lambda file: file.write_bytes(b"longer content"),
+    "same size, later": lambda file: file.write_bytes(b"CONTENT"),
+    "mode": lambda file: file.chmod(0o600),
+    "gone": lambda file: file.unlink(),
+    "more": lambda file: file.with_name("more").touch(),
+    "link": lambda file: (file.unlink(), file.symlink_to("elsewhere")),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_cache_that_was_changed_is_no_cache(store, tmp_path, change):
+    builds = BuildStore(store)
+    kept = keep(builds, tmp_path / "run")
+    change(kept.cache / "lib" / "file")
+    assert not builds.has_cache(kept)
+
+
+def test_a_copy_has_nothing_in_common_with_what_is_stored(store, tmp_path):
+    """A build may write in place, through hard links too, and change modes and times."""
+    build = ran(tmp_path / "run")
+    os.link(build.cache / "lib" / "file", build.cache / "lib" / "twin")
+    builds = BuildStore(store)
+    kept = builds.keep(
+        KEY, build, parent=None, manifest=scan(build.tree, (".",)), distributions=(), checks=(),
+        aside=tmp_path / "aside",
+    )  # fmt: skip
+    copy = tmp_path / "copy"
+    copy_tree(kept.cache, copy)
+    assert footprint(copy) == kept.facts.cache
+    assert (copy / "lib" / "file").samefile(copy / "lib" / "twin")
+    with (copy / "lib" / "file").open("r+b") as file:
+        file.write(b"POISON!")
+    (copy / "lib" / "twin").chmod(0o777)
+    (copy / "lib").chmod(0o700)
+    assert builds.has_cache(kept)
+    assert (kept.cache / "lib" / "file").read_bytes() == b"content"
+
+
+def test_a_copy_that_cannot_be_made_leaves_nothing(tmp_path):
+    with pytest.raises(StoreError, match="cannot be copied"):
+        copy_tree(tmp_path / "nowhere", tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
+
+
+def test_fresh_passes_over_what_earlier_runs_kept(store, tmp_path):
+    keep(BuildStore(store), tmp_path / "run")
+    BuildStore(store).keep_judgement(OTHER, STEP)
+    fresh = BuildStore(store, fresh=True)
+    assert (fresh.find(KEY), fresh.judged(OTHER)) == (None, None)
+    keep(fresh, tmp_path / "again")
+    fresh.keep_judgement(OTHER, STEP)
+    assert fresh.find(KEY) is not None
+    assert fresh.judged(OTHER) == STEP
+
+
+def test_a_judgement_is_found_again_unless_it_is_damaged(store):
+    builds = BuildStore(store)
+    builds.keep_judgement(KEY, STEP)
+    assert builds.judged(KEY) == STEP
+    (file,) = store.judgements.glob("??/*")
+    file.write_bytes(file.read_bytes()[:-5])
+    assert builds.judged(KEY) is None
+    builds.keep_judgement(KEY, STEP)
+    assert builds.judged(KEY) == STEP
+
+
+def test_whoever_asks_second_waits_for_the_first(store):
+    order: list[str] = []
+    held = threading.Event()
+
+    def first() -> None:
+        with BuildStore(store).only_one(KEY):
+            held.set()
+            time.sleep(0.2)
+            order.append("first")
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    held.wait(timeout=20)
+    with BuildStore(store).only_one(OTHER):
+        order.append("other")
+    with BuildStore(store).only_one(KEY):
+        order.append("second")
+    thread.join()
+    assert order == ["other", "first", "second"]
+
+
+# --- size and age ------------------------------------------------------------------------------
+
+
+def aged(built: Built, seconds: float) -> Built:
+    then = time.time() - seconds
+    os.utime(built.folder / "facts", (then, then))
+    return built
+
+
+def test_the_least_recently_used_caches_go_first_then_what_is_known_of_the_builds(store, tmp_path):
+    builds = BuildStore(store)
+    old = aged(keep(builds, tmp_path / "1", content=b"x" * 50_000), 1000)
+    new = keep(builds, tmp_path / "2", OTHER, content=b"y" * 50_000)
+    total = sum(one.size for one in builds.listing())
+    assert builds.prune(limit=total) == 0
+    freed = builds.prune(limit=total - 1)
+    assert freed == 50_000
+    assert (old.cache.exists(), new.cache.exists()) == (False, True)
+    assert builds.find(KEY) is not None
+    assert not builds.has_cache(old)
+    aged(old, 1000)
+    builds.prune(limit=0)
+    assert builds.listing() == ()
+    assert builds.find(KEY) is None
+
+
+def test_what_nobody_used_for_long_goes(store, tmp_path):
+    builds = BuildStore(store)
+    aged(keep(builds, tmp_path / "1"), 1000)
+    keep(builds, tmp_path / "2", OTHER)
+    builds.keep_judgement(KEY, STEP)
+    (judgement,) = store.judgements.glob("??/*")
+    os.utime(judgement, (1, 1))
+    assert builds.prune(age=500)
+    assert [one.key for one in builds.listing()] == [OTHER]
+    assert builds.judged(KEY) is None
+
+
+def test_finding_a_build_counts_as_use(store, tmp_path):
+    builds = BuildStore(store)
+    aged(keep(builds, tmp_path / "1"), 1000)
+    builds.find(KEY)
+    assert builds.prune(age=500) == 0
+    assert builds.find(KEY) is not None
+
+
+def test_nothing_is_removed_while_somebody_uses_the_store(store, tmp_path):
+    builds = BuildStore(store)
+    kept = keep(builds, tmp_path / "1")
+    with BuildStore(store).in_use():
+        builds.drop(KEY)
+        assert builds.prune(limit=0) is None
+        assert list(kept.folder.parent.glob(".dropped-*/cache/lib/file"))
+    assert builds.prune(limit=0) == 0
+    assert not list(store.builds.glob("??/.*"))
+
+
+def test_pruning_an_empty_store_makes_nothing(store):
+    assert BuildStore(store).prune() == 0
+    assert not store.root.exists()
+
+
+# --- damage that only reading everything shows -------------------------------------------------
+
+
+def test_verify_drops_the_damaged_and_names_them(store, tmp_path):
+    builds = BuildStore(store)
+    keep(builds, tmp_path / "whole")
+    bad = keep(builds, tmp_path / "bad", OTHER)
+    packed = bytearray((bad.folder / "contents").read_bytes())
+    packed[80] ^= 0xFF
+    (bad.folder / "contents").write_bytes(packed)
+    assert [key for key, _ in builds.verify()] == [OTHER]
+    assert [one.key for one in builds.listing()] == [KEY]
+    assert list(builds.verify()) == []
+
+
+# --- what goes wrong on the way ----------------------------------------------------------------
+
+
+def run_python(script: str, *arguments: object, **options) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", script, *map(str, arguments)], text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options,
+    )  # fmt: skip
+
+
+KEEPS = """
+import sys, time
+from pathlib import Path
+sys.path.insert(0, sys.argv[3])
+import harness.build_store, harness.evidence
+from test_build_store import keep, BuildStore, Store
+real = harness.build_store.dump
+def slow(record):
+    text = real(record)
+    print("going", flush=True)
+    time.sleep(float(sys.argv[4]))
+    return text
+harness.build_store.dump = slow
+try:
+    keep(BuildStore(Store(root=Path(sys.argv[1]))), Path(sys.argv[2]))
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+def test_a_killed_process_leaves_no_half_build_and_the_next_sweep_its_folder(store, tmp_path):
+    process = run_python(KEEPS, store.root, tmp_path / "run", Path(__file__).parent, 60)
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "going\n"
+        process.send_signal(signal.SIGKILL)
+    (staged,) = store.builds.glob("??/.staged-*")
+    assert BuildStore(store).find(KEY) is None
+    then = time.time() - 3600
+    os.utime(staged, (then, then))
+    sweep(store)
+    assert not staged.exists()
+    keep(BuildStore(store), tmp_path / "again")
+
+
+def test_a_disk_without_room_leaves_the_store_as_it_was(store, tmp_path):
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    arguments = (store.root, tmp_path / "run", Path(__file__).parent, 0)
+    with run_python(KEEPS, *arguments, preexec_fn=limit) as process:
+        said, trace = process.communicate()
+    assert "StoreError cannot write to the store" in said, trace
+    assert "free some room" in said
+    assert not list(store.builds.glob("??/*"))
+    assert BuildStore(store).find(KEY) is None
+
+
+def test_a_store_that_cannot_be_written_is_an_error_with_advice(store, tmp_path):
+    store.root.parent.mkdir(exist_ok=True)
+    store.root.write_text("a file\n")
+    with pytest.raises(HarnessError, match="cannot write to the store"):
+        keep(BuildStore(store), tmp_path / "run")

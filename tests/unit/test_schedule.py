@@ -1,0 +1,153 @@
+"""Tasks that wait for one another, run on a few threads."""
+
+import threading
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.errors import HarnessError, ManifestError, SandboxError
+from harness.schedule import Schedule
+
+
+def fail(error: BaseException):
+    def work() -> None:
+        raise error
+
+    return work
+
+
+@given(
+    before=st.lists(st.sets(st.integers(0, 9), max_size=3), min_size=1, max_size=10),
+    jobs=st.integers(1, 4),
+)
+@settings(deadline=None)
+def test_each_task_runs_once_and_after_those_that_it_waits_for(before, jobs):
+    schedule, ended, lock = Schedule(), [], threading.Lock()
+
+    def note(number: int) -> None:
+        with lock:
+            ended.append(number)
+
+    for number, numbers in enumerate(before):
+        after = [str(other) for other in numbers if other < number]
+        schedule.add(str(number), lambda n=number: note(n), after=after, rank=(0,))
+    schedule.run(jobs)
+    assert sorted(ended) == list(range(len(before)))
+    for number, numbers in enumerate(before):
+        for other in numbers:
+            if other < number:
+                assert ended.index(other) < ended.index(number)
+
+
+def test_the_lowest_rank_goes_first():
+    schedule, order = Schedule(), []
+    for name, rank in (("c", (2, 0)), ("a", (0, 5)), ("b", (1, 1))):
+        schedule.add(name, lambda n=name: order.append(n), rank=rank)
+    schedule.run(1)
+    assert order == ["a", "b", "c"]
+
+
+def test_as_many_run_at_once_as_are_allowed_and_no_more():
+    schedule, lock = Schedule(), threading.Lock()
+    now, most = 0, 0
+    both = threading.Barrier(2)
+
+    def work() -> None:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        both.wait(timeout=20)
+        with lock:
+            now -= 1
+
+    for number in range(6):
+        schedule.add(str(number), work, rank=(number,))
+    schedule.run(2)
+    assert most == 2
+
+
+def test_a_task_may_add_others_that_wait_for_what_has_ended():
+    schedule, order = Schedule(), []
+
+    def first() -> None:
+        order.append("first")
+        schedule.add("third", lambda: order.append("third"), after=["second"], rank=(0,))
+
+    schedule.add("second", lambda: order.append("second"), rank=(0,))
+    schedule.add("first", first, after=["second"], rank=(1,))
+    schedule.run(2)
+    assert order == ["second", "first", "third"]
+
+
+def test_a_failure_takes_along_what_waits_for_it_and_nothing_else():
+    schedule, ran = Schedule(), []
+    error = ManifestError("damaged")
+    schedule.add("bad", fail(error), rank=(0,))
+    schedule.add("next", lambda: ran.append("next"), after=["bad"], rank=(0,))
+    schedule.add("last", lambda: ran.append("last"), after=["next"], rank=(0,))
+    schedule.add("other", lambda: ran.append("other"), rank=(1,))
+    schedule.run(1)
+    assert ran == ["other"]
+    assert schedule.failed == {"bad": error, "next": error, "last": error}
+
+
+def test_what_is_added_after_a_failure_fails_as_well():
+    schedule, ran = Schedule(), []
+    error = ManifestError("damaged")
+
+    def later() -> None:
+        schedule.add("late", lambda: ran.append("late"), after=["bad"], rank=(0,))
+
+    schedule.add("bad", fail(error), rank=(0,))
+    schedule.add("adds", later, rank=(1,))
+    schedule.run(1)
+    assert ran == []
+    assert schedule.failed["late"] is error
+
+
+@pytest.mark.parametrize("error", [SandboxError("gone"), ValueError("a bug"), KeyboardInterrupt()])
+def test_what_every_task_would_meet_ends_the_run(error):
+    schedule, ran = Schedule(), []
+    schedule.add("bad", fail(error), rank=(0,))
+    schedule.add("other", lambda: ran.append("other"), rank=(1,))
+    with pytest.raises(type(error)) as raised:
+        schedule.run(1)
+    schedule.join()
+    assert raised.value is error
+    assert ran == []
+    assert schedule.stopped
+
+
+def test_what_is_under_way_when_the_run_ends_is_waited_for():
+    schedule, ended, going = Schedule(), [], threading.Event()
+
+    def slow() -> None:
+        going.set()
+        time.sleep(0.2)
+        ended.append("slow")
+
+    def bad() -> None:
+        going.wait(timeout=20)
+        raise SandboxError("gone")
+
+    schedule.add("slow", slow, rank=(0,))
+    schedule.add("bad", bad, rank=(0,))
+    with pytest.raises(HarnessError):
+        schedule.run(2)
+    schedule.join()
+    assert ended == ["slow"]
+
+
+def test_a_name_is_run_once():
+    schedule, ran = Schedule(), []
+    for _ in range(2):
+        schedule.add("one", lambda: ran.append(1), rank=(0,))
+    schedule.run(2)
+    assert ran == [1]
+
+
+def test_nothing_to_do_ends_at_once():
+    Schedule().run(2)
