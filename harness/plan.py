@@ -48,6 +48,7 @@ class PlannedBuild:
         commit: A commit that it is of; commits of several scenarios may share it.
         cache: The build whose cache it is given; None for an empty one.
         repetition: 0, or which further run of the same build it is, to see whether it is stable.
+        depth: How many builds lie before it.
     """
 
     key: str
@@ -55,14 +56,7 @@ class PlannedBuild:
     commit: Commit
     cache: "PlannedBuild | None" = None
     repetition: int = 0
-
-    @property
-    def depth(self) -> int:
-        """How many builds lie before it."""
-        before, count = self.cache, 0
-        while before is not None:
-            before, count = before.cache, count + 1
-        return count
+    depth: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +96,14 @@ def build(
     """A build of a commit; its cache counts as the build that leaves it."""
     parts = (inputs, cache.key if cache else "empty", str(repetition))
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
-    return PlannedBuild(key=key, inputs=inputs, commit=commit, cache=cache, repetition=repetition)
+    return PlannedBuild(
+        key=key,
+        inputs=inputs,
+        commit=commit,
+        cache=cache,
+        repetition=repetition,
+        depth=cache.depth + 1 if cache else 0,
+    )
 
 
 def control(clean: PlannedBuild) -> PlannedBuild:

@@ -67,11 +67,11 @@ class _Case:
     error: HarnessError | None = None
     told: bool = False
 
-    def builds(self, index: int) -> tuple[PlannedBuild, ...]:
-        """The builds of a commit and of those before it, as a later one is told by them."""
-        return tuple(
-            build for pair in self.pairs[: index + 1] for build in (pair.clean, pair.cached)
-        )
+    def wanted(self, end: int | None = None) -> list[PlannedBuild]:
+        """The builds of the commits before `end`, or of all up to the last that is not judged."""
+        if end is None:
+            end = max(self.open, default=-1) + 1
+        return [build for pair in self.pairs[:end] for build in (pair.clean, pair.cached)]
 
     @property
     def open(self) -> list[int]:
@@ -143,12 +143,7 @@ class _Run:
 
     def _enter(self, cases: Sequence[_Case]) -> None:
         """Enters what is still to be done, the longest chains first."""
-        wanted = {
-            build.key: build
-            for case in cases
-            for index in case.open
-            for build in case.builds(index)
-        }
+        wanted = {build.key: build for case in cases for build in case.wanted()}
         for case in cases:
             for index in case.open:
                 self._expect(case.pairs[index])
@@ -159,34 +154,38 @@ class _Run:
             self._built.pop(key, None)
         order = sorted(range(len(cases)), key=lambda at: (-len(cases[at].open), at))
         for place, at in enumerate(order):
-            case = cases[at]
-            for index in case.open:
-                self._enter_commit(case, index, place)
-            if not case.open:
-                self._end(case)
+            if cases[at].open:
+                self._enter_case(cases[at], place)
+            else:
+                self._end(cases[at])
 
     def _expect(self, pair: Pair) -> None:
         for build in (pair.cached, pair.clean):
             wanted = self._expected.setdefault(build.key, {})
             wanted.update({repr(one): one for one in pair.commit.stage.expect})
 
-    def _enter_commit(self, case: _Case, index: int, place: int) -> None:
-        for build in case.builds(index):
+    def _enter_case(self, case: _Case, place: int) -> None:
+        for build in case.wanted():
             if build.key in self._must_run:
                 arm = Arm.CACHED if build.cache else Arm.CLEAN
-                rank = (place, build.commit.stage.index, 1)
                 self._schedule.add(
                     _build_task(build),
                     partial(self._build, case, build, arm),
                     after=self._tasks([build.cache] if build.cache else []),
-                    rank=rank,
+                    rank=(place, build.commit.stage.index, 1),
                 )
-        self._schedule.add(
-            _task("judge", case, index),
-            partial(self._judge, case, index, place),
-            after=self._tasks(case.builds(index)),
-            rank=(place, index, 0),
-        )
+        # A commit is told by those before it as well.
+        before = self._tasks(case.wanted(case.open[0]))
+        for index in case.open:
+            pair = case.pairs[index]
+            name = _task("judge", case, index)
+            self._schedule.add(
+                name,
+                partial(self._judge, case, index, place),
+                after=[*before, *self._tasks((pair.cached, pair.clean))],
+                rank=(place, index, 0),
+            )
+            before = [name]
 
     def _tasks(self, builds: Iterable[PlannedBuild]) -> list[str]:
         return [_build_task(build) for build in builds if build.key in self._must_run]

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -102,6 +103,7 @@ class Session:
         self._repositories: dict[str, Path] = {}
         self._releases: dict[str, Release] = {}
         self._tools: dict[str, tuple[Release, ...]] = {}
+        self._served_digests: dict[tuple[str, str], str] = {}
         self._folders = 0
         scratch = workspace.folder / "internet"
         trust = workspace.folder / "trust"
@@ -183,15 +185,7 @@ class Session:
         Raises:
             RuntimeArchiveError: There are fewer runtimes at hand than the slots need.
         """
-        at_hand = {runtime.version: runtime for runtime in self._runtimes}
-        buildpack = self.buildpack_at(None)
-        known = buildpack.kind.pythons(buildpack.folder)
-
-        def rank(version: str) -> tuple[bool, int]:
-            minor = at_hand[version].minor
-            return bool(known) and minor not in known, abs(int(minor.split(".")[1]) - 11)
-
-        versions = self.settings.pythons or tuple(sorted(at_hand, key=rank))
+        versions = self.settings.pythons or self._suited_pythons
         chosen = dict(zip(PYTHON_SLOTS, versions, strict=False))
         missing = sorted(slots - chosen.keys())
         if missing:
@@ -201,6 +195,17 @@ class Session:
                 hint="`cache-harness runtime pack PREFIX` packs an installed CPython",
             )
         return chosen
+
+    @cached_property
+    def _suited_pythons(self) -> tuple[str, ...]:
+        buildpack = self.buildpack_at(None)
+        known = buildpack.kind.pythons(buildpack.folder)
+
+        def rank(runtime: Runtime) -> tuple[bool, int]:
+            minor = runtime.minor
+            return bool(known) and minor not in known, abs(int(minor.split(".")[1]) - 11)
+
+        return tuple(runtime.version for runtime in sorted(self._runtimes, key=rank))
 
     def buildpack(self, spec: str) -> Buildpack:
         """The buildpack that a spec names, brought once."""
@@ -271,13 +276,22 @@ class Session:
         )
         tips = [(tip.fork, tip.branch, tip.sha) for tip in world.branches]
         releases = [(one.fork, one.sha, one.yanked) for one in world.releases]
-        tools = self._tools_of(buildpack)
-        served = [(file.name, file.sha256) for tool in tools for file in tool.files]
-        downloads = [
-            (one.host, one.path, one.sha256)
-            for one in self._downloads(buildpack.kind.routes, world.stack, tools)
-        ]
-        return forks, tips, releases, served, downloads
+        return forks, tips, releases, self._served(buildpack, world.stack)
+
+    def _served(self, buildpack: Buildpack, stack: str) -> str:
+        """The digest of the tools and downloads that every scenario's builds can reach."""
+        key = (buildpack.digest, stack)
+        with self._lock:
+            if key not in self._served_digests:
+                tools = self._tools_of(buildpack)
+                files = [(file.name, file.sha256) for tool in tools for file in tool.files]
+                downloads = [
+                    (one.host, one.path, one.sha256)
+                    for one in self._downloads(buildpack.kind.routes, stack, tools)
+                ]
+                text = repr((files, downloads))
+                self._served_digests[key] = hashlib.sha256(text.encode()).hexdigest()
+            return self._served_digests[key]
 
     def _internet(self, scenario: Scenario, world: World, buildpack: Buildpack) -> Internet:
         forks = {fork.name: fork for fork in scenario.forks}

@@ -1,7 +1,5 @@
 """What every host answers during one build; pure data."""
 
-import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,32 +75,3 @@ class Request:
     url: str
     status: int
     refused: str = ""
-
-
-def digest(internet: Internet) -> str:
-    """Returns the sha256, in hex, of all that an internet would answer.
-
-    It does not depend on where files and repositories lie, nor on the order of repositories and
-    releases (the order of downloads counts: the first that matches answers). What a
-    repository holds is known by its references; a commit that none of them reaches is found by its
-    own SHA, and so cannot be another one elsewhere.
-    """
-    answers = {
-        "repositories": sorted(
-            [repository.owner, repository.name, repository.head, sorted(repository.refs)]
-            for repository in internet.repositories
-        ),
-        "releases": sorted(
-            [
-                release.project,
-                release.version,
-                sorted((file.name, file.sha256) for file in release.files),
-                [] if release.yanked is None else [release.yanked],
-            ]
-            for release in internet.releases
-        ),
-        "downloads": [
-            [download.host, download.path, download.sha256] for download in internet.downloads
-        ],
-    }
-    return hashlib.sha256(json.dumps(answers, sort_keys=True).encode()).hexdigest()

@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from harness.scenarios.tree import File, Link, Tree
@@ -25,8 +26,13 @@ class GitObject:
     @property
     def sha(self) -> str:
         """The SHA-1, in 40 hex digits, by which git knows it."""
-        head = f"{self.kind} {len(self.data)}\0".encode()
-        return hashlib.sha1(head + self.data, usedforsecurity=False).hexdigest()
+        return _sha(self.kind, self.data)
+
+
+@lru_cache(maxsize=65_536)  # the files that a commit leaves alone come again with the next
+def _sha(kind: str, data: bytes) -> str:
+    head = f"{kind} {len(data)}\0".encode()
+    return hashlib.sha1(head + data, usedforsecurity=False).hexdigest()
 
 
 def tree_objects(tree: Tree) -> tuple[GitObject, ...]:

@@ -5,6 +5,7 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from harness.errors import HarnessError
@@ -76,6 +77,7 @@ class Tree:
         return tuple(path for path in self if path.startswith(f"{folder}/"))
 
 
+@lru_cache(maxsize=65_536)  # each edit makes a tree, of the same paths but for a few
 def path_fault(path: str) -> str:
     """What keeps `path` from standing in a tree, as the rest of a sentence; empty where nothing."""
     parts = path.split("/")

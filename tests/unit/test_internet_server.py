@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -25,7 +24,6 @@ from harness.internet import (
     ReleaseFile,
     Repository,
     Request,
-    digest,
     server,
 )
 from harness.internet.name_server import NameServer
@@ -370,33 +368,3 @@ def ask_for_a_file_that_went(stored: Download, scratch: Path, log: list[Request]
 def test_an_exception_of_the_job_goes_through(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), online(Internet(), tmp_path):
         raise KeyboardInterrupt
-
-
-def test_digest_is_of_what_is_answered(tmp_path: Path) -> None:
-    repository = Repository(owner="a", name="b", objects=tmp_path, refs=(("refs/heads/m", "1"),))
-    file = ReleaseFile(name="f.whl", path=tmp_path / "f", sha256="1")
-    release = Release(project="p", version="1", files=(file,))
-    stored = Download(host="h", path="/p", file=tmp_path, sha256="1")
-    base = Internet(repositories=(repository,), releases=(release,), downloads=(stored,))
-    moved = Internet(
-        repositories=(replace(repository, objects=tmp_path / "elsewhere"),),
-        releases=(replace(release, files=(replace(file, path=tmp_path / "x"),)),),
-        downloads=(replace(stored, file=tmp_path / "y"),),
-    )
-    assert digest(base) == digest(moved)
-    others = [
-        Internet(),
-        replace(base, repositories=(replace(repository, refs=(("refs/heads/m", "2"),)),)),
-        replace(base, repositories=(replace(repository, head="refs/heads/x"),)),
-        replace(base, repositories=(replace(repository, owner="z"),)),
-        replace(base, releases=(replace(release, yanked=""),)),
-        replace(base, releases=(replace(release, yanked="why"),)),
-        replace(base, releases=(replace(release, version="2"),)),
-        replace(base, releases=(replace(release, files=(replace(file, sha256="2"),)),)),
-        replace(base, releases=(replace(release, files=()),)),
-        replace(base, downloads=(replace(stored, sha256="2"),)),
-        replace(base, downloads=(replace(stored, host="*"),)),
-        replace(base, downloads=(replace(stored, path="/q"),)),
-        replace(base, downloads=()),
-    ]
-    assert len({digest(internet) for internet in (base, *others)}) == len(others) + 1

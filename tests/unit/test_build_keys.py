@@ -1,0 +1,228 @@
+"""A build's key covers all that the build could see: each input changed in turn changes it."""
+
+from dataclasses import fields, replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from harness import session as session_module
+from harness.build import Inputs
+from harness.identity import BUILDING, code_digest
+from harness.packages.tools import BASE_TOOLS
+from harness.plan import Commit, control, plan
+from harness.removal import Remover
+from harness.sandboxes import Limits
+from harness.scenarios.scenario import Scenario, load_scenario
+from harness.scenarios.tree import File, Tree
+from harness.scenarios.world import BranchTip, PublishedRelease
+from harness.session import Session, Settings
+from harness.stack.runtime import Runtime
+from harness.store import Store
+from harness.workspace import Workspace
+
+SCENARIO = """
+description = "d"
+forks = ["forms"]
+[app]
+message = "First"
+files = { "requirements.txt" = "forms @ git+https://github.com/acme/forms@${forms@v1}\\n" }
+[[commits]]
+message = "Second"
+[[commits.edits]]
+do = "write"
+path = "other.txt"
+text = "x\\n"
+"""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A store with wheels of the build tools: their content is what counts, not what is in it."""
+    store = Store(root=tmp_path / "store")
+    for pin in (*BASE_TOOLS, "pip==1.0"):
+        name, _, version = pin.partition("==")
+        folder = store.tools / f"{name}-{version}"
+        folder.mkdir(parents=True)
+        wheel = f"{name.replace('-', '_')}-{version}-py3-none-any.whl"
+        (folder / wheel).write_bytes(pin.encode())
+    return store
+
+
+def runtime(folder: Path, content: str = "a") -> Runtime:
+    return Runtime(
+        version="3.11.2", digest="d", origin="x", bundled=(),
+        gz=folder / "a.gz", zst=folder / "a.zst",
+        gz_sha256=content * 64, zst_sha256=content * 64,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def bench(store: Store, tmp_path: Path):
+    """Makes sessions; nothing is built, so a sandbox is no more than its name here."""
+    opened = []
+
+    def make(*, sandbox: str = "docker", image: str = "i", runtimes=None, **settings) -> Session:
+        workspace = Workspace.open(store)
+        opened.append(workspace)
+        return Session(
+            Settings(store=store, **{"buildpack": "root-requirements", **settings}),
+            workspace=workspace.__enter__(),
+            sandbox=SimpleNamespace(name=sandbox),
+            image="shown",
+            image_identity=image,
+            runtimes=(runtime(tmp_path),) if runtimes is None else runtimes,
+            remover=Remover(),
+        )
+
+    yield make
+    for workspace in opened:
+        workspace.__exit__(None, None, None)
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> Scenario:
+    file = tmp_path / "scenarios" / "s.toml"
+    file.parent.mkdir()
+    file.write_text(SCENARIO)
+    return load_scenario(file)
+
+
+@pytest.fixture
+def commit(scenario: Scenario) -> Commit:
+    (first, _) = plan(scenario, scenario.stages({}), digest=lambda _: "")
+    return first.commit
+
+
+def staged(commit: Commit, **changes) -> Commit:
+    return replace(commit, stage=replace(commit.stage, **changes))
+
+
+def seen(commit: Commit, **changes) -> Commit:
+    return staged(commit, world=replace(commit.stage.world, **changes))
+
+
+def other_tree(commit: Commit, path: str, file: File) -> Commit:
+    return staged(commit, tree=Tree(entries={**commit.stage.tree.entries, path: file}))
+
+
+SHA = "1" * 40
+COMMITS = {
+    "app": lambda c: other_tree(c, "requirements.txt", File(data=b"other")),
+    "app: a mode": lambda c: other_tree(c, "requirements.txt", File(
+        data=c.stage.tree.entries["requirements.txt"].data, executable=True)),
+    "app: a file more": lambda c: other_tree(c, "empty", File(data=b"")),
+    "mtime": lambda c: replace(c, mtime=5),
+    "mtime: now": lambda c: replace(c, mtime=None),
+    "build_path": lambda c: replace(c, build_path="/tmp/elsewhere"),
+    "cache_apart": lambda c: replace(c, cache_apart=True),
+    "env": lambda c: seen(c, env=(("A", "1"),)),
+    "stack": lambda c: seen(c, stack="heroku-18"),
+    "buildpack: another": lambda c: seen(c, buildpack="every-input"),
+    "internet: a branch moved": lambda c: seen(c, branches=(
+        replace(c.stage.world.branches[0], sha=SHA), *c.stage.world.branches[1:])),
+    "internet: a branch more": lambda c: seen(c, branches=(*c.stage.world.branches,
+        BranchTip(fork="forms", branch="new", revision="v1", sha=SHA))),
+    "internet: a release": lambda c: seen(c, releases=(
+        PublishedRelease(fork="forms", revision="v1", sha=SHA),)),
+    "internet: a release of another source": lambda c: seen(c, releases=(
+        PublishedRelease(fork="forms", revision="v1", sha="2" * 40),)),
+    "internet: a yanked release": lambda c: seen(c, releases=(
+        PublishedRelease(fork="forms", revision="v1", sha=SHA, yanked=""),)),
+    "internet: a fork less": lambda c: replace(c, scenario=replace(c.scenario, forks=())),
+    "internet: a revision less": lambda c: replace(c, scenario=replace(c.scenario, forks=tuple(
+        replace(fork, revisions=fork.revisions[:-1]) for fork in c.scenario.forks))),
+}  # fmt: skip
+SESSIONS = {
+    "the sandbox": {"sandbox": "bubblewrap"},
+    "the image": {"image": "j"},
+    "buildpack": {"buildpack": "every-input"},
+    "limits: memory": {"limits": Limits(memory=1)},
+    "limits: processes": {"limits": Limits(processes=1)},
+    "limits: output": {"limits": Limits(output=1)},
+    "limits: file_size": {"limits": Limits(file_size=1)},
+    "what is compared": {"compare": ("more",)},
+    "internet: a tool more": {"tools": ("pip==1.0",)},
+    "internet: no runtime": {"runtimes": ()},
+}
+
+
+@pytest.mark.parametrize("change", COMMITS.values(), ids=COMMITS)
+def test_a_change_of_the_commit_changes_the_key(bench, commit, change):
+    session = bench()
+    assert session.inputs_digest(change(commit)) != session.inputs_digest(commit)
+
+
+@pytest.mark.parametrize("change", SESSIONS.values(), ids=SESSIONS)
+def test_a_change_of_what_the_run_is_asked_to_use_changes_the_key(bench, commit, change):
+    assert bench(**change).inputs_digest(commit) != bench().inputs_digest(commit)
+
+
+def test_each_change_is_different_from_each_other(bench, commit):
+    digests = [bench().inputs_digest(change(commit)) for change in COMMITS.values()]
+    digests += [bench(**change).inputs_digest(commit) for change in SESSIONS.values()]
+    assert len(set(digests)) == len(COMMITS) + len(SESSIONS) - 1, "the other buildpack is in both"
+
+
+def test_another_content_under_the_same_names_changes_the_key(bench, commit, store, tmp_path):
+    first = bench().inputs_digest(commit)
+    assert bench(runtimes=(runtime(tmp_path, "b"),)).inputs_digest(commit) != first
+    (wheel,) = store.tools.glob("pip-25*/*.whl")
+    wheel.write_bytes(b"another pip")
+    assert bench().inputs_digest(commit) != first
+
+
+def test_another_content_of_the_buildpack_changes_the_key(bench, commit, tmp_path):
+    folder = tmp_path / "buildpack"
+    (folder / "bin").mkdir(parents=True)
+    for name in ("detect", "compile"):
+        (folder / "bin" / name).write_text("#!/bin/sh\n")
+        (folder / "bin" / name).chmod(0o755)
+    first = bench(buildpack=str(folder)).inputs_digest(commit)
+    (folder / "bin" / "compile").write_text("#!/bin/sh\ntrue\n")
+    second = bench(buildpack=str(folder)).inputs_digest(commit)
+    (folder / "bin" / "compile").chmod(0o644)
+    assert len({first, second, bench(buildpack=str(folder)).inputs_digest(commit)}) == 3
+
+
+def test_every_input_of_a_build_is_among_what_was_changed():
+    changed = {name.partition(":")[0] for name in (*COMMITS, *SESSIONS)}
+    assert {field.name for field in fields(Inputs)} <= changed
+    # Time alone is no input: a build that its time limit ended is not stored.
+    limits = {name.removeprefix("limits: ") for name in SESSIONS if name.startswith("limits")}
+    assert {field.name for field in fields(Limits)} - {"seconds"} == limits
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda c: staged(c, message="another", time=7, index=3),
+        lambda c: replace(c, scenario=replace(c.scenario, name="t", description="another")),
+    ],
+)
+def test_what_no_build_can_see_does_not(bench, commit, change):
+    session = bench()
+    assert session.inputs_digest(change(commit)) == session.inputs_digest(commit)
+
+
+def test_it_is_the_same_in_each_run(bench, commit):
+    assert bench().inputs_digest(commit) == bench().inputs_digest(commit)
+    assert bench(limits=Limits(seconds=5)).inputs_digest(commit) == bench().inputs_digest(commit)
+
+
+def test_the_cache_and_the_repetition_are_in_the_key(bench, scenario):
+    first, second = plan(scenario, scenario.stages({}), digest=bench().inputs_digest)
+    keys = {first.clean.key, second.clean.key, second.cached.key, control(second.clean).key}
+    assert len(keys) == 4
+
+
+def test_the_harness_s_own_code_is_in_the_key(bench, commit, monkeypatch):
+    first = bench().inputs_digest(commit)
+    monkeypatch.setattr(session_module, "code_digest", lambda parts: f"another {parts}")
+    assert bench().inputs_digest(commit) != first
+
+
+def test_the_code_that_counts_is_there_and_told_apart():
+    package = Path(session_module.__file__).parent
+    assert all((package / part).exists() for part in BUILDING)
+    assert len({code_digest(BUILDING), code_digest(), code_digest(BUILDING[1:])}) == 3
