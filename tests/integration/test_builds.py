@@ -1,0 +1,234 @@
+"""Builds are values: each runs once, whoever asks for it, and what is stored stays as it was."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from runs import PROGRAM, buildpack, need, store
+
+from harness.build_store import BuildStore
+from harness.store import Store
+
+pytestmark = [pytest.mark.image, pytest.mark.bubblewrap, pytest.mark.timeout(600)]
+
+# Each build adds a line to a file of its cache in place, and fetches nothing: a cache that a build
+# could write to would hold more lines than the chain of its own builds has.
+WRITES_IN_PLACE = """
+echo "$(cat "$build/name")" >>"$cache/names"
+ln -f "$cache/names" "$cache/twin"
+echo again >>"$cache/twin"
+cp "$cache/names" "$packages/names"
+"""
+SCENARIO = """
+description = "d"
+[app.files]
+"requirements.txt" = ""
+"name" = "first"
+[[commits]]
+message = "Second"
+edits = [{ do = "write", path = "name", text = "@" }]
+[[commits]]
+message = "Third"
+edits = [{ do = "write", path = "name", text = "@3" }]
+"""
+
+
+@pytest.fixture
+def own_store(tmp_path: Path) -> Store:
+    """A store that holds what is long in the making, and no builds."""
+    need("bubblewrap")
+    shared, own = store().root, tmp_path / "store"
+    own.mkdir()
+    for name in ("images", "runtimes", "tools", "releases"):
+        (shared / name).mkdir(exist_ok=True)
+        (own / name).symlink_to(shared / name)
+    return Store(root=own)
+
+
+@pytest.fixture
+def scenarios(tmp_path: Path) -> Path:
+    """Three that begin alike and go apart at their second commit."""
+    folder = tmp_path / "scenarios"
+    folder.mkdir()
+    for name in ("a", "b", "c"):
+        (folder / f"{name}.toml").write_text(SCENARIO.replace("@", name))
+    return folder
+
+
+@pytest.fixture
+def poisonous(tmp_path: Path) -> Path:
+    return buildpack(tmp_path / "buildpack", WRITES_IN_PLACE)
+
+
+def started(own: Store, pack: Path, *arguments: object, report: Path) -> subprocess.Popen[str]:
+    command = [PROGRAM, "run", *arguments, "--buildpack", pack, "--sandbox", "bubblewrap",
+               "--store", own.root, "--report", f"json={report}"]  # fmt: skip
+    return subprocess.Popen(
+        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def ran(own: Store, pack: Path, *arguments: object, report: Path) -> tuple[dict[str, Any], str]:
+    with started(own, pack, *arguments, report=report) as process:
+        said, _ = process.communicate()
+    assert "Traceback" not in said
+    assert report.is_file(), said
+    return json.loads(report.read_text()), said
+
+
+def counts(report: dict[str, Any]) -> tuple[int, int, int]:
+    return tuple(report["builds"][name] for name in ("needed", "run", "reused"))
+
+
+def instances(own: Store) -> dict[str, str]:
+    """Which run of each build is stored."""
+    builds = BuildStore(own)
+    return {one.key: builds.find(one.key).facts.instance for one in builds.listing()}
+
+
+def without_counts(report: dict[str, Any]) -> dict[str, Any]:
+    return {**report, "builds": None}
+
+
+# The first commit is one build for all; each later commit is a cached and a clean build and, as
+# the names that the cache brings along diverge, a control build.
+RUN = 1 + 3 * 2 * 3
+NEEDED = 3 * (2 + 2 * 3)
+
+
+def test_each_build_runs_once_and_later_runs_run_nothing(own_store, scenarios, poisonous, tmp_path):
+    first, said = ran(own_store, poisonous, scenarios, report=tmp_path / "1")
+    assert counts(first) == (NEEDED, RUN, NEEDED - RUN), said
+    again, said = ran(own_store, poisonous, scenarios, report=tmp_path / "2")
+    assert counts(again) == (NEEDED, 0, NEEDED), said
+    assert without_counts(again) == without_counts(first)
+    one_at_a_time, _ = ran(
+        own_store, poisonous, scenarios, "--fresh", "--jobs", "1", report=tmp_path / "3"
+    )
+    assert counts(one_at_a_time) == (NEEDED, RUN, NEEDED - RUN)
+    assert [verdicts(result) for result in one_at_a_time["results"]] == [
+        verdicts(result) for result in first["results"]
+    ]
+
+
+def verdicts(result: dict[str, Any]) -> list[tuple[str, list[tuple[str, str, str]]]]:
+    return [
+        (step["verdict"], [(d["path"], d["kind"], d["cached"]["digest"]) for d in
+                           step["divergences"]])
+        for step in result["steps"]
+    ]  # fmt: skip
+
+
+def test_a_build_that_writes_in_place_changes_nothing_that_is_stored(
+    own_store, scenarios, poisonous, tmp_path
+):
+    report, said = ran(own_store, poisonous, scenarios, report=tmp_path / "1")
+    for result in report["results"]:
+        verdicts_of = [step["verdict"] for step in result["steps"]]
+        assert verdicts_of == ["agrees", "diverges", "diverges"], said
+    builds = BuildStore(own_store)
+    lines = sorted((one.folder / "cache" / "names").read_text().count("\n")
+                   for one in builds.listing())  # fmt: skip
+    # Two lines a build: clean and control builds of 7 commits (the first has no control), then
+    # the cached ones of the second and third commits, which hold those before them as well.
+    assert lines == [2] * (1 + 6 * 2) + [4] * 3 + [6] * 3
+    assert list(builds.verify()) == []
+
+
+def test_an_edited_scenario_builds_what_is_new(own_store, scenarios, poisonous, tmp_path):
+    ran(own_store, poisonous, scenarios, report=tmp_path / "1")
+    edited = scenarios / "b.toml"
+    edited.write_text(edited.read_text().replace('text = "b3"', 'text = "other"'))
+    report, said = ran(own_store, poisonous, scenarios, report=tmp_path / "2")
+    assert counts(report) == (NEEDED, 3, NEEDED - 3), said
+    edited.write_text(edited.read_text() + "expect = [{ path = '.heroku/none' }]\n")
+    report, said = ran(own_store, poisonous, scenarios, report=tmp_path / "3")
+    assert counts(report)[1] <= 2, "what was not looked at can only be seen by building again"
+    (result,) = (one for one in report["results"] if one["scenario"] == "b")
+    assert "nothing is at .heroku/none" in result["steps"][2]["unmet"][0]
+
+
+def test_two_processes_at_once_run_each_build_once(own_store, scenarios, poisonous, tmp_path):
+    processes = [
+        started(own_store, poisonous, scenarios, report=tmp_path / str(number))
+        for number in range(3)
+    ]
+    said = [process.communicate()[0] for process in processes]
+    reports = [json.loads((tmp_path / str(number)).read_text()) for number in range(3)]
+    assert sum(report["builds"]["run"] for report in reports) == RUN, "\n".join(said)
+    assert len({json.dumps(without_counts(report)) for report in reports}) == 1
+    assert len(instances(own_store)) == RUN
+
+
+def test_pytest_workers_run_each_build_once(own_store, scenarios, poisonous, tmp_path):
+    command = [sys.executable, "-m", "pytest", scenarios, "-n", "2", "--buildpack", poisonous,
+               "--sandbox", "bubblewrap", "--store", own_store.root,
+               "-p", "no:cacheprovider"]  # fmt: skip
+    done = subprocess.run(
+        list(map(str, command)), cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert "3 failed" in done.stdout, done.stdout + done.stderr
+    assert len(instances(own_store)) == RUN
+    report, said = ran(own_store, poisonous, scenarios, report=tmp_path / "after")
+    assert counts(report)[1] == 0, said
+    assert not list(own_store.builds.glob("??/.dropped-*"))
+
+
+def test_a_damaged_build_is_said_and_built_anew(own_store, scenarios, poisonous, tmp_path):
+    first, _ = ran(own_store, poisonous, scenarios / "a.toml", report=tmp_path / "1")
+    before = instances(own_store)
+    victim = BuildStore(own_store).listing()[0]
+    (victim.folder / "facts").write_bytes(b"damaged")
+    for judgement in own_store.judgements.glob("??/*"):
+        judgement.unlink()
+    again, said = ran(own_store, poisonous, scenarios / "a.toml", report=tmp_path / "2")
+    assert f"the stored build {victim.key[:12]} was damaged; it is built anew" in said
+    assert [verdicts(one) for one in again["results"]] == [
+        verdicts(one) for one in first["results"]
+    ]
+    after = instances(own_store)
+    assert after.keys() == before.keys()
+    assert after[victim.key] != before[victim.key]
+
+
+def test_a_cache_that_was_changed_behind_the_harness_s_back_is_not_given_to_a_build(
+    own_store, scenarios, poisonous, tmp_path
+):
+    ran(own_store, poisonous, scenarios / "a.toml", report=tmp_path / "1")
+    for one in BuildStore(own_store).listing():
+        (one.folder / "cache" / "names").write_text("POISON\n")
+    for judgement in own_store.judgements.glob("??/*"):
+        judgement.unlink()
+    edited = scenarios / "a.toml"
+    edited.write_text(edited.read_text().replace('text = "a3"', 'text = "other"'))
+    ran(own_store, poisonous, edited, report=tmp_path / "2")
+    found = [
+        (one.folder / "cache" / "names").read_text() for one in BuildStore(own_store).listing()
+    ]
+    assert any("other" in text and "first" in text for text in found)
+    assert not any("POISON" in text and "other" in text for text in found)
+
+
+def test_a_scenario_that_cannot_be_judged_leaves_the_others_right(own_store, scenarios, tmp_path):
+    empty = (
+        '[ "$(cat "$build/name")" != b ] || rm -rf "$build/.heroku"; touch "$packages/x" || true'
+    )
+    pack = buildpack(tmp_path / "empties", empty)
+    report, said = ran(own_store, pack, scenarios, report=tmp_path / "1")
+    found = {result["scenario"]: result for result in report["results"]}
+    assert [found[name]["verdict"] for name in "abc"] == ["agrees", "failed", "agrees"], said
+    assert "nothing to compare" in found["b"]["error"]
+    assert "--compare GLOB" in said
+
+
+def test_what_the_time_limit_ended_is_not_stored(own_store, scenarios, tmp_path):
+    pack = buildpack(tmp_path / "hangs", "sleep 60\n")
+    report, said = ran(
+        own_store, pack, scenarios / "a.toml", "--timeout", "0.5", report=tmp_path / "1"
+    )
+    assert [result["verdict"] for result in report["results"]] == ["failed"], said
+    assert instances(own_store) == {}
+    assert not list(own_store.judgements.glob("??/*"))
