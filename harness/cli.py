@@ -4,10 +4,12 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable
+from functools import reduce
 from pathlib import Path
+from typing import Any
 
 import click
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
@@ -19,6 +21,7 @@ from harness.doctor import checks, usable
 from harness.errors import ExitCode, HarnessError
 from harness.reports import console as console_report
 from harness.reports import json as json_report
+from harness.reports import matrix as matrix_report
 from harness.runner import run_scenarios
 from harness.sandboxes import MEBIBYTE, Limits
 from harness.scenarios.scenario import load_scenarios
@@ -85,8 +88,86 @@ def cli() -> None:
     """Proves whether a buildpack's cached builds equal clean ones, and names what differs."""
 
 
+_scenarios_argument = click.argument("scenarios", nargs=-1, type=click.Path(path_type=Path))
+
+_running_options = (
+    click.option(
+        "--sandbox",
+        metavar="docker|bubblewrap",
+        help="Where builds run.  [default: docker where an engine answers, else bubblewrap]",
+    ),
+    click.option(
+        "--image",
+        metavar="IMAGE",
+        help="The stack image: a Docker image, for bubblewrap an unpacked one's folder or `host`."
+        "  [default: the harness's own, built once]",
+    ),
+    click.option(
+        "--jobs",
+        "-j",
+        type=click.IntRange(min=1),
+        default=os.cpu_count() or 1,
+        show_default="cores",
+        help="How many builds run at once.",
+    ),
+    click.option(
+        "--report",
+        "reports",
+        multiple=True,
+        metavar="json=FILE",
+        help="Write a report as well; may be given more than once.",
+    ),
+    click.option(
+        "--python",
+        "pythons",
+        multiple=True,
+        metavar="VERSION",
+        help="A runtime to use: the first is ${python@default}, the second ${python@other}."
+        "  [default: those that the buildpack supports]",
+    ),
+    click.option(
+        "--compare",
+        multiple=True,
+        metavar="GLOB",
+        help="Compare what is under this too, relative to the build dir;"
+        " may be given more than once.",
+    ),
+    click.option(
+        "--tool",
+        "tools",
+        multiple=True,
+        metavar="NAME==VERSION",
+        help="Serve this build tool from the sealed index too; may be given more than once.",
+    ),
+    click.option(
+        "--timeout",
+        type=click.FloatRange(min=0, min_open=True),
+        default=900.0,
+        show_default=True,
+        help="Seconds that one build may take.",
+    ),
+    click.option(
+        "--memory",
+        type=click.IntRange(min=1),
+        default=4096,
+        show_default=True,
+        help="Mebibytes of memory that one build may use.",
+    ),
+    click.option("--fresh", is_flag=True, help="Build anew what earlier runs stored."),
+    click.option(
+        "--keep", is_flag=True, help="Leave the work folder for a look at it, and name it."
+    ),
+    _store_option,
+)
+
+
+def _runs(command: Callable[..., int]) -> Callable[..., int]:
+    """Gives a command the options of everything that runs builds."""
+    return reduce(lambda decorated, option: option(decorated), reversed(_running_options), command)
+
+
 @cli.command()
-@click.argument("scenarios", nargs=-1, type=click.Path(path_type=Path))
+@_scenarios_argument
 @click.option(
     "--buildpack",
     default=DEFAULT_BUILDPACK,
@@ -94,73 +175,39 @@ def cli() -> None:
     metavar="PATH|GIT-URL@REF|NAME",
     help="The buildpack: a folder, a git URL or local repository at a revision, or a bundled name.",
 )
+@_runs
+def run(scenarios: tuple[Path, ...], buildpack: str, **options: Any) -> int:
+    """Runs scenarios: builds each commit cached and clean, and compares what was installed.
+
+    SCENARIOS are scenario files and folders of them; without any, the suite that ships.
+    """
+    return _run(scenarios, (buildpack,), console_report.render, **options)
+
+
+@cli.command()
+@_scenarios_argument
 @click.option(
-    "--sandbox",
-    metavar="docker|bubblewrap",
-    help="Where builds run.  [default: docker where an engine answers, else bubblewrap]",
-)
-@click.option(
-    "--image",
-    metavar="IMAGE",
-    help="The stack image: a Docker image, for bubblewrap an unpacked one's folder or `host`."
-    "  [default: the harness's own, built once]",
-)
-@click.option(
-    "--jobs",
-    "-j",
-    type=click.IntRange(min=1),
-    default=os.cpu_count() or 1,
-    show_default="cores",
-    help="How many builds run at once.",
-)
-@click.option(
-    "--report",
-    "reports",
+    "--buildpack",
+    "buildpacks",
     multiple=True,
-    metavar="json=FILE",
-    help="Write a report as well; may be given more than once.",
+    required=True,
+    metavar="PATH|GIT-URL@REF|NAME",
+    help="A buildpack, as for `run`; given once for each column, the oldest first.",
 )
-@click.option(
-    "--python",
-    "pythons",
-    multiple=True,
-    metavar="VERSION",
-    help="A runtime to use: the first is ${python@default}, the second ${python@other}."
-    "  [default: those that the buildpack supports]",
-)
-@click.option(
-    "--compare",
-    multiple=True,
-    metavar="GLOB",
-    help="Compare what is under this too, relative to the build dir; may be given more than once.",
-)
-@click.option(
-    "--tool",
-    "tools",
-    multiple=True,
-    metavar="NAME==VERSION",
-    help="Serve this build tool from the sealed index too; may be given more than once.",
-)
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    default=900.0,
-    show_default=True,
-    help="Seconds that one build may take.",
-)
-@click.option(
-    "--memory",
-    type=click.IntRange(min=1),
-    default=4096,
-    show_default=True,
-    help="Mebibytes of memory that one build may use.",
-)
-@click.option("--fresh", is_flag=True, help="Build anew what earlier runs stored.")
-@click.option("--keep", is_flag=True, help="Leave the work folder for a look at it, and name it.")
-@_store_option
-def run(  # noqa: PLR0917 - click passes options by name
+@_runs
+def matrix(scenarios: tuple[Path, ...], buildpacks: tuple[str, ...], **options: Any) -> int:
+    """Runs scenarios against several buildpacks, or releases of one, and shows where they part.
+
+    SCENARIOS are scenario files and folders of them; without any, the suite that ships.
+    """
+    return _run(scenarios, buildpacks, matrix_report.render, **options)
+
+
+def _run(
     scenarios: tuple[Path, ...],
-    buildpack: str,
+    buildpacks: tuple[str, ...],
+    render: Callable[[Run], RenderableType],
+    *,
     sandbox: str | None,
     image: str | None,
     jobs: int,
@@ -170,19 +217,16 @@ def run(  # noqa: PLR0917 - click passes options by name
     tools: tuple[str, ...],
     timeout: float,
     memory: int,
-    fresh: bool,  # noqa: FBT001 - click passes options by name
-    keep: bool,  # noqa: FBT001 - click passes options by name
+    fresh: bool,
+    keep: bool,
     store: Path,
 ) -> int:
-    """Runs scenarios: builds each commit cached and clean, and compares what was installed.
-
-    SCENARIOS are scenario files and folders of them; without any, the suite that ships.
-    """
     console = _output()
     writers = [_writer(report) for report in reports]
     loaded = load_scenarios(scenarios or (bundled_scenarios(),))
     settings = Settings(
-        buildpack=buildpack,
+        buildpack=buildpacks[0],
+        also=buildpacks[1:],
         sandbox=sandbox,
         image=image,
         store=Store(root=store),
@@ -198,7 +242,7 @@ def run(  # noqa: PLR0917 - click passes options by name
         kept = session.work_folder if keep else None
     for write in writers:
         write(result)
-    console.print(console_report.render(result))
+    console.print(render(result))
     if kept is not None:
         console.print(f"kept: {kept}", markup=False)
     return int(result.exit_code)

@@ -25,6 +25,7 @@ class Commit:
 
     Attributes:
         scenario: The scenario whose commit it is.
+        buildpack: The buildpack at this commit, as the operator named it.
         stage: The app, the world and what is expected.
         build_path: Where the app lies inside the sandbox, the same for both arms.
         mtime: Modification time of the app's files in seconds since the epoch; None for now.
@@ -32,6 +33,7 @@ class Commit:
     """
 
     scenario: Scenario
+    buildpack: str
     stage: Stage
     build_path: str
     mtime: int | None
@@ -69,7 +71,11 @@ class Pair:
 
 
 def plan(
-    scenario: Scenario, stages: tuple[Stage, ...], *, digest: Callable[[Commit], str]
+    scenario: Scenario,
+    stages: tuple[Stage, ...],
+    *,
+    buildpack: Callable[[str | None], str],
+    digest: Callable[[Commit], str],
 ) -> tuple[Pair, ...]:
     """The builds of a scenario's commits, in order.
 
@@ -78,11 +84,12 @@ def plan(
     Args:
         scenario: The scenario.
         stages: What its commits come to.
+        buildpack: Gives the buildpack's name at a revision, or at the one that was asked for.
         digest: Gives the digest of all that goes into a build of a commit, but its cache.
     """
     pairs: list[Pair] = []
     for stage in stages:
-        commit = _commit(scenario, stage)
+        commit = _commit(scenario, stage, buildpack(stage.world.buildpack))
         inputs = digest(commit)
         clean = build(commit, inputs)
         cached = build(commit, inputs, cache=pairs[-1].cached) if pairs else clean
@@ -135,7 +142,7 @@ def missing(
     return frozenset(found)
 
 
-def _commit(scenario: Scenario, stage: Stage) -> Commit:
+def _commit(scenario: Scenario, stage: Stage, buildpack: str) -> Commit:
     path = _FIXED_BUILD_PATH
     if scenario.axes.build_path is BuildPath.NEW:
         # New for each commit, as on the platform; the arms of one commit share it, so that they
@@ -144,6 +151,7 @@ def _commit(scenario: Scenario, stage: Stage) -> Commit:
         path = f"/tmp/build_{name}"  # noqa: S108
     return Commit(
         scenario=scenario,
+        buildpack=buildpack,
         stage=stage,
         build_path=path,
         mtime=mtime(scenario.axes, stage),

@@ -10,6 +10,7 @@ from pathlib import Path
 from harness import expectations, judge
 from harness.build import run_build
 from harness.build_store import Built, Check
+from harness.buildpacks.source import at_revision
 from harness.compare import Comparison
 from harness.distributions import read_distributions
 from harness.errors import HarnessError, InputError, StoreError
@@ -37,8 +38,9 @@ def run_scenarios(
 ) -> Run:
     """Runs what of the scenarios' builds is not stored yet, and judges each commit.
 
-    Builds of all scenarios run side by side; results come in the scenarios' order, and are the
-    same whatever runs first. Where the harness cannot tell of one scenario, its result says why.
+    Builds of all scenarios and buildpacks run side by side; results come buildpack by buildpack in
+    the scenarios' order, and are the same whatever runs first. Where the harness cannot tell of one
+    scenario, its result says why.
 
     Args:
         scenarios: What to run.
@@ -57,9 +59,10 @@ _Expected = dict[str, Expectation]
 
 @dataclass(slots=True, kw_only=True)
 class _Case:
-    """A scenario under way."""
+    """A scenario under way against one buildpack."""
 
     scenario: Scenario
+    buildpack: str
     pairs: tuple[Pair, ...] = ()
     shas: tuple[str, ...] = ()
     judgements: tuple[str, ...] = ()
@@ -95,7 +98,8 @@ class _Run:
         self._ran = 0
 
     def run(self, scenarios: Sequence[Scenario], jobs: int) -> Run:
-        cases = [self._case(scenario) for scenario in scenarios]
+        buildpacks = self._session.settings.buildpacks
+        cases = [self._case(scenario, spec) for spec in buildpacks for scenario in scenarios]
         self._look_up(cases)
         self._enter(cases)
         try:
@@ -117,12 +121,17 @@ class _Run:
 
     # --- planning ------------------------------------------------------------------------------
 
-    def _case(self, scenario: Scenario) -> _Case:
-        case = _Case(scenario=scenario)
+    def _case(self, scenario: Scenario, spec: str) -> _Case:
+        case = _Case(scenario=scenario, buildpack=spec)
         session = self._session
         try:
-            stages = scenario.stages(session.pythons(scenario.python_slots()))
-            case.pairs = plan(scenario, stages, digest=session.inputs_digest)
+            stages = scenario.stages(session.pythons(scenario.python_slots(), spec))
+            case.pairs = plan(
+                scenario,
+                stages,
+                buildpack=lambda revision: at_revision(spec, revision) if revision else spec,
+                digest=session.inputs_digest,
+            )
         except InputError:
             raise
         except HarnessError as error:
@@ -234,7 +243,13 @@ class _Run:
     ) -> Built:
         session, commit = self._session, planned.commit
         name, number = case.scenario.name, planned.commit.stage.index + 1
-        label = Label(scenario=name, commit=number, commits=len(case.pairs), arm=str(arm))
+        several = len(session.settings.buildpacks) > 1
+        label = Label(
+            scenario=f"{name} with {case.buildpack}" if several else name,
+            commit=number,
+            commits=len(case.pairs),
+            arm=str(arm),
+        )
         inputs = session.inputs(commit)
         folder = session.folder(f"{name.replace('/', '-')}-{number}-{arm}")
         if self._schedule.stopped:
@@ -331,11 +346,10 @@ class _Run:
         self._observer.scenario_ended(self._result(case))
 
     def _result(self, case: _Case) -> Result:
-        settings = self._session.settings
         return Result(
             scenario=case.scenario.name,
             file=_shown(case.scenario.file),
-            buildpack=settings.buildpack,
+            buildpack=case.buildpack,
             sandbox=self._session.sandbox.name,
             image=self._session.image,
             steps=tuple(step for _, step in sorted(case.steps.items())),

@@ -6,14 +6,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Self
 
 from harness.build import Inputs
 from harness.build_store import BuildStore, Built
 from harness.buildpacks import Route
-from harness.buildpacks.source import Buildpack, at_revision, resolve
+from harness.buildpacks.source import Buildpack, resolve
 from harness.errors import ImageError, RuntimeArchiveError
 from harness.identity import BUILDING, code_digest
 from harness.internet import Download, Internet, Release, Repository
@@ -50,6 +49,7 @@ class Settings:
 
     Attributes:
         buildpack: A folder, a bundled name, or a repository at a revision.
+        also: Further buildpacks, against which the same scenarios are run.
         sandbox: A sandbox's name; None for the first that works here.
         image: A Docker image, the folder of an unpacked one, or `host` for the host's /usr; None
             for the harness's own stack image.
@@ -63,6 +63,7 @@ class Settings:
     """
 
     buildpack: str = DEFAULT_BUILDPACK
+    also: tuple[str, ...] = ()
     sandbox: str | None = None
     image: str | None = None
     store: Store
@@ -72,6 +73,11 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     keep: bool = False
     fresh: bool = False
+
+    @property
+    def buildpacks(self) -> tuple[str, ...]:
+        """Every buildpack that is asked for, each once."""
+        return tuple(dict.fromkeys((self.buildpack, *self.also)))
 
 
 class Session:
@@ -103,6 +109,7 @@ class Session:
         self._repositories: dict[str, Path] = {}
         self._releases: dict[str, Release] = {}
         self._tools: dict[str, tuple[Release, ...]] = {}
+        self._suited: dict[str, tuple[str, ...]] = {}
         self._served_digests: dict[tuple[str, str], str] = {}
         self._folders = 0
         scratch = workspace.folder / "internet"
@@ -131,7 +138,8 @@ class Session:
             name = choose(settings.sandbox)
             # What a person may have mistyped is looked at before anything long is begun.
             buildpacks = workspace.folder / "buildpacks"
-            resolve(settings.buildpack, store=store, into=buildpacks)
+            for spec in settings.buildpacks:
+                resolve(spec, store=store, into=buildpacks)
             image, rootfs, runtimes = _image(settings, name, tell)
             _check_pythons(settings, runtimes)
             sandbox = open_sandbox(
@@ -176,7 +184,7 @@ class Session:
             return
         (folder / "stored").symlink_to(built.folder.absolute())
 
-    def pythons(self, slots: frozenset[str]) -> dict[str, str]:
+    def pythons(self, slots: frozenset[str], buildpack: str) -> dict[str, str]:
         """The version that each Python slot stands for.
 
         Unless the operator named them, those that the buildpack knows of come first, the nearest to
@@ -185,7 +193,7 @@ class Session:
         Raises:
             RuntimeArchiveError: There are fewer runtimes at hand than the slots need.
         """
-        versions = self.settings.pythons or self._suited_pythons
+        versions = self.settings.pythons or self._suited_pythons(buildpack)
         chosen = dict(zip(PYTHON_SLOTS, versions, strict=False))
         missing = sorted(slots - chosen.keys())
         if missing:
@@ -196,16 +204,18 @@ class Session:
             )
         return chosen
 
-    @cached_property
-    def _suited_pythons(self) -> tuple[str, ...]:
-        buildpack = self.buildpack_at(None)
-        known = buildpack.kind.pythons(buildpack.folder)
+    def _suited_pythons(self, spec: str) -> tuple[str, ...]:
+        if spec not in self._suited:
+            buildpack = self.buildpack(spec)
+            known = buildpack.kind.pythons(buildpack.folder)
 
-        def rank(runtime: Runtime) -> tuple[bool, int]:
-            minor = runtime.minor
-            return bool(known) and minor not in known, abs(int(minor.split(".")[1]) - 11)
+            def rank(runtime: Runtime) -> tuple[bool, int]:
+                minor = runtime.minor
+                return bool(known) and minor not in known, abs(int(minor.split(".")[1]) - 11)
 
-        return tuple(runtime.version for runtime in sorted(self._runtimes, key=rank))
+            ranked = sorted(self._runtimes, key=rank)
+            self._suited[spec] = tuple(runtime.version for runtime in ranked)
+        return self._suited[spec]
 
     def buildpack(self, spec: str) -> Buildpack:
         """The buildpack that a spec names, brought once."""
@@ -215,14 +225,9 @@ class Session:
                 self._buildpacks[spec] = resolve(spec, store=self.settings.store, into=into)
             return self._buildpacks[spec]
 
-    def buildpack_at(self, revision: str | None) -> Buildpack:
-        """The run's buildpack, or another revision of it."""
-        spec = self.settings.buildpack
-        return self.buildpack(at_revision(spec, revision) if revision else spec)
-
     def buildpack_of(self, commit: Commit) -> Buildpack:
         """The buildpack that builds a commit."""
-        return self.buildpack_at(commit.stage.world.buildpack)
+        return self.buildpack(commit.buildpack)
 
     def roots(self, commit: Commit) -> tuple[str, ...]:
         """Globs of what is compared, relative to the build dir."""

@@ -10,7 +10,7 @@ from harness.compare import Divergence, DivergenceKind, facts
 from harness.manifest import escape
 from harness.verdict import Result, Reuse, Run, Step, Verdict
 
-_STYLES = {
+STYLES = {
     Verdict.AGREES: "green",
     Verdict.DIVERGES: "bold red",
     Verdict.UNSTABLE: "yellow",
@@ -79,7 +79,7 @@ def _step(number: int, step: Step) -> Iterator[Text]:
         f"  commit {number} ",
         (step.commit[:_SHORT_SHA], "yellow"),
         f" “{step.message}”: ",
-        (str(step.verdict), _STYLES[step.verdict]),
+        (str(step.verdict), STYLES[step.verdict]),
         f" (cache {_reuse(step)}; {seconds}; {step.compared} files compared)",
     )
     for sentence in step.findings:
@@ -140,7 +140,8 @@ def _facts(each: Divergence) -> str:
     return ", ".join(f"{side} {facts(entry)}" for side, entry in sides if entry is not None)
 
 
-def _verdict(result: Result) -> Text:
+def verdict_name(result: Result) -> str:
+    """A result's verdict, and whether there is more to it than that."""
     name = str(result.verdict)
     earlier = result.verdict is Verdict.AGREES and any(
         step.verdict is not Verdict.AGREES for step in result.steps
@@ -148,7 +149,11 @@ def _verdict(result: Result) -> Text:
     if earlier:
         name += " at last"
     unmet = any(step.unmet for step in result.steps)
-    return Text(name + (", unmet" if unmet else ""), style=_STYLES[result.verdict])
+    return name + (", unmet" if unmet else "")
+
+
+def _verdict(result: Result) -> Text:
+    return Text(verdict_name(result), style=STYLES[result.verdict])
 
 
 def _mark(step: Step) -> str:

@@ -86,6 +86,7 @@ def test_every_command_is_here():
     assert set(ALL) == {
         (),
         ("run",),
+        ("matrix",),
         ("image",),
         ("image", "build"),
         ("image", "list"),

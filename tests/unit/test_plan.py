@@ -60,7 +60,7 @@ def planned(document):
             fixtures={},
             document=document,
         )
-        return plan(scenario, stages, digest=digest)
+        return plan(scenario, stages, buildpack=lambda at: at or "asked", digest=digest)
 
     return plan_of
 

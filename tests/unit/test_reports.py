@@ -14,6 +14,8 @@ from harness.manifest import Entry, EntryKind
 from harness.progress import Label
 from harness.reports import console as console_report
 from harness.reports import json as json_report
+from harness.reports import matrix as matrix_report
+from harness.reports.matrix import shortened
 from harness.rules import Rule
 from harness.verdict import Builds, Failure, Result, Reuse, Run, Seconds, Step, Verdict
 
@@ -228,3 +230,33 @@ def test_a_failing_control_build_is_not_called_a_difference_of_two_clean_builds(
     text = console_report.plain(result(step))
     assert "a second clean build fails" in text
     assert "two clean builds differ" not in text
+
+
+def matrix_lines(*results: Result) -> list[str]:
+    console = Console(file=io.StringIO(), width=120)
+    console.print(matrix_report.render(run(*results)))
+    return [line.rstrip() for line in console.file.getvalue().splitlines()]
+
+
+def test_a_matrix_has_a_row_a_scenario_and_a_column_a_buildpack_and_marks_changes():
+    old, new = "../repo@v1", "../repo@v2"
+    reused = replace(AGREES, reuse=Reuse.REUSED)
+    lines = matrix_lines(
+        replace(result(AGREES, DIVERGES, scenario="a"), buildpack=old),
+        replace(result(AGREES, reused, scenario="b"), buildpack=old),
+        replace(result(AGREES, reused, scenario="a"), buildpack=new),
+        replace(result(AGREES, reused, scenario="b"), buildpack=new),
+    )
+    assert lines[0].split() == ["scenario", "v1", "v2"]
+    count = len(DIVERGES.divergences)
+    assert lines[1].split("  ")[0].strip() == "a"
+    assert f"diverges, unmet {count} d" in lines[1]
+    assert "» agrees r" in lines[1]
+    assert "»" not in lines[2]
+
+
+def test_columns_that_would_be_called_alike_keep_their_whole_names():
+    assert shortened(("a@v1", "b@v1")) == {"a@v1": "a@v1", "b@v1": "b@v1"}
+    assert shortened(("root-requirements", "a@v1")) == {
+        "root-requirements": "root-requirements", "a@v1": "v1",
+    }  # fmt: skip

@@ -1,0 +1,64 @@
+"""Buildpacks side by side: a row a scenario, a column a buildpack, and where they part."""
+
+from collections.abc import Mapping
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from harness.manifest import escape
+from harness.reports.console import STYLES, verdict_name
+from harness.verdict import Result, Reuse, Run
+
+_REUSE = {
+    Reuse.REUSED: "r",
+    Reuse.DISCARDED: "d",
+    Reuse.EMPTY: "",
+    Reuse.UNKNOWN: "?",
+}
+_LEGEND = (
+    "after the verdict, commit by commit: r the cache was reused, d discarded, ? not known;"
+    " » differs from the column to its left"
+)
+
+
+def render(run: Run) -> RenderableType:
+    """The table, and what its marks mean."""
+    buildpacks = tuple(dict.fromkeys(result.buildpack for result in run.results))
+    scenarios = tuple(dict.fromkeys(result.scenario for result in run.results))
+    cells = {(result.scenario, result.buildpack): result for result in run.results}
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    grid.add_column("scenario", overflow="fold")
+    for name in shortened(buildpacks).values():
+        grid.add_column(escape(name), no_wrap=True)
+    for scenario in scenarios:
+        row = [cells[scenario, buildpack] for buildpack in buildpacks]
+        before = (None, *row)
+        grid.add_row(
+            Text(escape(scenario)),
+            *(_cell(left, cell) for left, cell in zip(before, row, strict=False)),
+        )
+    builds = run.builds
+    told = f"{builds.needed} builds needed, {builds.run} run, {builds.reused} results used again"
+    return Group(grid, Text(_LEGEND, style="dim"), Text(told))
+
+
+def shortened(buildpacks: tuple[str, ...]) -> Mapping[str, str]:
+    """What to call each buildpack in a narrow column: what comes after the part all share."""
+    short = {name: name.rpartition("@")[2] or name for name in buildpacks}
+    if len(set(short.values())) < len(buildpacks):
+        return {name: name for name in buildpacks}
+    return short
+
+
+def _cell(left: Result | None, cell: Result) -> Text:
+    text = _told(cell)
+    changed = left is not None and _told(left) != text
+    return Text(("» " if changed else "  ") + text, style=STYLES[cell.verdict])
+
+
+def _told(cell: Result) -> str:
+    marks = "".join(_REUSE[step.reuse] for step in cell.steps)
+    found = sum(len(step.divergences) for step in cell.steps)
+    count = f" {found}" if found else ""
+    return f"{verdict_name(cell)}{count} {marks}".rstrip()
