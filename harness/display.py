@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.progress import Label, Observer
-from harness.verdict import Result, Verdict
+from harness.verdict import Verdict
 
 _TAIL_LINES = 12
 _LOG_KEY = "l"
@@ -58,8 +58,8 @@ class _Plain:
         which = f"{label.scenario}: commit {label.commit}/{label.commits} {label.arm}"
         self._say(f"{which} {how} ({seconds:.1f} s)")
 
-    def scenario_ended(self, result: Result) -> None:
-        self._say(f"{result.scenario}: {result.verdict}")
+    def scenario_ended(self, scenario: str, verdict: Verdict) -> None:
+        self._say(f"{scenario}: {verdict}")
 
     def note(self, text: str) -> None:
         self._say(text)
@@ -101,9 +101,10 @@ class _Live:
         with self._lock:
             self._rows.pop(label, None)
 
-    def scenario_ended(self, result: Result) -> None:
+    def scenario_ended(self, scenario: str, verdict: Verdict) -> None:
+        del scenario
         with self._lock:
-            self._verdicts[result.verdict] += 1
+            self._verdicts[verdict] += 1
 
     def note(self, text: str) -> None:
         self._note = text

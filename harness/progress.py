@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from harness.verdict import Result
+from harness.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class Observer(Protocol):
         """A build under way ended."""
         ...
 
-    def scenario_ended(self, result: Result) -> None:
+    def scenario_ended(self, scenario: str, verdict: Verdict) -> None:
         """All commits of a scenario are done."""
         ...
 
@@ -52,7 +52,7 @@ class Silent:
     def build_ended(self, label: Label, how: str, seconds: float) -> None:
         """Shows nothing."""
 
-    def scenario_ended(self, result: Result) -> None:
+    def scenario_ended(self, scenario: str, verdict: Verdict) -> None:
         """Shows nothing."""
 
     def note(self, text: str) -> None:

@@ -243,9 +243,8 @@ class _Run:
     ) -> Built:
         session, commit = self._session, planned.commit
         name, number = case.scenario.name, planned.commit.stage.index + 1
-        several = len(session.settings.buildpacks) > 1
         label = Label(
-            scenario=f"{name} with {case.buildpack}" if several else name,
+            scenario=self._called(case),
             commit=number,
             commits=len(case.pairs),
             arm=str(arm),
@@ -343,7 +342,11 @@ class _Run:
             names = (_task(what, case, at) for what in ("judge", "settle") for at in case.open)
             errors = (self._schedule.failed.get(name) for name in names)
             case.error = next(error for error in errors if error is not None)
-        self._observer.scenario_ended(self._result(case))
+        self._observer.scenario_ended(self._called(case), self._result(case).verdict)
+
+    def _called(self, case: _Case) -> str:
+        several = len(self._session.settings.buildpacks) > 1
+        return f"{case.scenario.name} with {case.buildpack}" if several else case.scenario.name
 
     def _result(self, case: _Case) -> Result:
         return Result(

@@ -201,7 +201,7 @@ def test_elsewhere_than_on_a_terminal_each_build_has_a_line():
         observer.build_line(a, "-----> Installing")
         observer.build_ended(b, "passes", 1.26)
         observer.build_ended(a, "fails with exit status 4", 61.0)
-        observer.scenario_ended(result(AGREES, scenario="a"))
+        observer.scenario_ended("a", Verdict.AGREES)
     assert console.file.getvalue().splitlines() == [
         "[image] is built, which takes a while",
         "b: commit 2/2 clean passes (1.3 s)",
