@@ -20,7 +20,7 @@ from harness.distributions import Distribution
 from harness.errors import HarnessError, StoreError
 from harness.evidence import Contents, pack
 from harness.internet import Request
-from harness.manifest import Manifest, from_json, to_json
+from harness.manifest import Manifest, content_digest, from_json, to_json
 from harness.records import dump, load
 from harness.removal import remove_tree
 from harness.rules import LARGEST
@@ -349,7 +349,7 @@ class BuildStore:
             for entry in built.manifest().entries.values():
                 if entry.digest and entry.size <= LARGEST:
                     data = contents.read(entry.digest, size=entry.size)
-                    if hashlib.sha256(data).hexdigest() != entry.digest:
+                    if content_digest(data) != entry.digest:
                         return "a file's contents are damaged"
         if built.cache.is_dir() and footprint(built.cache) != built.facts.cache:
             return "its cache was changed"

@@ -4,10 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from hashlib import sha256
 from typing import Final
 
-from harness.manifest import HERE, Entry, EntryKind, Manifest, escape
+from harness.manifest import ALGORITHM, HERE, Entry, EntryKind, Manifest, content_digest, escape
 from harness.rules import (
     LARGEST,
     BuildPaths,
@@ -133,7 +132,7 @@ def compare(
     Raises:
         ManifestError: `read` raised it: a tree cannot be read any more.
     """
-    found = list(_differences(cached, clean))
+    found = _differences(cached, clean)
     explained = _explain(found, read, build_paths) if read else {}
     counts = Counter(rule for rules in explained.values() for rule in rules)
     return Comparison(
@@ -144,7 +143,7 @@ def compare(
             )
         ),
         set_aside=tuple(SetAside(rule=rule, count=counts[rule]) for rule in Rule if counts[rule]),
-        compared=len(_not_directories(cached) | _not_directories(clean)),
+        compared=_compared(cached, found),
     )
 
 
@@ -174,13 +173,13 @@ def outcome(why: str) -> Divergence:
 
 
 def facts(entry: Entry | None) -> str:
-    """An entry in a few words: `1.2 kB sha256:ab12cd34 0644`; sizes are in units of 1000 bytes."""
+    """An entry in a few words: `1.2 kB blake3:ab12cd34 0644`; sizes are in units of 1000 bytes."""
     if entry is None:
         return "absent"
     mode = f"{entry.mode:04o}"
     match entry.kind:
         case EntryKind.FILE:
-            return f"{_size(entry.size)} sha256:{entry.digest[:_DIGEST_SHOWN]} {mode}"
+            return f"{_size(entry.size)} {ALGORITHM}:{entry.digest[:_DIGEST_SHOWN]} {mode}"
         case EntryKind.SYMLINK:
             return f"-> {escape(entry.target)}"
         case EntryKind.CHARACTER_DEVICE | EntryKind.BLOCK_DEVICE:
@@ -190,17 +189,22 @@ def facts(entry: Entry | None) -> str:
             return f"{entry.kind} {mode}"
 
 
-def _differences(cached: Manifest, clean: Manifest) -> Iterator[Divergence]:
+def _differences(cached: Manifest, clean: Manifest) -> list[Divergence]:
+    found: list[Divergence] = []
+    theirs_at = clean.entries.get
     for path, ours in cached.entries.items():
-        theirs = clean.entries.get(path)
+        theirs = theirs_at(path)
+        if ours == theirs:
+            continue
         if theirs is None:
-            yield _divergence(DivergenceKind.LEFTOVER, cached, path, ours, None)
-        elif ours != theirs:
-            for kind in _kinds(ours, theirs):
-                yield _divergence(kind, clean, path, ours, theirs)
-    for path, theirs in clean.entries.items():
-        if path not in cached.entries:
-            yield _divergence(DivergenceKind.MISSING, clean, path, None, theirs)
+            found.append(_divergence(DivergenceKind.LEFTOVER, cached, path, ours, None))
+        else:
+            found += [_divergence(kind, clean, path, ours, theirs) for kind in _kinds(ours, theirs)]
+    found += [
+        _divergence(DivergenceKind.MISSING, clean, path, None, clean.entries[path])
+        for path in clean.entries.keys() - cached.entries.keys()
+    ]
+    return found
 
 
 def _kinds(ours: Entry, theirs: Entry) -> Iterator[DivergenceKind]:
@@ -269,15 +273,22 @@ def _contents(one: Divergence, read: Read) -> tuple[bytes, bytes] | None:
     contents = read(Side.CACHED, one.key), read(Side.CLEAN, one.key)
     scanned = one.cached, one.clean
     for content, entry in zip(contents, scanned, strict=True):
-        if entry is None or sha256(content).hexdigest() != entry.digest:
+        if entry is None or content_digest(content) != entry.digest:
             return None
     return contents
 
 
-def _not_directories(manifest: Manifest) -> set[str]:
-    return {
-        path for path, entry in manifest.entries.items() if entry.kind is not EntryKind.DIRECTORY
-    }
+def _compared(cached: Manifest, found: Iterable[Divergence]) -> int:
+    """How many paths other than directories there are in either tree."""
+    return sum(_is_leaf(entry) for entry in cached.entries.values()) + sum(
+        _is_leaf(one.clean) and not _is_leaf(one.cached)
+        for one in found
+        if one.kind in {DivergenceKind.MISSING, DivergenceKind.TYPE}
+    )
+
+
+def _is_leaf(entry: Entry | None) -> bool:
+    return entry is not None and entry.kind is not EntryKind.DIRECTORY
 
 
 def _size(count: int) -> str:

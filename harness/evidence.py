@@ -55,7 +55,7 @@ class Contents:
         """A file's content.
 
         Args:
-            digest: Its sha256 in hex.
+            digest: Its digest, as in the manifest.
             size: Its length in bytes.
 
         Raises:

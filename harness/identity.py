@@ -6,32 +6,38 @@ from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
 
-BUILDING = (
-    "build.py",
-    "buildpacks",
-    "internet",
-    "packages",
-    "sandboxes",
-    "scenarios/tree.py",
-    "stack",
+NOT_BUILDING = (
+    "bytecode.py",
+    "cli.py",
+    "compare.py",
+    "diagnosis",
+    "display.py",
+    "doctor.py",
+    "judge.py",
+    "known.py",
+    "progress.py",
+    "pytest_plugin.py",
+    "reports",
+    "reuse.py",
+    "schedule.py",
+    "verdict.py",
 )
-"""What has a say in what a build does."""
+"""What only judges builds or shows what was judged; whatever else there is has a say in them."""
 
 
 @cache
-def code_digest(parts: tuple[str, ...] = ()) -> str:
+def code_digest(*, without: tuple[str, ...] = ()) -> str:
     """The sha256, in hex, of the harness's own sources.
 
     Results are stored by it as well, so that none outlives the code that it came from, whether by
     an upgrade or while somebody works on the harness.
 
     Args:
-        parts: Files and folders of the package; without any, all of it.
+        without: Files and folders of the package that have no say in the result.
     """
     digest = hashlib.sha256()
-    for part in parts or (".",):
-        top = _PACKAGE / part
-        for path in sorted(top.rglob("*.py")) if top.is_dir() else [top]:
-            content = hashlib.sha256(path.read_bytes()).hexdigest()
-            digest.update(f"{path.relative_to(_PACKAGE)} {content}\n".encode())
+    for path in sorted(_PACKAGE.rglob("*.py")):
+        name = path.relative_to(_PACKAGE)
+        if name.parts[0] not in without:
+            digest.update(f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
     return digest.hexdigest()

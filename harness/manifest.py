@@ -2,14 +2,18 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from blake3 import blake3
+
 from harness.errors import ManifestError
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+ALGORITHM: Final = "blake3"
+"""What an entry's digest is; of large files it is computed four times as fast as sha256."""
 HERE: Final = "."
 """The path of a compared root itself, relative to that root."""
 
@@ -28,6 +32,19 @@ class EntryKind(StrEnum):
     BLOCK_DEVICE = "block"
 
 
+_LETTERS: Final = {
+    EntryKind.FILE: "f",
+    EntryKind.DIRECTORY: "d",
+    EntryKind.SYMLINK: "l",
+    EntryKind.FIFO: "p",
+    EntryKind.SOCKET: "s",
+    EntryKind.CHARACTER_DEVICE: "c",
+    EntryKind.BLOCK_DEVICE: "b",
+}
+_KINDS: Final = {letter: kind for kind, letter in _LETTERS.items()}
+_DEVICES: Final = {EntryKind.CHARACTER_DEVICE, EntryKind.BLOCK_DEVICE}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One directory entry.
@@ -39,7 +56,7 @@ class Entry:
         kind: What it is.
         mode: Permission bits with set-uid, set-gid and sticky; 0 for a symlink, which has none.
         size: Bytes of a regular file, else 0.
-        digest: sha256 of a regular file's content in hex, else empty.
+        digest: The BLAKE3 of a regular file's content in hex, else empty.
         target: Where a symlink points, as written, else empty.
         device: Major and minor number of a device, else `(0, 0)`.
     """
@@ -50,6 +67,25 @@ class Entry:
     digest: str = ""
     target: str = ""
     device: tuple[int, int] = (0, 0)
+
+
+def file_entry(mode: int, size: int, digest: str) -> Entry:
+    """The entry of a regular file: what `Entry` makes, in less than half of the time."""
+    # A frozen dataclass sets its attributes by their names; a large tree has 100,000 entries.
+    entry = object.__new__(Entry)
+    _SET_KIND(entry, EntryKind.FILE)
+    _SET_MODE(entry, mode)
+    _SET_SIZE(entry, size)
+    _SET_DIGEST(entry, digest)
+    _SET_TARGET(entry, "")
+    _SET_DEVICE(entry, _NO_DEVICE)
+    return entry
+
+
+_SET_KIND, _SET_MODE, _SET_SIZE, _SET_DIGEST, _SET_TARGET, _SET_DEVICE = (
+    vars(Entry)[name].__set__ for name in ("kind", "mode", "size", "digest", "target", "device")
+)
+_NO_DEVICE = (0, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +117,11 @@ class Manifest:
         return (HERE, path) if HERE in self.roots else ("", path)
 
 
+def content_digest(data: bytes) -> str:
+    """The digest, as in an entry, of a regular file's content."""
+    return blake3(data).hexdigest()
+
+
 def escape(text: str) -> str:
     r"""A path or link target as text that any terminal, JSON reader or page can take.
 
@@ -109,61 +150,70 @@ def unescape(text: str) -> str:
 
 
 def to_json(manifest: Manifest) -> str:
-    """A manifest as one line of ASCII JSON, from which `from_json` makes an equal manifest."""
-    return json.dumps(
+    """A manifest as one line of ASCII JSON, from which `from_json` makes an equal manifest.
+
+    It holds a list for each attribute, which is read in a fraction of the time that a list for
+    each entry takes, and a digest of itself.
+    """
+    entries = manifest.entries.values()
+    files = [entry for entry in entries if entry.kind is EntryKind.FILE]
+    rest = json.dumps(
         {
-            "format": FORMAT,
             "roots": [escape(root) for root in manifest.roots],
-            "entries": {
-                escape(path): [
-                    entry.kind.value,
-                    entry.mode,
-                    entry.size,
-                    entry.digest,
-                    escape(entry.target),
-                    *entry.device,
-                ]
-                for path, entry in manifest.entries.items()
-            },
+            "paths": [escape(path) for path in manifest.entries],
+            "kinds": "".join([_LETTERS[entry.kind] for entry in entries]),
+            "modes": [entry.mode for entry in entries],
+            "sizes": [entry.size for entry in files],
+            "digests": [entry.digest for entry in files],
+            "targets": [escape(each.target) for each in entries if each.kind is EntryKind.SYMLINK],
+            "devices": [entry.device for entry in entries if entry.kind in _DEVICES],
         },
         separators=(",", ":"),
     )
+    return _head(rest) + rest[1:]
 
 
 def from_json(text: str) -> Manifest:
     """The manifest that `to_json` wrote.
 
     Raises:
-        ManifestError: The text is no manifest, or one of another format.
+        ManifestError: The text is no manifest, one that was damaged, or one of another format.
     """
-    try:
-        document = json.loads(text)
-        if document["format"] != FORMAT:
-            raise ManifestError(
-                f"a stored manifest has format {document['format']!r}, this version reads {FORMAT}",
-                hint="remove the stored result, so that the build is run again",
-            )
-        return Manifest(
-            roots=tuple(unescape(root) for root in document["roots"]),
-            entries={unescape(path): _entry(row) for path, row in document["entries"].items()},
-        )
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    rest = "{" + text[_HEAD_LENGTH:]
+    if not text.startswith(_head(rest)):
         raise ManifestError(
-            f"a stored manifest is damaged: {error}",
+            f"a stored manifest is damaged, or not of format {FORMAT}, which this version reads",
             hint="remove the stored result, so that the build is run again",
-        ) from error
-
-
-def _entry(row: list[Any]) -> Entry:
-    kind, mode, size, digest, target, major, minor = row
-    return Entry(
-        kind=EntryKind(kind),
-        mode=mode,
-        size=size,
-        digest=digest,
-        target=unescape(target),
-        device=(major, minor),
+        )
+    document = json.loads(rest)
+    return Manifest(
+        roots=tuple(unescape(root) for root in document["roots"]),
+        entries=dict(zip(map(unescape, document["paths"]), _entries(document), strict=True)),
     )
+
+
+def _head(rest: str) -> str:
+    digest = blake3(rest.encode("ascii", "backslashreplace")).hexdigest()
+    return f'{{"format":{FORMAT},"blake3":"{digest}",'
+
+
+_HEAD_LENGTH = len(_head(""))
+
+
+def _entries(document: dict[str, Any]) -> Iterator[Entry]:
+    sizes, digests = iter(document["sizes"]), iter(document["digests"])
+    targets, devices = iter(document["targets"]), iter(document["devices"])
+    for letter, mode in zip(document["kinds"], document["modes"], strict=True):
+        kind = _KINDS[letter]
+        if kind is EntryKind.FILE:
+            yield file_entry(mode, next(sizes), next(digests))
+        elif kind is EntryKind.SYMLINK:
+            yield Entry(kind=kind, target=unescape(next(targets)))
+        elif kind in _DEVICES:
+            major, minor = next(devices)
+            yield Entry(kind=kind, mode=mode, device=(major, minor))
+        else:
+            yield Entry(kind=kind, mode=mode)
 
 
 def _escaped(character: str) -> str:

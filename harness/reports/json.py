@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from harness.compare import Divergence
-from harness.manifest import Entry, escape
+from harness.manifest import ALGORITHM, Entry, escape
 from harness.verdict import Failure, Result, Run, Step
 
 FORMAT = 1
@@ -80,7 +80,7 @@ def _entry(entry: Entry | None) -> dict[str, Any] | None:
         return None
     facts: dict[str, Any] = {"type": str(entry.kind), "mode": f"{entry.mode:04o}"}
     if entry.digest:
-        facts |= {"size": entry.size, "digest": f"sha256:{entry.digest}"}
+        facts |= {"size": entry.size, "digest": f"{ALGORITHM}:{entry.digest}"}
     if entry.target:
         facts["target"] = escape(entry.target)
     return facts

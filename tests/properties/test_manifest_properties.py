@@ -3,11 +3,13 @@
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from trees import Node, manifest, open_up, trees, write
 
-from harness.manifest import escape, from_json, to_json, unescape
+from harness.errors import ManifestError
+from harness.manifest import Entry, EntryKind, escape, file_entry, from_json, to_json, unescape
 from harness.scan import WHOLE_TREE, read_file, scan
 
 
@@ -35,6 +37,24 @@ def test_a_stored_manifest_is_the_same(tree: dict[str, Node]) -> None:
     restored = from_json(stored)
     assert restored == manifest(tree)
     assert list(restored.entries) == list(manifest(tree).entries)
+
+
+@given(tree=trees(), data=st.data())
+def test_one_character_of_a_stored_manifest_is_not_changed_unseen(
+    tree: dict[str, Node], data: st.DataObject
+) -> None:
+    stored = to_json(manifest(tree))
+    place = data.draw(st.integers(0, len(stored) - 1))
+    other = data.draw(st.characters().filter(lambda character: character != stored[place]))
+    with pytest.raises(ManifestError, match="damaged"):
+        from_json(stored[:place] + other + stored[place + 1 :])
+
+
+@given(mode=st.integers(0, 0o7777), size=st.integers(0), digest=st.text())
+def test_the_fast_way_to_an_entry_is_the_plain_one(mode: int, size: int, digest: str) -> None:
+    assert file_entry(mode, size, digest) == Entry(
+        kind=EntryKind.FILE, mode=mode, size=size, digest=digest
+    )
 
 
 # Any code point, lone surrogates too.

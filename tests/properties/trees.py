@@ -4,9 +4,9 @@ import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from pathlib import Path
 
+from blake3 import blake3
 from hypothesis import strategies as st
 
 from harness.manifest import HERE, Entry, EntryKind, Manifest
@@ -80,7 +80,7 @@ def entry(node: Node) -> Entry:
         kind=node.kind,
         mode=node.mode,
         size=len(node.data),
-        digest=sha256(node.data).hexdigest(),
+        digest=blake3(node.data).hexdigest(),
     )
 
 

@@ -1,9 +1,9 @@
 import importlib.util
 import json
 import marshal
-from hashlib import sha256
 
 import pytest
+from blake3 import blake3
 
 from harness.compare import (
     Comparison,
@@ -25,7 +25,7 @@ Files = dict[str, bytes]
 
 
 def entry(data: bytes, mode: int = 0o644) -> Entry:
-    return Entry(kind=EntryKind.FILE, mode=mode, size=len(data), digest=sha256(data).hexdigest())
+    return Entry(kind=EntryKind.FILE, mode=mode, size=len(data), digest=blake3(data).hexdigest())
 
 
 def manifest(files: Files, *roots: str) -> Manifest:
@@ -364,14 +364,14 @@ def test_an_outcome_has_no_path() -> None:
     ("shown", "entry"),
     [
         ("absent", None),
-        ("0 B sha256:e3b0c442 0644", entry(b"")),
+        ("0 B blake3:af1349b9 0644", entry(b"")),
         (
-            "999 B sha256:01234567 0755",
+            "999 B blake3:01234567 0755",
             Entry(kind=EntryKind.FILE, mode=0o755, size=999, digest="0123456789"),
         ),
-        ("1.0 kB sha256:0 0000", Entry(kind=EntryKind.FILE, size=1000, digest="0")),
-        ("1.0 MB sha256:0 4755", Entry(kind=EntryKind.FILE, mode=0o4755, size=999_950, digest="0")),
-        ("3.0 GB sha256:0 0000", Entry(kind=EntryKind.FILE, size=3_000_000_000, digest="0")),
+        ("1.0 kB blake3:0 0000", Entry(kind=EntryKind.FILE, size=1000, digest="0")),
+        ("1.0 MB blake3:0 4755", Entry(kind=EntryKind.FILE, mode=0o4755, size=999_950, digest="0")),
+        ("3.0 GB blake3:0 0000", Entry(kind=EntryKind.FILE, size=3_000_000_000, digest="0")),
         ("directory 0755", FOLDER),
         ("-> a\\x0ab", Entry(kind=EntryKind.SYMLINK, target="a\nb")),
         ("fifo 0600", Entry(kind=EntryKind.FIFO, mode=0o600)),

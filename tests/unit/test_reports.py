@@ -101,7 +101,7 @@ def test_agreement_is_one_row():
         "The Python version has changed", "9 files compared",
         "forms 1.0 is installed, and a clean build has none",
         "not as expected: in the clean build nothing is at x",
-        f"leftover {SITE}/forms\\xff/a.py", "forms 1.0.post1", "5 B sha256:abababab 0644",
+        f"leftover {SITE}/forms\\xff/a.py", "forms 1.0.post1", "5 B blake3:abababab 0644",
         "cached -> to\\xff, clean -> b", f"missing  {SITE}/gone",
         "two clean builds differ from each other in 1 path", f"{SITE}/noisy",
         f"rule {Rule.GIT_STORE}: 3", "refused: GET https://elsewhere/",
@@ -158,7 +158,7 @@ def test_json_holds_all_of_it():
     assert step["divergences"][0] == {
         "path": "forms\\xff/a.py", "root": SITE, "kind": "leftover",
         "distribution": "forms 1.0.post1",
-        "cached": {"type": "file", "mode": "0644", "size": 5, "digest": "sha256:" + "ab" * 32},
+        "cached": {"type": "file", "mode": "0644", "size": 5, "digest": "blake3:" + "ab" * 32},
         "clean": None, "origin": "commit 1 “First”", "why": "a clean build has nothing here",
     }  # fmt: skip
     assert step["divergences"][1]["cached"] == {
