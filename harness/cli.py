@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable
-from functools import reduce
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from harness.bundled import bundled_scenarios
 from harness.display import showing
 from harness.doctor import checks, usable
 from harness.errors import ExitCode, HarnessError
+from harness.known import load_known, with_known, written
 from harness.reports import console as console_report
 from harness.reports import json as json_report
 from harness.reports import matrix as matrix_report
@@ -118,6 +119,15 @@ _running_options = (
         help="Write a report as well; may be given more than once.",
     ),
     click.option(
+        "--known",
+        "known_files",
+        type=click.Path(path_type=Path),
+        multiple=True,
+        metavar="FILE",
+        help="What the buildpack is known to do wrong, which is then no finding;"
+        " an entry that no longer shows is one. May be given more than once.",
+    ),
+    click.option(
         "--python",
         "pythons",
         multiple=True,
@@ -175,13 +185,22 @@ def _runs(command: Callable[..., int]) -> Callable[..., int]:
     metavar="PATH|GIT-URL@REF|NAME",
     help="The buildpack: a folder, a git URL or local repository at a revision, or a bundled name.",
 )
+@click.option(
+    "--write-known",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write all that diverges as a list for --known; reasons and links are for people to fill"
+    " in, those of --known are taken over.  [default: written nowhere]",
+)
 @_runs
-def run(scenarios: tuple[Path, ...], buildpack: str, **options: Any) -> int:
+def run(
+    scenarios: tuple[Path, ...], buildpack: str, write_known: Path | None, **options: Any
+) -> int:
     """Runs scenarios: builds each commit cached and clean, and compares what was installed.
 
     SCENARIOS are scenario files and folders of them; without any, the suite that ships.
     """
-    return _run(scenarios, (buildpack,), console_report.render, **options)
+    return _run(scenarios, (buildpack,), console_report.render, write_known=write_known, **options)
 
 
 @cli.command()
@@ -212,6 +231,7 @@ def _run(
     image: str | None,
     jobs: int,
     reports: tuple[str, ...],
+    known_files: tuple[Path, ...],
     pythons: tuple[str, ...],
     compare: tuple[str, ...],
     tools: tuple[str, ...],
@@ -220,9 +240,14 @@ def _run(
     fresh: bool,
     keep: bool,
     store: Path,
+    write_known: Path | None = None,
 ) -> int:
     console = _output()
     writers = [_writer(report) for report in reports]
+    known = [load_known(file) for file in known_files]
+    if write_known is not None:
+        writers.append(_file_writer(f"--write-known {write_known}", write_known, partial(
+            written, before=known)))  # fmt: skip
     loaded = load_scenarios(scenarios or (bundled_scenarios(),))
     settings = Settings(
         buildpack=buildpacks[0],
@@ -238,8 +263,9 @@ def _run(
         fresh=fresh,
     )
     with showing(console) as observer, Session.open(settings, observer=observer) as session:
-        result = run_scenarios(loaded, session=session, jobs=jobs, observer=observer)
+        found = run_scenarios(loaded, session=session, jobs=jobs, observer=observer)
         kept = session.work_folder if keep else None
+    result = with_known(found, known)
     for write in writers:
         write(result)
     console.print(render(result))
@@ -404,26 +430,27 @@ def _writer(report: str) -> Callable[[Run], None]:
     """What writes a report that was asked for; faults show before any build runs.
 
     Raises:
-        InputError: The format is unknown, or the file's folder is not there.
+        HarnessError: The format is unknown, or the file's folder is not there.
     """
     form, equals, name = report.partition("=")
-    path = Path(name)
     if form != "json" or not equals or not name:
         raise HarnessError(f"--report {report}: unknown report", hint="--report json=FILE")
+    return _file_writer(f"--report {report}", Path(name), json_report.render)
+
+
+def _file_writer(option: str, path: Path, render: Callable[[Run], str]) -> Callable[[Run], None]:
     if not path.parent.is_dir() or path.is_dir():
         raise HarnessError(
-            f"--report {report}: {path} cannot be written",
-            hint="name a file in a folder that is there",
+            f"{option}: {path} cannot be written", hint="name a file in a folder that is there"
         )
 
     def write(run: Run) -> None:
         staged = path.with_name(f".{path.name}.{os.getpid()}")
         try:
-            staged.write_text(json_report.render(run), encoding="utf-8")
+            staged.write_text(render(run), encoding="utf-8")
             staged.replace(path)
         except OSError as error:
-            raise HarnessError(
-                f"--report {report}: {error.strerror}", hint="choose another file"
-            ) from error
+            staged.unlink(missing_ok=True)
+            raise HarnessError(f"{option}: {error.strerror}", hint="choose another file") from error
 
     return write

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from harness.errors import HarnessError
+from harness.known import load_known, with_known
 from harness.reports import console
 from harness.runner import run_scenarios
 from harness.scenarios.scenario import load_scenario
@@ -34,6 +35,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--image", metavar="IMAGE", help="the stack image; built where there is none")
     group.addoption("--store", metavar="DIR", type=Path, help="what is kept between runs")
+    group.addoption(
+        "--known",
+        dest="known_files",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="what the buildpack is known to do wrong: such items xfail, and fail once they do not",
+    )
     group.addoption(
         "--python",
         dest="pythons",
@@ -80,11 +90,16 @@ class ScenarioItem(pytest.Item):
         scenario = load_scenario(self.path)
         # With pytest-xdist there is a process for each core already.
         jobs = 1 if hasattr(self.config, "workerinput") else os.cpu_count() or 1
-        (result,) = run_scenarios((scenario,), session=_session(self.config), jobs=jobs).results
+        found = run_scenarios((scenario,), session=_session(self.config), jobs=jobs)
+        known = [load_known(file) for file in self.config.getoption("known_files")]
+        (result,) = with_known(found, known).results
         for line in _timing(result):
             self.add_report_section("call", "builds", line)
         if result.exit_code:
             raise ScenarioFailed(result)
+        told = dict.fromkeys(known.reason for step in result.steps for known in step.known)
+        if told:
+            pytest.xfail("; ".join(told))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The divergence report or the harness's own message; no traceback."""

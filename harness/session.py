@@ -14,7 +14,7 @@ from harness.build_store import BuildStore, Built
 from harness.buildpacks import Route
 from harness.buildpacks.source import Buildpack, resolve
 from harness.errors import ImageError, RuntimeArchiveError
-from harness.identity import BUILDING, code_digest
+from harness.identity import NOT_BUILDING, code_digest
 from harness.internet import Download, Internet, Release, Repository
 from harness.internet.server import InternetServer
 from harness.internet.trust import Authority, trust_env, trust_mounts
@@ -263,7 +263,7 @@ class Session:
         world, buildpack = commit.stage.world, self.buildpack_of(commit)
         limits = self.settings.limits
         parts = (
-            code_digest(BUILDING),
+            code_digest(without=NOT_BUILDING),
             (self.sandbox.name, self._image_identity),
             (limits.memory, limits.processes, limits.output, limits.file_size),
             (buildpack.digest, buildpack.kind.name, self.roots(commit)),

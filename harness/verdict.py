@@ -45,6 +45,16 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """A divergence, or an unmet expectation, that is known of the buildpack: why, and where."""
+
+    divergence: Divergence | None = None
+    unmet: str = ""
+    reason: str
+    link: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """What one commit showed.
 
@@ -61,6 +71,7 @@ class Step:
         set_aside: What was not counted as a difference, by rule.
         findings: What differs at the level of distributions, as sentences.
         unmet: What the scenario expects of this commit and did not get, as sentences.
+        known: What of its divergences and unmet expectations is known, and is in neither of them.
         failures: Builds that failed.
         refused: Requests that the sealed internet refused.
     """
@@ -77,6 +88,7 @@ class Step:
     set_aside: tuple[SetAside, ...] = ()
     findings: tuple[str, ...] = ()
     unmet: tuple[str, ...] = ()
+    known: tuple[Known, ...] = ()
     failures: tuple[Failure, ...] = ()
     refused: tuple[Request, ...] = ()
 
@@ -86,7 +98,8 @@ class Result:
     """What one scenario showed with one buildpack.
 
     `verdict` is that of the last commit; a finding at an earlier one is in its step. Where the
-    harness could not tell, `error` says why, and `steps` are those that were judged before.
+    harness could not tell, `error` says why, and `steps` are those that were judged before. What is
+    known of the buildpack and no longer shows is in `stale`, as sentences.
     """
 
     scenario: str
@@ -96,6 +109,7 @@ class Result:
     image: str
     steps: tuple[Step, ...]
     error: str = ""
+    stale: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -105,9 +119,10 @@ class Result:
     @property
     def exit_code(self) -> ExitCode:
         """A finding if any commit has one, else whether the harness could tell."""
-        if any(step.verdict is Verdict.DIVERGES or step.unmet for step in self.steps):
+        if self.stale or any(step.divergences or step.unmet for step in self.steps):
             return ExitCode.FINDING
-        if self.error or any(step.verdict is not Verdict.AGREES for step in self.steps):
+        doubtful = {Verdict.UNSTABLE, Verdict.FAILED}
+        if self.error or any(step.verdict in doubtful for step in self.steps):
             return ExitCode.UNKNOWN
         return ExitCode.EXPECTED
 

@@ -1,5 +1,6 @@
 """The report as text for a terminal: a table, and what a maintainer can act on."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from rich.console import Group, RenderableType
@@ -49,9 +50,7 @@ def table(run: Run) -> Table:
 
 def has_detail(result: Result) -> bool:
     """Whether a result has more to say than its row in the table."""
-    return bool(result.error) or any(
-        step.verdict is not Verdict.AGREES or step.unmet or step.refused for step in result.steps
-    )
+    return bool(result.error or result.stale) or any(map(_tells, result.steps))
 
 
 def detail(result: Result) -> Group:
@@ -62,10 +61,18 @@ def detail(result: Result) -> Group:
         Text(f"  {escape(result.buildpack)} in {result.sandbox}", style="dim"),
     ]
     for number, step in enumerate(result.steps, start=1):
-        if step.verdict is not Verdict.AGREES or step.unmet or step.refused:
+        if _tells(step):
             lines.extend(_step(number, step))
+    lines.extend(
+        Text(f"  known, and no longer so: {each}", style="bold red") for each in result.stale
+    )
     lines.extend(Text(f"  {line}", style="magenta") for line in result.error.splitlines())
     return Group(*lines)
+
+
+def _tells(step: Step) -> bool:
+    doubtful = step.verdict in {Verdict.UNSTABLE, Verdict.FAILED}
+    return bool(doubtful or step.divergences or step.unmet or step.refused or step.known)
 
 
 def plain(result: Result) -> str:
@@ -86,6 +93,8 @@ def _step(number: int, step: Step) -> Iterator[Text]:
         yield Text(f"    {sentence}", style="bold")
     for sentence in step.unmet:
         yield Text(f"    not as expected: {sentence}", style="bold magenta")
+    for (reason, link), count in Counter((each.reason, each.link) for each in step.known).items():
+        yield Text(f"    known, {count} of these: {reason} ({link})", style="dim")
     yield from _paths(step.divergences)
     if step.noise:
         paths = "1 path" if len(step.noise) == 1 else f"{len(step.noise)} paths"
@@ -148,8 +157,13 @@ def verdict_name(result: Result) -> str:
     )
     if earlier:
         name += " at last"
-    unmet = any(step.unmet for step in result.steps)
-    return name + (", unmet" if unmet else "")
+    if any(step.unmet for step in result.steps):
+        name += ", unmet"
+    if any(step.known for step in result.steps) and not any(
+        step.divergences or step.unmet for step in result.steps
+    ):
+        name += ", known"
+    return name + (", stale" if result.stale else "")
 
 
 def _verdict(result: Result) -> Text:

@@ -5,7 +5,7 @@ from typing import Any
 
 from harness.compare import Divergence
 from harness.manifest import ALGORITHM, Entry, escape
-from harness.verdict import Failure, Result, Run, Step
+from harness.verdict import Failure, Known, Result, Run, Step
 
 FORMAT = 1
 
@@ -33,6 +33,7 @@ def _result(result: Result) -> dict[str, Any]:
         "image": result.image,
         "verdict": str(result.verdict),
         "error": result.error,
+        "stale": list(result.stale),
         "steps": [_step(step) for step in result.steps],
     }
 
@@ -54,11 +55,21 @@ def _step(step: Step) -> dict[str, Any]:
         "set_aside": [{"rule": aside.rule, "count": aside.count} for aside in step.set_aside],
         "findings": list(step.findings),
         "unmet": list(step.unmet),
+        "known": [_known(known) for known in step.known],
         "failures": [_failure(failure) for failure in step.failures],
         "refused": [
             {"method": request.method, "url": request.url, "why": request.refused}
             for request in step.refused
         ],
+    }
+
+
+def _known(known: Known) -> dict[str, Any]:
+    return {
+        "divergence": _divergence(known.divergence) if known.divergence else None,
+        "unmet": known.unmet,
+        "reason": known.reason,
+        "link": known.link,
     }
 
 

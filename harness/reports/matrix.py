@@ -59,6 +59,9 @@ def _cell(left: Result | None, cell: Result) -> Text:
 
 def _told(cell: Result) -> str:
     marks = "".join(_REUSE[step.reuse] for step in cell.steps)
-    found = sum(len(step.divergences) for step in cell.steps)
+    found = sum(
+        len(step.divergences) + sum(one.divergence is not None for one in step.known)
+        for step in cell.steps
+    )
     count = f" {found}" if found else ""
     return f"{verdict_name(cell)}{count} {marks}".rstrip()

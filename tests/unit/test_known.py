@@ -1,0 +1,223 @@
+"""What a buildpack is known to do wrong: matched, strict, written and read."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.compare import Divergence, DivergenceKind, outcome
+from harness.errors import InputError
+from harness.known import KnownFile, load_known, matches, with_known, written
+from harness.verdict import Builds, Result, Reuse, Run, Seconds, Step, Verdict
+
+LINK = "https://example.com/1"
+
+
+def divergence(path: str, kind: str = "content", root: str = "site") -> Divergence:
+    return Divergence(kind=DivergenceKind(kind), root=root, path=path, why="w")
+
+
+def step(*divergences: Divergence, unmet: tuple[str, ...] = ()) -> Step:
+    return Step(
+        commit="1" * 40,
+        message="m",
+        verdict=Verdict.DIVERGES if divergences else Verdict.AGREES,
+        reuse=Reuse.REUSED,
+        seconds=Seconds(cached=1, clean=1),
+        divergences=divergences,
+        findings=("a finding",) if divergences else (),
+        unmet=unmet,
+    )
+
+
+def run(*steps: Step, scenario: str = "a/b", buildpack: str = "repo@v1", error: str = "") -> Run:
+    result = Result(
+        scenario=scenario, file="a/b.toml", buildpack=buildpack, sandbox="docker", image="i",
+        steps=steps, error=error,
+    )  # fmt: skip
+    return Run(results=(result,), builds=Builds(needed=1, run=1, reused=0))
+
+
+@pytest.fixture
+def listed(tmp_path: Path):
+    def make(text: str, *, buildpack: str = "") -> KnownFile:
+        head = f'buildpack = "{buildpack}"\n' if buildpack else ""
+        file = tmp_path / "known.toml"
+        file.write_text(
+            f'{head}[[known]]\nscenario = "a/b"\ncommit = 2\nreason = "r"\nlink = "{LINK}"\n{text}'
+        )
+        return load_known(file)
+
+    return make
+
+
+BAD = run(step(), step(divergence("x.py"), divergence("y", "leftover")))
+
+
+def test_what_is_known_is_no_finding(listed):
+    known = listed('content = ["site/x.py"]\nleftover = ["site/y"]\n')
+    (result,) = with_known(BAD, [known]).results
+    assert (BAD.exit_code, result.exit_code) == (1, 0)
+    assert result.verdict is Verdict.DIVERGES
+    second = result.steps[1]
+    assert second.divergences == ()
+    assert [each.divergence for each in second.known] == list(BAD.results[0].steps[1].divergences)
+    assert {(each.reason, each.link) for each in second.known} == {("r", LINK)}
+    assert result.stale == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'content = ["site/x.py"]',
+        'leftover = ["site/y"]',
+        'content = ["site/x.py"]\nleftover = ["site/y.py"]',
+        'content = ["site/x.py", "site/y"]',
+        'missing = ["site/y"]\ncontent = ["site/x.py"]',
+    ],
+)
+def test_what_is_not_listed_in_its_kind_and_place_stays_a_finding(listed, text):
+    (result,) = with_known(BAD, [listed(text)]).results
+    assert result.exit_code == 1
+    assert result.steps[1].divergences
+
+
+def test_another_commit_scenario_or_buildpack_is_not_covered(listed):
+    text = 'content = ["site/x.py"]\nleftover = ["site/y"]\n'
+    first = run(step(divergence("x.py"), divergence("y", "leftover")), step())
+    (result,) = with_known(first, [listed(text)]).results
+    assert len(result.steps[0].divergences) == 2
+    assert len(result.stale) == 2
+    for other in (
+        with_known(run(*BAD.results[0].steps, scenario="c"), [listed(text)]),
+        with_known(BAD, [listed(text, buildpack="v2")]),
+    ):
+        assert other.results[0].steps[1].divergences
+        assert other.results[0].stale == ()
+
+
+@pytest.mark.parametrize("name", ["v1", "repo@v1"])
+def test_a_list_may_name_its_buildpack(listed, name):
+    known = listed('content = ["site/x.py"]\nleftover = ["site/y"]\n', buildpack=name)
+    assert with_known(BAD, [known]).exit_code == 0
+
+
+def test_what_no_longer_shows_is_a_finding_with_its_line(listed):
+    known = listed('content = [\n  "site/x.py",\n  "site/gone.py",\n]\nleftover = ["site/y"]\n')
+    (result,) = with_known(BAD, [known]).results
+    assert result.exit_code == 1
+    (told,) = result.stale
+    assert "known.toml:8: commit 2 of `a/b` no longer has content site/gone.py" in told
+    fixed = run(step(), step())
+    assert with_known(fixed, [known]).exit_code == 1
+    assert len(with_known(fixed, [known]).results[0].stale) == 3
+
+
+def test_what_could_not_be_judged_is_not_called_fixed(listed):
+    known = listed('content = ["site/x.py"]\n')
+    (result,) = with_known(run(error="no sandbox"), [known]).results
+    assert result.stale == ()
+    assert result.exit_code == 2
+
+
+def test_a_commit_that_is_not_there_is_told(listed):
+    (result,) = with_known(run(step()), [listed('content = ["x"]\n')]).results
+    assert "`a/b` has no commit 2" in result.stale[0]
+
+
+def test_outcomes_and_unmet_expectations_may_be_known(listed):
+    sentence = "the cache is discarded, and should be reused"
+    known = listed(f'outcome = true\nunmet = ["{sentence}"]\n')
+    bad = run(step(), step(outcome("one fails"), unmet=(sentence,)))
+    assert with_known(bad, [known]).exit_code == 0
+    (result,) = with_known(run(step(), step()), [known]).results
+    assert len(result.stale) == 2
+    assert "both builds end alike now" in result.stale[0]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "key", "expected"),
+    [
+        ("a/b", "a/b", True),
+        ("a/*", "a/b", True),
+        ("a/*", "a/b/c", False),
+        ("lib/python*/x", "lib/python3.11/x", True),
+        ("a/**", "a", True),
+        ("a/**", "a/b/c", True),
+        ("a/**", "ab", False),
+        ("a.c", "abc", False),
+        ("a[b]", "a[b]", True),
+        ("a\\xff", "a\udcff", True),
+        ("a", "a/b", False),
+    ],
+)
+def test_patterns(pattern, key, expected):
+    assert matches(pattern, key) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "told"),
+    [
+        ('content = ["a"]\nother = 1\n', 7, "other"),
+        ('content = "a"\n', 6, "content"),
+        ('content = [""]\n', 6, "content"),
+    ],
+)
+def test_faults_are_told_with_their_lines(listed, text, line, told):
+    with pytest.raises(InputError) as raised:
+        listed(text)
+    assert f"known.toml:{line}: " in str(raised.value)
+    assert told in str(raised.value)
+
+
+@pytest.mark.parametrize(("key", "value"), [("reason", ""), ("link", ""), ("link", "see there")])
+def test_an_entry_needs_a_reason_and_a_link(tmp_path, key, value):
+    entry = {"scenario": "a", "commit": "1", "reason": "r", "link": LINK} | {key: value}
+    lines = [f'{name} = "{text}"' if name != "commit" else "commit = 1"
+             for name, text in entry.items()]  # fmt: skip
+    file = tmp_path / "known.toml"
+    file.write_text("[[known]]\n" + "\n".join(lines))
+    with pytest.raises(InputError, match=f"`{key}`"):
+        load_known(file)
+
+
+NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=()), min_size=1)
+KEYS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
+ONES = st.builds(divergence, KEYS, st.sampled_from(["content", "leftover", "missing", "mode"]))
+
+
+@given(st.lists(ONES, min_size=1, max_size=6, unique_by=lambda one: (one.key, one.kind)))
+def test_what_is_written_covers_all_that_showed_and_nothing_is_stale(tmp_path_factory, ones):
+    bad = run(step(), step(*ones, unmet=("a sentence",)))
+    file = tmp_path_factory.mktemp("known") / "known.toml"
+    file.write_text(written(bad).replace('link = ""', f'link = "{LINK}"'), encoding="utf-8")
+    known = load_known(file)
+    (result,) = with_known(bad, [known]).results
+    assert result.exit_code == 0
+    assert result.stale == ()
+    assert with_known(bad, [known]) == with_known(with_known(bad, [known]), [])
+
+
+def test_reasons_and_links_are_taken_over_when_it_is_written_again(listed):
+    known = listed('content = ["site/gone"]\n', buildpack="v1")
+    text = written(with_known(BAD, [known]), [known])
+    assert 'reason = "r"' in text
+    assert f'link = "{LINK}"' in text
+    assert 'buildpack = "v1"' in text
+    assert "site/x.py" in text
+    assert "gone" not in text
+
+
+def test_a_folder_that_one_side_lacks_is_written_as_one_line():
+    ones = [divergence(path, "leftover") for path in ("p", "p/a", "p/b/c", "q")]
+    text = written(run(step(*ones)))
+    assert '"site/p/**"' in text
+    assert '"site/q"' in text
+    assert "site/p/a" not in text
+
+
+def test_a_step_without_findings_is_not_written():
+    assert "scenario" not in written(run(step()))
+    assert replace(BAD, results=()).exit_code == 0
