@@ -1,0 +1,255 @@
+"""A second process reads a large tree with this one, and is missed by nobody when it fails."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from socket import AF_UNIX, SOCK_SEQPACKET, send_fds, socketpair
+from threading import Thread
+
+import psutil
+import pytest
+
+from harness.contents import (
+    ANY_SIZE,
+    COMPARE,
+    DIGEST,
+    FACTS,
+    LARGE,
+    OTHER,
+    READY,
+    SAME,
+    UNREAD,
+    UNSURE,
+    request,
+    serve,
+)
+from harness.errors import ManifestError
+from harness.folder import Folder
+from harness.manifest import content_digest
+from harness.readers import Folders, Readers
+from harness.scan import WHOLE_TREE, scan
+
+FILES = 3000
+SECONDS = 60
+
+pytestmark = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core: one reader")
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Many small files, a few large ones, odd names, and more folders than a request may carry."""
+    root = tmp_path_factory.mktemp("readers") / "tree"
+    for number in range(FILES):
+        folder = root / f"{number % 200}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{number}\n\udcff\\é").write_bytes(b"%d" % number * (number % 50))
+    for number in range(6):
+        (root / f"{number}" / "large").write_bytes(b"%d" % number * LARGE)
+    return root
+
+
+class Recorder:
+    """Takes note of who read what."""
+
+    task = DIGEST
+    answer_size = FACTS.size
+
+    def __init__(self, each: Callable[[], None] = lambda: None) -> None:
+        self.here: list[str] = []
+        self.there: list[str] = []
+        self._each = each
+
+    def read(self, folders: Folders, names: Sequence[str], below: int) -> list[str]:
+        self._each()
+        (folder,) = folders
+        left = []
+        for name in names:
+            size = os.stat(name, dir_fd=folder.fd, follow_symlinks=False).st_size
+            (left if size >= below else self.here).append(folder.child(name))
+        return [path.rpartition("/")[2] for path in left]
+
+    def take(self, folders: Folders, names: Sequence[str], answer: bytes) -> list[str]:
+        (folder,) = folders
+        facts = dict(zip(names, FACTS.iter_unpack(answer), strict=True))
+        self.there += [folder.child(name) for name in names if facts[name] != UNREAD]
+        return [name for name in names if facts[name] == UNREAD]
+
+
+def read_all(top: Folder, files: Readers) -> set[str]:
+    """Has all the tree's files read, folder by folder; gives their paths."""
+    paths: set[str] = set()
+    for name in top.listing().folders:
+        with top.enter(name) as folder:
+            names = folder.listing().files
+            paths |= set(folder.children(names))
+            files.add((folder,), names)
+    return paths
+
+
+def helpers() -> list[psutil.Process]:
+    return [one for one in psutil.Process().children() if "harness.contents" in str(one.cmdline())]
+
+
+def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_both_processes_read_and_together_they_read_all_once(tree: Path) -> None:
+    work = Recorder()
+    before = descriptors()
+    with Folder.top(tree) as top, Readers(work, worth=1) as files:
+        expected = []
+        # It takes a moment to start.
+        deadline = time.monotonic() + SECONDS
+        while not work.there and time.monotonic() < deadline:
+            expected += sorted(read_all(top, files))
+    assert sorted(work.here + work.there) == sorted(expected)
+    assert any(path.endswith("/large") for path in work.there)
+    assert helpers() == []
+    assert descriptors() == before
+
+
+def test_a_tree_read_by_two_is_the_same(tree: Path) -> None:
+    alone = scan(tree, WHOLE_TREE, worth=ANY_SIZE)
+    assert len(alone.entries) == FILES + 200 + 6 + 1
+    assert scan(tree, WHOLE_TREE, worth=1) == alone
+
+
+def test_few_files_are_read_without_another_process(tree: Path) -> None:
+    seen: list[psutil.Process] = []
+    work = Recorder(each=lambda: seen.extend(helpers()))
+    with Folder.top(tree) as top, Readers(work, worth=2 * FILES) as files:
+        read_all(top, files)
+    assert len(work.here) == FILES + 6
+    assert seen == []
+
+
+@pytest.mark.parametrize("hurt", [signal.SIGKILL, signal.SIGSTOP])
+def test_what_a_lost_process_was_to_read_is_read_here(tree: Path, hurt: signal.Signals) -> None:
+    """A stopped one is killed while it owes answers; a killed one is missed at the next."""
+    work = Recorder()
+    with Folder.top(tree) as top, Readers(work, worth=1) as files:
+        expected = sorted(read_all(top, files))
+        deadline = time.monotonic() + SECONDS
+        while not work.there and time.monotonic() < deadline:
+            expected += sorted(read_all(top, files))
+        (lost,) = helpers()
+        lost.send_signal(hurt)
+        until(lambda: lost.status() in {psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE})
+        expected += sorted(read_all(top, files))
+        with suppress(psutil.NoSuchProcess):
+            lost.kill()
+    assert sorted(work.here + work.there) == sorted(expected)
+
+
+def test_an_error_ends_the_process_and_closes_all(tree: Path) -> None:
+    before = descriptors()
+    with pytest.raises(ManifestError, match="absent"), Folder.top(tree) as top:  # noqa: PT012
+        work = Recorder()
+        with Readers(work, worth=1) as files:
+            deadline = time.monotonic() + SECONDS
+            while not work.there and time.monotonic() < deadline:
+                read_all(top, files)
+            top.enter("absent")
+    assert helpers() == []
+    assert descriptors() == before
+
+
+PARENT = """
+import sys
+from pathlib import Path
+from harness.folder import Folder
+from harness.readers import Readers
+from harness.scan import _Digests
+with Folder.top(Path(sys.argv[1])) as top, Readers(_Digests({}), worth=1) as files:
+    with top.enter("0") as folder:
+        files.add((folder,), folder.listing().files)
+    print(flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_the_process_ends_with_its_parent_however_that_ends(tree: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, tree], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as parent:
+        assert parent.stdout
+        parent.stdout.readline()
+        (helper,) = psutil.Process(parent.pid).children()
+        parent.kill()
+    until(lambda: not helper.is_running() or helper.status() == psutil.STATUS_ZOMBIE)
+
+
+@pytest.fixture
+def answer() -> Iterator[Callable[..., bytes]]:
+    """Asks what the process serves, of a thread."""
+    ours, theirs = socketpair(AF_UNIX, SOCK_SEQPACKET)
+    server = Thread(target=serve, args=(theirs,))
+    with ours, theirs:
+        server.start()
+        assert ours.recv(100) == READY
+
+        def ask(task: str, groups: list[list[str]], *folders: Path) -> bytes:
+            opened = [os.open(folder, os.O_RDONLY) for folder in folders]
+            send_fds(ours, [request(task, groups)], opened)
+            for one in opened:
+                os.close(one)
+            return ours.recv(100_000)
+
+        yield ask
+        ours.close()
+        server.join(SECONDS)
+    assert not server.is_alive()
+
+
+def test_facts_are_answered_in_order(tmp_path: Path, answer: Callable[..., bytes]) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    for folder in (one, two):
+        folder.mkdir()
+    (one / "a\udcff").write_bytes(b"text")
+    (one / "a\udcff").chmod(0o4711)
+    (one / "link").symlink_to("a\udcff")
+    os.mkfifo(one / "fifo")
+    (two / "large").write_bytes(b"x" * (LARGE + 1))
+    (two / "even").write_bytes(b"x" * LARGE)
+    said = list(
+        FACTS.iter_unpack(
+            answer(DIGEST, [["a\udcff", "link", "fifo", "absent"], ["large", "even"]], one, two)
+        )
+    )
+    assert said[1:4] == [UNREAD] * 3
+    assert [(size, digest.hex()) for _, size, digest in (said[0], *said[4:])] == [
+        (len(data), content_digest(data)) for data in (b"text", b"x" * (LARGE + 1), b"x" * LARGE)
+    ]
+    assert said[0][0] == 0o104711
+
+
+def test_comparisons_are_answered_in_order(tmp_path: Path, answer: Callable[..., bytes]) -> None:
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    names = ["same", "content", "size", "mode", "end", "link", "absent", "twin"]
+    for folder in (ours, theirs):
+        folder.mkdir()
+        for name in names[:5]:
+            (folder / name).write_bytes(b"text" * LARGE)
+        (folder / "link").symlink_to("same")
+    (theirs / "content").write_bytes(b"Text" + b"text" * (LARGE - 1))
+    (theirs / "end").write_bytes(b"text" * (LARGE - 1) + b"texT")
+    (theirs / "size").write_bytes(b"text")
+    (theirs / "mode").chmod(0o600)
+    (ours / "twin").hardlink_to(ours / "same")
+    (theirs / "twin").hardlink_to(ours / "same")
+    assert answer(COMPARE, [names], ours, theirs) == b"".join(
+        (SAME, OTHER, OTHER, OTHER, OTHER, UNSURE, UNSURE, SAME)
+    )
