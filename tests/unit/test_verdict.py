@@ -2,8 +2,11 @@
 
 import pytest
 
+from harness.compare import Divergence, DivergenceKind
 from harness.errors import ExitCode
 from harness.verdict import Builds, Result, Reuse, Run, Seconds, Step, Verdict
+
+DIVERGENCE = Divergence(kind=DivergenceKind.CONTENT, root="r", path="p", why="w")
 
 
 def result(*verdicts: Verdict, unmet: tuple[str, ...] = ()) -> Result:
@@ -14,6 +17,7 @@ def result(*verdicts: Verdict, unmet: tuple[str, ...] = ()) -> Result:
             verdict=verdict,
             reuse=Reuse.REUSED,
             seconds=Seconds(cached=1, clean=1),
+            divergences=(DIVERGENCE,) if verdict is Verdict.DIVERGES else (),
             unmet=unmet,
         )
         for verdict in verdicts
