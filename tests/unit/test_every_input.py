@@ -1,6 +1,9 @@
 """The cache key of the bundled buildpack `every-input`, by its own functions in a real bash."""
 
+import http.server
 import subprocess
+import threading
+from functools import partial
 
 import pytest
 
@@ -20,14 +23,14 @@ FILES = {
 @pytest.fixture
 def key(tmp_path):
     """The key of an app: compile's own code, but for its last line, which builds."""
-    build, env = tmp_path / "build", tmp_path / "env"
+    build, env, python = tmp_path / "build", tmp_path / "env", tmp_path / "python"
     env.mkdir()
     *code, last = COMPILE.read_text().splitlines()
     assert last == "compile"
     program = tmp_path / "every-input" / "bin" / "key"
     program.parent.mkdir(parents=True)
     (tmp_path / "every-input" / "lib").symlink_to(bundled_buildpacks() / "lib")
-    program.write_text("\n".join([*code, "cache_key"]) + "\n")
+    program.write_text("\n".join([*code, f"cache_key {python}"]) + "\n")
 
     def key_of(files: dict[str, str] | None = None, stack: str = "heroku-22", **config: str) -> str:
         for name, text in (FILES | (files or {})).items():
@@ -84,8 +87,8 @@ def test_files_that_name_each_other_are_read_once(key):
 
 
 def test_the_last_line_counts_without_its_end(key):
-    assert key({"requirements.txt": "a==1\nb"}) == ""
-    assert key({"requirements.txt": "a==1\n-r x.txt", "x.txt": "b\n"}) == ""
+    assert key({"requirements.txt": "a==1\n./b"}) == ""
+    assert key({"requirements.txt": "a==1\n-r x.txt", "x.txt": "./b\n"}) == ""
 
 
 @pytest.mark.parametrize(
@@ -93,8 +96,14 @@ def test_the_last_line_counts_without_its_end(key):
     [
         "a==1.0",
         "a[extra]==1.0  # why",
+        "a [extra] >= 1.0",
         "a==1.0; python_version >= '3.8'",
+        "a; python_version=='3.11'",
         "a==1.0 --hash=sha256:00",
+        "a>=1.0,<2",
+        "a~=1.0",
+        "a.b-c_d (>1)",
+        "A",
         f"git+https://github.com/o/a.git@{SHA}",
         f"-e git+https://github.com/o/a.git@{SHA}#egg=a",
         f"a @ git+https://github.com/o/a.git@{SHA}",
@@ -103,38 +112,105 @@ def test_the_last_line_counts_without_its_end(key):
         "",
     ],
 )
-def test_pinned_lines_have_a_key(key, line):
+def test_what_the_index_or_a_commit_decides_has_a_key(key, line):
     assert key(root(line)) != ""
 
 
 @pytest.mark.parametrize(
     "line",
     [
-        "a",
-        "a>=1.0",
-        "a~=1.0",
-        "a==1.*",
-        "a>=1; python_version == '3.11'",
-        "a; python_version=='3.11'",
-        "a  # ==1.0",
         "git+https://github.com/o/a.git",
         "git+https://github.com/o/a.git@main",
+        "a @ git+https://github.com/o/a.git@main",
         f"git+https://github.com/o/a.git@main#egg=a=={SHA}",
         f"git+https://github.com/o/a.git@{SHA[:12]}",
         f"git+https://github.com/o/a.git@{SHA}0",
         "-e git+https://github.com/o/a.git@v1.0#egg=a==1.0",
         "-e .",
+        ".",
         "./vendored",
+        "vendored/a",
+        "a-1.0.whl",
+        "--find-links vendored",
+        "-i https://packages.invalid/simple",
         "https://github.com/o/a/archive/main.zip",
         "-r nowhere.txt",
         "-c nowhere.txt",
     ],
 )
 def test_what_may_mean_another_thing_tomorrow_has_none(key, line):
-    assert key(root(line)) == ""
-    assert key({**root("-r requirements/base.txt"), "requirements/base.txt": f"{line}\n"}) == ""
+    app = {"a-1.0.whl": "an archive of the app's"}
+    assert key({**app, **root(line)}) == ""
+    nested = {**root("-r requirements/base.txt"), "requirements/base.txt": f"{line}\n"}
+    assert key({**app, **nested}) == ""
 
 
-@pytest.mark.parametrize("line", ["a==1.0,>=0", "a>=0,==1.0"])
-def test_a_pin_among_ranges_is_a_pin(key, line):
-    assert key(root(line)) != ""
+def test_a_file_that_is_a_link_names_others_from_where_the_link_is(key, tmp_path):
+    link = tmp_path / "build/requirements.txt"
+    link.parent.mkdir()
+    link.symlink_to("requirements/linked.txt")
+    files = {**root("-r x.txt"), "x.txt": "x==1\n", "requirements/x.txt": "x==1\n"}
+    (tmp_path / "build/requirements").mkdir()
+    before = key(files)
+    assert link.is_symlink()
+    assert key({**files, "requirements/x.txt": "x==2\n"}) == before != ""
+    assert key({**files, "x.txt": "x==2\n"}) != before
+
+
+@pytest.fixture
+def index(tmp_path):
+    """An index, as a folder of pages; the installed Python names it as pip's own."""
+    pages = tmp_path / "index"
+    pages.mkdir()
+    handler = partial(_Quiet, directory=str(pages))
+    python = tmp_path / "python"
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        (python / "bin").mkdir(parents=True)
+        program = python / "bin/python"
+        program.write_text(f"#!/bin/sh\necho http://127.0.0.1:{server.server_port}\n")
+        program.chmod(0o755)
+        yield pages
+        server.shutdown()
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def publish(pages, project: str, text: str) -> None:
+    (pages / project).mkdir(exist_ok=True)
+    (pages / project / "index.html").write_text(text)
+
+
+def install(tmp_path, name: str, **files: str) -> None:
+    folder = tmp_path / "python/lib/python3.11/site-packages" / f"{name}-1.0.dist-info"
+    folder.mkdir(parents=True)
+    for file, text in files.items():
+        (folder / file.replace("_json", ".json")).write_text(text)
+
+
+def test_what_the_index_says_of_an_installed_project_changes_the_key(key, index, tmp_path):
+    publish(index, "some-thing", "1.0")
+    before = key()
+    install(tmp_path, "Some_Thing")
+    keys = [before, key()]
+    publish(index, "some-thing", "1.0 1.1")
+    keys.append(key())
+    assert len(set(keys)) == 3
+    publish(index, "another", "1.0")
+    assert key() == keys[-1]
+
+
+def test_the_index_has_no_say_in_what_came_from_a_url(key, index, tmp_path):
+    install(tmp_path, "forms", direct_url_json="{}")
+    before = key()
+    publish(index, "forms", "1.0")
+    assert key() == before != ""
+
+
+def test_an_index_that_cannot_be_reached_leaves_no_key(key, index, tmp_path):
+    install(tmp_path, "forms")
+    (tmp_path / "python/bin/python").write_text("#!/bin/sh\necho http://127.0.0.1:1\n")
+    assert key() == ""
