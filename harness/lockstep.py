@@ -93,7 +93,10 @@ def compare_trees(
         ManifestError: Something cannot be read, or changed while it was read, or a pattern is
             absolute, empty, or holds `..` or `**`.
     """
-    found = differences(cached, clean, patterns, worth=worth)
+    return _comparison(cached, clean, differences(cached, clean, patterns, worth=worth), worth)
+
+
+def _comparison(cached: Path, clean: Path, found: Differences, worth: int) -> Comparison:
     ours = read_entries(cached, found.cached, worth=worth)
     theirs = read_entries(clean, found.clean, worth=worth)
     for path in ours.keys() & theirs.keys():

@@ -10,10 +10,12 @@ from tempfile import TemporaryDirectory
 import pytest
 from test_manifest import ordinary_user
 
+from harness import lockstep
 from harness.compare import compare
-from harness.contents import ANY_SIZE, LARGE
+from harness.contents import ANY_SIZE, LARGE, OTHER, SAME, UNSURE
 from harness.errors import ManifestError
-from harness.lockstep import compare_trees, differences
+from harness.folder import Folder
+from harness.lockstep import Differences, compare_trees, differences
 from harness.rules import Rule
 from harness.scan import WHOLE_TREE, scan
 
@@ -149,6 +151,37 @@ def test_two_processes_find_the_same(trees: tuple[Path, Path]) -> None:
     assert len(expected.divergences) == 60
     for worth in (1, ANY_SIZE):
         assert compare_trees(*trees, WHOLE_TREE, worth=worth) == expected
+
+
+def test_what_the_other_process_says_is_taken_name_by_name(trees: tuple[Path, Path]) -> None:
+    """What it could not read is to be read here."""
+    found = lockstep._Found()
+    with Folder.top(trees[0]) as one, Folder.top(trees[1]) as other:
+        pairs = lockstep._Pairs(found)
+        said = SAME + OTHER + UNSURE + SAME
+        assert pairs.take((one, other), ["a", "b", "c", "d"], said) == ["c"]
+        assert pairs.take((one, other), ["e", "f"], SAME * 2) == []
+    assert found.cached.paths == found.clean.paths == {"b"}
+
+
+def test_large_files_are_left_to_the_other_process(trees: tuple[Path, Path]) -> None:
+    (trees[1] / "lib" / "a.py").write_text("other")
+    found = lockstep._Found()
+    with Folder.top(trees[0] / "lib") as one, Folder.top(trees[1] / "lib") as other:
+        pairs = lockstep._Pairs(found)
+        assert pairs.read((one, other), ["a.py", "large"], 3 * LARGE) == ["large"]
+        assert pairs.read((one, other), ["large"], 3 * LARGE + 1) == []
+    assert found.clean.paths == {"a.py"}
+
+
+def test_trees_that_change_between_two_looks_are_an_error(trees: tuple[Path, Path]) -> None:
+    seen = Differences(
+        cached_roots=("lib",), clean_roots=("lib",), cached=("lib/a.py",), clean=("lib/a.py",),
+        compared=1,
+    )  # fmt: skip
+    with pytest.raises(ManifestError, match=r"lib/a.py: it changed") as caught:
+        lockstep._comparison(*trees, seen, ANY_SIZE)
+    assert caught.value.hint
 
 
 def test_what_cannot_be_compared_is_an_error_with_a_hint(

@@ -14,6 +14,7 @@ from threading import Thread
 import psutil
 import pytest
 
+from harness import scan as scanning
 from harness.contents import (
     ANY_SIZE,
     COMPARE,
@@ -30,7 +31,7 @@ from harness.contents import (
 )
 from harness.errors import ManifestError
 from harness.folder import Folder
-from harness.manifest import content_digest
+from harness.manifest import Entry, EntryKind, content_digest
 from harness.readers import Folders, Readers
 from harness.scan import WHOLE_TREE, scan
 
@@ -54,7 +55,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Recorder:
-    """Takes note of who read what."""
+    """Takes note of who read what; some answers are not taken, as of files that were unread."""
 
     task = DIGEST
     answer_size = FACTS.size
@@ -76,8 +77,10 @@ class Recorder:
     def take(self, folders: Folders, names: Sequence[str], answer: bytes) -> list[str]:
         (folder,) = folders
         facts = dict(zip(names, FACTS.iter_unpack(answer), strict=True))
-        self.there += [folder.child(name) for name in names if facts[name] != UNREAD]
-        return [name for name in names if facts[name] == UNREAD]
+        assert UNREAD not in facts.values()
+        unread = [name for name in names if name.startswith("7")]
+        self.there += [folder.child(name) for name in names if name not in unread]
+        return unread
 
 
 def read_all(top: Folder, files: Readers) -> set[str]:
@@ -212,6 +215,26 @@ def answer() -> Iterator[Callable[..., bytes]]:
         ours.close()
         server.join(SECONDS)
     assert not server.is_alive()
+
+
+def test_large_files_are_left_to_the_other_process(tree: Path) -> None:
+    entries: dict[str, Entry] = {}
+    with Folder.top(tree / "0") as folder:
+        digests = scanning._Digests(entries)
+        assert digests.read((folder,), ["large"], LARGE) == ["large"]
+        assert entries == {}
+        assert digests.read((folder,), ["large"], LARGE + 1) == []
+    assert entries["large"].digest == content_digest(b"0" * LARGE)
+
+
+def test_facts_are_taken_but_those_of_unread_files(tree: Path) -> None:
+    entries: dict[str, Entry] = {}
+    facts = FACTS.pack(0o104755, 9, b"d" * 32) + FACTS.pack(*UNREAD)
+    with Folder.top(tree) as folder:
+        assert scanning._Digests(entries).take((folder,), ["a", "b"], facts) == ["b"]
+    assert entries == {
+        "a": Entry(kind=EntryKind.FILE, mode=0o4755, size=9, digest=(b"d" * 32).hex())
+    }
 
 
 def test_facts_are_answered_in_order(tmp_path: Path, answer: Callable[..., bytes]) -> None:
