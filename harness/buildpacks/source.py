@@ -63,8 +63,8 @@ def resolve(spec: str, *, store: Store, into: Path) -> Buildpack:
     elif not _URL.match(spec) and Path(spec).is_dir():
         # Seen to first: copying some other folder, such as a home, would take long.
         kind_of(Path(spec), spec=spec)
-        # The bundled ones share their scripts through links to a folder beside them.
-        bundled = Path(spec).resolve().parent == bundled_buildpacks()
+        # The bundled ones share their scripts through links to folders beside them.
+        bundled = bundled_buildpacks() in Path(spec).resolve().parents
         _copy(Path(spec), target, follow=bundled)
     else:
         revision = _export(spec, store=store, target=target)
