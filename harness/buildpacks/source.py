@@ -63,7 +63,7 @@ def resolve(spec: str, *, store: Store, into: Path) -> Buildpack:
     elif not _URL.match(spec) and Path(spec).is_dir():
         # Seen to first: copying some other folder, such as a home, would take long.
         kind_of(Path(spec), spec=spec)
-        # The bundled ones share their scripts through links to folders beside them.
+        # The bundled ones, and those with a fault below them, share scripts through links.
         bundled = bundled_buildpacks() in Path(spec).resolve().parents
         _copy(Path(spec), target, follow=bundled)
     else:
@@ -91,9 +91,14 @@ def _split(spec: str) -> tuple[str, str]:
 
 
 def _copy(folder: Path, target: Path, *, follow: bool) -> None:
-    if not target.exists():
-        ignored = shutil.ignore_patterns(".git")
-        shutil.copytree(folder, target, ignore=ignored, symlinks=not follow)
+    if target.exists():
+        return
+    ignored = shutil.ignore_patterns(".git")
+    shutil.copytree(folder, target, ignore=ignored, symlinks=not follow)
+    # A package holds no links to folders, so the scripts of those with a fault lie beside them.
+    shared = folder.parent / "lib"
+    if follow and shared.is_dir() and not (target / "lib").exists():
+        shutil.copytree(shared, target / "lib")
 
 
 def _export(spec: str, *, store: Store, target: Path) -> str:

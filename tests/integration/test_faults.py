@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from runs import PROGRAM, REPOSITORY, need, store
 
+from harness.buildpacks.source import resolve
 from harness.compare import DivergenceKind
+from harness.store import Store
 
 FIXTURES = REPOSITORY / "fixtures"
 BUILDPACKS = FIXTURES / "buildpacks/faults"
@@ -22,6 +24,7 @@ RIGHT: tuple[str, ...] = tuple(MATRIX["right"])
 ROWS: list[dict[str, Any]] = MATRIX["shows"]
 KINDS = [str(kind) for kind in DivergenceKind]
 FOUND = (*KINDS, "unstable", "unmet")
+SCRIPTS = ["build.sh", "detect.sh", "every-input.sh", "small.sh", "thrifty.sh"]
 DOCUMENT = REPOSITORY / "docs/planted-faults.md"
 
 # What a build shows: the kinds, each with its paths or sentences.
@@ -121,6 +124,16 @@ def test_every_fault_says_which_it_is():
     for name in (*faults(), *RIGHT):
         program = (BUILDPACKS / name / "bin/compile").read_text()
         assert re.match(r"#!/usr/bin/env bash\n# [A-Z].*\n", program), name
+
+
+@pytest.mark.parametrize("name", [*faults(), *RIGHT])
+def test_every_buildpack_has_its_scripts_and_is_another_one(name, tmp_path):
+    folder, unused = BUILDPACKS / name, Store(root=tmp_path / "store")
+    here = resolve(str(folder), store=unused, into=tmp_path / "here")
+    right = resolve(str(BUILDPACKS / "right"), store=unused, into=tmp_path / "right")
+    assert sorted(file.name for file in (here.folder / "lib").iterdir()) == SCRIPTS
+    assert not [path for path in here.folder.rglob("*") if path.is_symlink()]
+    assert (here.digest == right.digest) == (name == "right")
 
 
 def test_the_document_has_the_matrix():
