@@ -63,7 +63,7 @@ def resolve(spec: str, *, store: Store, into: Path) -> Buildpack:
     elif not _URL.match(spec) and Path(spec).is_dir():
         # Seen to first: copying some other folder, such as a home, would take long.
         kind_of(Path(spec), spec=spec)
-        # The bundled ones, and those with a fault below them, share scripts through links.
+        # The bundled ones, and those with a fault below them, have links to what they share.
         bundled = bundled_buildpacks() in Path(spec).resolve().parents
         _copy(Path(spec), target, follow=bundled)
     else:
