@@ -154,12 +154,14 @@ def _compare(cached: Built, clean: Built) -> Comparison:
 
         found = comparing.compare(manifests[Side.CACHED], manifests[Side.CLEAN], read=read)
     # A root that is a link somewhere is an entry, and shows nothing of what is installed.
-    only_links = all(_is_links(manifest) for manifest in manifests.values())
-    return replace(found, compared=0) if only_links else found
+    links = {root for manifest in manifests.values() for root in _linked_roots(manifest)}
+    return replace(found, compared=found.compared - len(links))
 
 
-def _is_links(manifest: Manifest) -> bool:
-    return all(entry.kind is EntryKind.SYMLINK for entry in manifest.entries.values())
+def _linked_roots(manifest: Manifest) -> Iterator[str]:
+    for root in manifest.roots:
+        if manifest.entries[root].kind is EntryKind.SYMLINK:
+            yield root
 
 
 def _unmet(arms: Arms, *, diverges: bool, unstable: bool) -> Iterator[str]:

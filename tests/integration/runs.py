@@ -116,9 +116,9 @@ class Going:
 
 @contextlib.contextmanager
 def going(folder: Path, *arguments: str | Path) -> Iterator[Going]:
-    """A run of `cache-harness run`; it is ended as ^C would when the block is left."""
+    """A run of `cache-harness run` that builds; it is ended as ^C would when the block is left."""
     folder.mkdir(parents=True)
-    command = [str(PROGRAM), "run", *map(str, arguments)]
+    command = [str(PROGRAM), "run", "--fresh", *map(str, arguments)]
     command += ["--store", str(store().root), "--report", f"json={folder / 'report.json'}"]
     with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
         process = subprocess.Popen(command, stdout=out, stderr=err, cwd=folder)
