@@ -36,21 +36,30 @@ def join(pid: int) -> None:
     enter(network)
 
 
-def bound(address: str) -> socket.socket:
-    """A socket at `udp:HOST:PORT` or `tcp:HOST:PORT`; waits for the loopback to be up."""
-    kind, host, port = address.split(":")
-    opened = socket.socket(
-        socket.AF_INET, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM
-    )
+def wait_for_route(host: str, port: int) -> None:
+    """Waits until the loopback is up, and with it the route to its addresses; sends nothing."""
     end = time.monotonic() + PATIENCE
     while True:
         try:
-            opened.bind((host, int(port)))
-            break
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                probe.connect((host, port))
+                return
         except OSError as error:
-            if error.errno != errno.EADDRNOTAVAIL or time.monotonic() > end:
+            if error.errno != errno.ENETUNREACH or time.monotonic() > end:
                 raise
-            time.sleep(0.001)
+        time.sleep(0.001)
+
+
+def bound(address: str) -> socket.socket:
+    """A socket at `udp:HOST:PORT` or `tcp:HOST:PORT`; waits for the loopback to be up."""
+    kind, host, port = address.split(":")
+    # Before there is any route, Linux takes each address for one of broadcasts: bind(2) succeeds,
+    # and answers come from 127.0.0.1 ever after, which a client connected to HOST never sees.
+    wait_for_route(host, int(port))
+    opened = socket.socket(
+        socket.AF_INET, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM
+    )
+    opened.bind((host, int(port)))
     if kind == "tcp":
         opened.listen(128)
     return opened
