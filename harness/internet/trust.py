@@ -8,7 +8,7 @@ from pathlib import Path
 import trustme
 from cryptography import x509
 
-from harness.sandboxes import NAME_SERVER, WEB_SERVER, Mount
+from harness.sandboxes import WEB_SERVER, Mount
 
 CERTIFICATES = "/etc/ssl/certs"
 BUNDLE = f"{CERTIFICATES}/ca-certificates.crt"
@@ -81,7 +81,8 @@ def trust_mounts(authority: Authority, folder: Path) -> tuple[Mount, ...]:
     Returns:
         The mounts: the system's certificates as a bundle and as OpenSSL's folder of hashed names
         (so that an OpenSSL built with either finds them), pip's own configuration (pip before 24.2
-        does not look at the system's), the resolver's, and a hosts file with `localhost` only.
+        does not look at the system's), and a hosts file with `localhost` only. How names are asked
+        for is the sandbox's to say.
     """
     certificates = folder / "certs"
     certificates.mkdir(exist_ok=True)
@@ -91,7 +92,6 @@ def trust_mounts(authority: Authority, folder: Path) -> tuple[Mount, ...]:
         certificates / bundle: authority.pem,
         certificates / f"{subject_hash(authority.pem)}.0": authority.pem,
         folder / "pip.conf": f"[global]\ncert = {BUNDLE}\n".encode(),
-        folder / "resolv.conf": f"nameserver {NAME_SERVER}\n".encode(),
         folder / "hosts": b"127.0.0.1 localhost\n",
     }
     for path, content in files.items():
@@ -100,7 +100,6 @@ def trust_mounts(authority: Authority, folder: Path) -> tuple[Mount, ...]:
     return (
         Mount(source=certificates, target=CERTIFICATES),
         Mount(source=folder / "pip.conf", target="/etc/pip.conf"),
-        Mount(source=folder / "resolv.conf", target="/etc/resolv.conf"),
         Mount(source=folder / "hosts", target="/etc/hosts"),
     )
 

@@ -16,7 +16,7 @@ from harness.internet.server import InternetServer
 from harness.internet.trust import Authority, trust_env, trust_mounts
 from harness.packages.releases import build_release
 from harness.packages.tools import BASE_TOOLS, fetch_tools
-from harness.sandboxes import Job, Limits, Mount, Outcome
+from harness.sandboxes import RESOLVER_OPTIONS, Job, Limits, Mount, Outcome
 from harness.sandboxes.bubblewrap import BubblewrapSandbox
 from harness.sandboxes.registry import SandboxSettings
 from harness.scenarios.tree import File, Tree
@@ -207,6 +207,11 @@ def test_any_name_resolves_and_refusals_come_at_once(world: World) -> None:
     assert "refuses GET https://nobody-thought-of.example.org/a/b?c=d" in said.text
     assert said.outcome.seconds < 5
     assert [(r.status, bool(r.refused)) for r in said.log] == [(403, True)]
+
+
+def test_resolver_is_told_to_be_patient(world: World) -> None:
+    said = world.succeeds("cat /etc/resolv.conf")
+    assert f"options {' '.join(RESOLVER_OPTIONS)}" in said.text
 
 
 def test_there_is_no_other_way_out(world: World) -> None:

@@ -81,7 +81,7 @@ def test_subject_hash_is_openssls(organization: str, unit: str) -> None:
 def test_mounts(tmp_path: Path) -> None:
     authority = Authority()
     mounts = {mount.target: mount.source for mount in trust_mounts(authority, tmp_path)}
-    assert mounts.keys() == {"/etc/ssl/certs", "/etc/pip.conf", "/etc/resolv.conf", "/etc/hosts"}
+    assert mounts.keys() == {"/etc/ssl/certs", "/etc/pip.conf", "/etc/hosts"}
     assert not any(mount.writable for mount in trust_mounts(authority, tmp_path))
     certificates = mounts["/etc/ssl/certs"]
     assert {path.name for path in certificates.iterdir()} == {
@@ -89,7 +89,6 @@ def test_mounts(tmp_path: Path) -> None:
         f"{subject_hash(authority.pem)}.0",
     }
     assert mounts["/etc/pip.conf"].read_text() == f"[global]\ncert = {BUNDLE}\n"
-    assert mounts["/etc/resolv.conf"].read_text() == "nameserver 127.0.0.53\n"
     for path in tmp_path.rglob("*"):
         wanted = 0o755 if path.is_dir() else 0o644
         assert stat.S_IMODE(path.stat().st_mode) == wanted
