@@ -37,9 +37,7 @@ UNSURE: Final = b"?"
 """The answer where one of the two files could not be read."""
 
 LARGE: Final = 256 * 1024
-"""Files of so many bytes take as long as dozens of most others do."""
-ANY_SIZE: Final = sys.maxsize
-"""More bytes than a file has."""
+"""Files of so many bytes or more are read in parts."""
 
 
 class Contents:
@@ -50,33 +48,28 @@ class Contents:
         self._into = (buffer,)
         self._view = memoryview(buffer)
 
-    def digest(
-        self, folder: int, name: str | bytes, below: int = ANY_SIZE
-    ) -> tuple[int, int, bytes] | None:
+    def digest(self, folder: int, name: str | bytes) -> tuple[int, int, bytes]:
         """A regular file's mode with its type, its size, and its content's BLAKE3.
 
         Args:
             folder: The descriptor of its folder.
             name: Its name there; no link is followed.
-            below: A file of so many bytes or more is not read, and gives None.
 
         Raises:
             OSError: It cannot be read, is no regular file, or changed while it was read.
         """
         file = os.open(name, OPEN_FILE, dir_fd=folder)
         try:
-            return self.digest_open(file, below)
+            return self.digest_open(file)
         finally:
             os.close(file)
 
-    def digest_open(self, file: int, below: int = ANY_SIZE) -> tuple[int, int, bytes] | None:
+    def digest_open(self, file: int) -> tuple[int, int, bytes]:
         """The same of an open file, which is read from where it stands."""
         status = os.fstat(file)
         mode, size = status.st_mode, status.st_size
         if not stat.S_ISREG(mode):
             raise OSError(errno.EINVAL, "it is not a regular file")
-        if size >= below:
-            return None
         count = os.readv(file, self._into)
         digest = blake3(self._view[:count])
         # There was room for one byte more than its size: had it grown, the read would show it.
@@ -89,14 +82,13 @@ class Contents:
         return mode, size, digest.digest()
 
 
-def same(one: int, other: int, name: str | bytes, below: int = ANY_SIZE) -> bool | None:
+def same(one: int, other: int, name: str | bytes) -> bool:
     """Whether a name stands for regular files of one mode and content in two folders.
 
     Args:
         one: The descriptor of one folder.
         other: The descriptor of the other.
         name: The name in both; no link is followed.
-        below: Files of one size of so many bytes or more are not read, and give None.
 
     Raises:
         OSError: Either cannot be read, is no regular file, or changed while it was read.
@@ -105,14 +97,14 @@ def same(one: int, other: int, name: str | bytes, below: int = ANY_SIZE) -> bool
     try:
         second = os.open(name, OPEN_FILE, dir_fd=other)
         try:
-            return same_open(file, second, below)
+            return same_open(file, second)
         finally:
             os.close(second)
     finally:
         os.close(file)
 
 
-def same_open(one: int, other: int, below: int = ANY_SIZE) -> bool | None:
+def same_open(one: int, other: int) -> bool:
     """The same of two open files, which are read from where they stand."""
     first, second = os.fstat(one), os.fstat(other)
     if not (stat.S_ISREG(first.st_mode) and stat.S_ISREG(second.st_mode)):
@@ -122,8 +114,6 @@ def same_open(one: int, other: int, below: int = ANY_SIZE) -> bool | None:
         return False
     if first.st_ino == second.st_ino and first.st_dev == second.st_dev:
         return True
-    if size >= below:
-        return None
     count = 0
     while True:
         # One byte more than there is: a short read then shows the end as well.
@@ -171,7 +161,7 @@ def _digests(contents: Contents, folders: list[int], groups: list[list[bytes]]) 
     for folder, names in zip(folders, groups, strict=True):
         for name in names:
             try:
-                facts = contents.digest(folder, name) or UNREAD
+                facts = contents.digest(folder, name)
             except OSError:
                 facts = UNREAD
             yield FACTS.pack(*facts)

@@ -144,32 +144,26 @@ class _Pairs:
     def __init__(self, found: _Found) -> None:
         self._found = found
 
-    def read(self, folders: Folders, names: Sequence[str], below: int) -> list[str]:
+    def read(self, folders: Folders, names: Sequence[str]) -> None:
         ours, theirs = folders
-        left = []
         for name in names:
             try:
-                equal = same(ours.fd, theirs.fd, name, below)
+                equal = same(ours.fd, theirs.fd, name)
             except OSError:
                 with ours.file(name) as one, theirs.file(name) as other:
-                    equal = same_open(one, other, below)
-            if equal is None:
-                left.append(name)
-            elif not equal:
+                    equal = same_open(one, other)
+            if not equal:
                 self._found.differ(ours.child(name))
-        return left
 
-    def take(self, folders: Folders, names: Sequence[str], answer: bytes) -> list[str]:
+    def take(self, folders: Folders, names: Sequence[str], answer: bytes) -> None:
         if answer == SAME * len(names):
-            return []
-        left = []
+            return
         for place, name in enumerate(names):
             said = answer[place : place + 1]
             if said == OTHER:
                 self._found.differ(folders[0].child(name))
             elif said != SAME:
-                left.append(name)
-        return left
+                self.read(folders, (name,))
 
 
 class _Pair:

@@ -14,7 +14,7 @@ import blake3
 
 import harness
 from harness import contents
-from harness.contents import ANY_SIZE, LARGE, MOST_FOLDERS, READY, request
+from harness.contents import MOST_FOLDERS, READY, request
 from harness.folder import Folder
 
 WORTH_A_PROCESS: Final = 2000
@@ -23,7 +23,6 @@ WORTH_A_PROCESS: Final = 2000
 _BATCH = 64
 # So many batches lie ready for the process while this one reads a batch or a large file itself.
 _AHEAD = 8
-_LARGE_AHEAD = 4
 
 # Without the site's start-up files, which may do anything, it starts in half of the time.
 _SERVE = "import sys; sys.path += sys.argv[1:]; from harness.contents import main; main()"
@@ -44,11 +43,11 @@ class Work(Protocol):
     task: str
     answer_size: int
 
-    def read(self, folders: Folders, names: Sequence[str], below: int) -> list[str]:
-        """Reads these files here; gives the names of those of `below` bytes or more, unread."""
+    def read(self, folders: Folders, names: Sequence[str]) -> None:
+        """Reads these files here."""
 
-    def take(self, folders: Folders, names: Sequence[str], answer: bytes) -> list[str]:
-        """Takes the process's answer about these files; gives the names that it could not read."""
+    def take(self, folders: Folders, names: Sequence[str], answer: bytes) -> None:
+        """Takes the process's answer about these files; what it could not read is read here."""
 
 
 class Readers:
@@ -76,7 +75,7 @@ class Readers:
             ManifestError: One of the files given so far cannot be read.
         """
         if self._process is None:
-            self._work.read(folders, names, ANY_SIZE)
+            self._work.read(folders, names)
             self._alone -= len(names)
             if self._alone <= 0:
                 self._start()
@@ -117,12 +116,12 @@ class Readers:
     def _share(self, batch: "_Batch") -> None:
         while self._take(wait=False):
             pass
-        if not self._hand(batch, _AHEAD):
+        if not self._hand(batch):
             self._read(batch)
 
-    def _hand(self, batch: "_Batch", most: int) -> bool:
-        """Hands a batch to the process, unless it has too many or cannot be had."""
-        if self._process is None or not self._process.ready() or len(self._handed) >= most:
+    def _hand(self, batch: "_Batch") -> bool:
+        """Hands a batch to the process, unless it has enough or cannot be had."""
+        if self._process is None or not self._process.ready() or len(self._handed) >= _AHEAD:
             return False
         if not self._process.send(batch.request(self._work.task), batch.descriptors()):
             return False
@@ -130,16 +129,9 @@ class Readers:
         return True
 
     def _read(self, batch: "_Batch") -> None:
-        # The process would run out of work while this one reads a large file.
-        below = ANY_SIZE if self._process is None else LARGE
         try:
             for folders, names in batch.parts:
-                for name in self._work.read(folders, names, below):
-                    large = _Batch()
-                    large.add(folders, [name])
-                    if not self._hand(large, _AHEAD + _LARGE_AHEAD):
-                        large.let_go()
-                        self._work.read(folders, [name], ANY_SIZE)
+                self._work.read(folders, names)
         finally:
             batch.let_go()
 
@@ -159,8 +151,7 @@ class Readers:
             start = 0
             for folders, names in batch.parts:
                 end = start + len(names) * size
-                unread = self._work.take(folders, names, answer[start:end])
-                self._work.read(folders, unread, ANY_SIZE)
+                self._work.take(folders, names, answer[start:end])
                 start = end
         finally:
             batch.let_go()

@@ -113,35 +113,27 @@ class _Digests:
         self._entries = entries
         self._contents = Contents()
 
-    def read(self, folders: Folders, names: Sequence[str], below: int) -> list[str]:
+    def read(self, folders: Folders, names: Sequence[str]) -> None:
         (folder,) = folders
-        descriptor, digest = folder.fd, self._contents.digest
-        left = []
+        descriptor, entries, digest = folder.fd, self._entries, self._contents.digest
         for name, path in zip(names, folder.children(names), strict=True):
             try:
-                facts = digest(descriptor, name, below)
+                mode, size, found = digest(descriptor, name)
             except OSError:
                 with folder.file(name) as file:
-                    facts = self._contents.digest_open(file, below)
-            if facts:
-                self._enter(path, *facts)
-            else:
-                left.append(name)
-        return left
+                    mode, size, found = self._contents.digest_open(file)
+            entries[path] = file_entry(mode & _PERMISSIONS, size, found.hex())
 
-    def take(self, folders: Folders, names: Sequence[str], answer: bytes) -> list[str]:
+    def take(self, folders: Folders, names: Sequence[str], answer: bytes) -> None:
         (folder,) = folders
-        left = []
+        entries = self._entries
         answers = FACTS.iter_unpack(answer)
         for name, path, facts in zip(names, folder.children(names), answers, strict=True):
             if facts == UNREAD:
-                left.append(name)
+                self.read(folders, (name,))
             else:
-                self._enter(path, *facts)
-        return left
-
-    def _enter(self, path: str, mode: int, size: int, digest: bytes) -> None:
-        self._entries[path] = file_entry(mode & _PERMISSIONS, size, digest.hex())
+                mode, size, found = facts
+                entries[path] = file_entry(mode & _PERMISSIONS, size, found.hex())
 
 
 def _read_root(top: Folder, path: str, entries: dict[str, Entry], files: Readers) -> None:

@@ -4,6 +4,7 @@ import importlib.util
 import marshal
 import os
 import shutil
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,7 +13,7 @@ from test_manifest import ordinary_user
 
 from harness import lockstep
 from harness.compare import compare
-from harness.contents import ANY_SIZE, LARGE, OTHER, SAME, UNSURE
+from harness.contents import LARGE, OTHER, SAME, UNSURE
 from harness.errors import ManifestError
 from harness.folder import Folder
 from harness.lockstep import Differences, compare_trees, differences
@@ -149,29 +150,20 @@ def test_two_processes_find_the_same(trees: tuple[Path, Path]) -> None:
         (trees[1] / f"{number % 40}" / f"{number}").write_text(f"{number}"[::-1] + " ")
     expected = compare(scan(trees[0], WHOLE_TREE), scan(trees[1], WHOLE_TREE))
     assert len(expected.divergences) == 60
-    for worth in (1, ANY_SIZE):
+    for worth in (1, sys.maxsize):
         assert compare_trees(*trees, WHOLE_TREE, worth=worth) == expected
 
 
 def test_what_the_other_process_says_is_taken_name_by_name(trees: tuple[Path, Path]) -> None:
-    """What it could not read is to be read here."""
-    found = lockstep._Found()
-    with Folder.top(trees[0]) as one, Folder.top(trees[1]) as other:
-        pairs = lockstep._Pairs(found)
-        said = SAME + OTHER + UNSURE + SAME
-        assert pairs.take((one, other), ["a", "b", "c", "d"], said) == ["c"]
-        assert pairs.take((one, other), ["e", "f"], SAME * 2) == []
-    assert found.cached.paths == found.clean.paths == {"b"}
-
-
-def test_large_files_are_left_to_the_other_process(trees: tuple[Path, Path]) -> None:
-    (trees[1] / "lib" / "a.py").write_text("other")
+    """What it could not read is read here: `a.py` is the same, and `large` is not."""
+    (trees[1] / "lib" / "large").write_bytes(b"x" * (3 * LARGE))
     found = lockstep._Found()
     with Folder.top(trees[0] / "lib") as one, Folder.top(trees[1] / "lib") as other:
         pairs = lockstep._Pairs(found)
-        assert pairs.read((one, other), ["a.py", "large"], 3 * LARGE) == ["large"]
-        assert pairs.read((one, other), ["large"], 3 * LARGE + 1) == []
-    assert found.clean.paths == {"a.py"}
+        names = ["absent", "gone", "a.py", "large", "absent too"]
+        pairs.take((one, other), names, SAME + OTHER + UNSURE + UNSURE + SAME)
+        pairs.take((one, other), ["more", "and more"], SAME * 2)
+    assert found.cached.paths == found.clean.paths == {"gone", "large"}
 
 
 def test_trees_that_change_between_two_looks_are_an_error(trees: tuple[Path, Path]) -> None:
@@ -180,7 +172,7 @@ def test_trees_that_change_between_two_looks_are_an_error(trees: tuple[Path, Pat
         compared=1,
     )  # fmt: skip
     with pytest.raises(ManifestError, match=r"lib/a.py: it changed") as caught:
-        lockstep._comparison(*trees, seen, ANY_SIZE)
+        lockstep._comparison(*trees, seen, sys.maxsize)
     assert caught.value.hint
 
 

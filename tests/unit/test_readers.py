@@ -16,7 +16,6 @@ import pytest
 
 from harness import scan as scanning
 from harness.contents import (
-    ANY_SIZE,
     COMPARE,
     DIGEST,
     FACTS,
@@ -55,7 +54,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Recorder:
-    """Takes note of who read what; some answers are not taken, as of files that were unread."""
+    """Takes note of who read what."""
 
     task = DIGEST
     answer_size = FACTS.size
@@ -65,22 +64,16 @@ class Recorder:
         self.there: list[str] = []
         self._each = each
 
-    def read(self, folders: Folders, names: Sequence[str], below: int) -> list[str]:
+    def read(self, folders: Folders, names: Sequence[str]) -> None:
         self._each()
         (folder,) = folders
-        left = []
-        for name in names:
-            size = os.stat(name, dir_fd=folder.fd, follow_symlinks=False).st_size
-            (left if size >= below else self.here).append(folder.child(name))
-        return [path.rpartition("/")[2] for path in left]
+        self.here += folder.children(names)
 
-    def take(self, folders: Folders, names: Sequence[str], answer: bytes) -> list[str]:
+    def take(self, folders: Folders, names: Sequence[str], answer: bytes) -> None:
         (folder,) = folders
-        facts = dict(zip(names, FACTS.iter_unpack(answer), strict=True))
-        assert UNREAD not in facts.values()
-        unread = [name for name in names if name.startswith("7")]
-        self.there += [folder.child(name) for name in names if name not in unread]
-        return unread
+        assert UNREAD not in FACTS.iter_unpack(answer)
+        assert len(answer) == FACTS.size * len(names)
+        self.there += folder.children(names)
 
 
 def read_all(top: Folder, files: Readers) -> set[str]:
@@ -119,13 +112,12 @@ def test_both_processes_read_and_together_they_read_all_once(tree: Path) -> None
         while not work.there and time.monotonic() < deadline:
             expected += sorted(read_all(top, files))
     assert sorted(work.here + work.there) == sorted(expected)
-    assert any(path.endswith("/large") for path in work.there)
     assert helpers() == []
     assert descriptors() == before
 
 
 def test_a_tree_read_by_two_is_the_same(tree: Path) -> None:
-    alone = scan(tree, WHOLE_TREE, worth=ANY_SIZE)
+    alone = scan(tree, WHOLE_TREE, worth=sys.maxsize)
     assert len(alone.entries) == FILES + 200 + 6 + 1
     assert scan(tree, WHOLE_TREE, worth=1) == alone
 
@@ -217,24 +209,15 @@ def answer() -> Iterator[Callable[..., bytes]]:
     assert not server.is_alive()
 
 
-def test_large_files_are_left_to_the_other_process(tree: Path) -> None:
-    entries: dict[str, Entry] = {}
-    with Folder.top(tree / "0") as folder:
-        digests = scanning._Digests(entries)
-        assert digests.read((folder,), ["large"], LARGE) == ["large"]
-        assert entries == {}
-        assert digests.read((folder,), ["large"], LARGE + 1) == []
-    assert entries["large"].digest == content_digest(b"0" * LARGE)
-
-
-def test_facts_are_taken_but_those_of_unread_files(tree: Path) -> None:
+def test_what_the_other_process_could_not_read_is_read_here(tree: Path) -> None:
     entries: dict[str, Entry] = {}
     facts = FACTS.pack(0o104755, 9, b"d" * 32) + FACTS.pack(*UNREAD)
-    with Folder.top(tree) as folder:
-        assert scanning._Digests(entries).take((folder,), ["a", "b"], facts) == ["b"]
-    assert entries == {
-        "a": Entry(kind=EntryKind.FILE, mode=0o4755, size=9, digest=(b"d" * 32).hex())
-    }
+    with Folder.top(tree / "0") as folder:
+        scanning._Digests(entries).take((folder,), ["absent", "large"], facts)
+    assert entries["absent"] == Entry(
+        kind=EntryKind.FILE, mode=0o4755, size=9, digest=(b"d" * 32).hex()
+    )
+    assert entries["large"].digest == content_digest(b"0" * LARGE)
 
 
 def test_facts_are_answered_in_order(tmp_path: Path, answer: Callable[..., bytes]) -> None:
