@@ -7,13 +7,13 @@ import os
 import secrets
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from harness.build import Build
 from harness.distributions import Distribution
@@ -35,6 +35,7 @@ DEFAULT_LIMIT: Final = 10 * 1024**3
 _DROPPED = ".dropped-"
 _STORED = "??/[0-9a-f]*/facts"
 _TAIL_LINES = 40
+_LOOK = 0.5  # seconds between looks whether to wait any longer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,13 +173,28 @@ class BuildStore:
             yield
 
     @contextlib.contextmanager
-    def only_one(self, key: str) -> Iterator[None]:
-        """Holds a build, so that whoever else wants it waits until it is there."""
+    def only_one(self, key: str, *, stopped: Callable[[], bool] = lambda: False) -> Iterator[None]:
+        """Holds a build, so that whoever else wants it waits until it is there.
+
+        Args:
+            key: The build's.
+            stopped: Asked now and then while another holds it: whether to wait no longer.
+
+        Raises:
+            HarnessError: It was waited for no longer.
+        """
         locks = self._store.builds / ".locks"
         with _writing(self._store):
             locks.mkdir(parents=True, exist_ok=True)
             lock = FileLock(locks / key)
-            lock.acquire()
+            while True:
+                try:
+                    lock.acquire(timeout=_LOOK)
+                except Timeout:
+                    if stopped():
+                        raise HarnessError("stopped") from None
+                else:
+                    break
         try:
             yield
         finally:

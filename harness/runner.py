@@ -228,7 +228,7 @@ class _Run:
     # --- doing ---------------------------------------------------------------------------------
 
     def _build(self, case: _Case, planned: PlannedBuild, arm: Arm) -> None:
-        with self._builds.only_one(planned.key):
+        with self._builds.only_one(planned.key, stopped=lambda: self._schedule.stopped):
             # Another process may have been at it.
             self._take(planned)
             built = self._built.get(planned.key)

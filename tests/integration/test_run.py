@@ -388,8 +388,9 @@ touch "$packages/"$'not\xffutf-8\n.py'
 rm -f /run/build-steps/statuses
 ln -s SECRET/METADATA /run/build-steps/statuses
 """
-# Files, links and pipes: seven in site-packages, two in each dist-info, and src.
-ODD_FILES = 12
+# Files, links and pipes: seven in site-packages, two in each dist-info. `src` is a root and a
+# link, which shows nothing of what is installed.
+ODD_FILES = 11
 CLOSED = 'chmod 000 "$packages/closed/inner" "$packages/closed"\n'
 NO_CACHE = 'rm -rf "$cache"\nln -s SECRET "$cache"\n'
 CHANGES = (
@@ -467,7 +468,12 @@ def waits(kind: str, tmp_path: Path) -> tuple[str | Path, ...]:
 
 
 def test_nothing_of_a_killed_run_outlives_the_next_run(kind, tmp_path, waits):
-    with going(tmp_path / "killed", *waits) as killed, going(tmp_path / "live", *waits) as live:
+    # Another build: one that is under way is waited for.
+    other = buildpack(tmp_path / "other", f"true\n{WAITS}")
+    with (
+        going(tmp_path / "killed", *waits) as killed,
+        going(tmp_path / "live", *waits[:-1], other) as live,
+    ):
         killed.until_it_builds("on")
         live.until_it_builds("on")
         killed.process.kill()
@@ -495,6 +501,22 @@ def test_interrupted_run_says_so_and_leaves_nothing(kind, tmp_path, waits):
     assert "interrupted" in ran.err
     assert "Traceback" not in ran.said
     assert left_of(ran.id) == {}
+
+
+@pytest.mark.bubblewrap
+def test_run_that_waits_for_another_s_build_can_be_interrupted(tmp_path):
+    need("bubblewrap")
+    pack = buildpack(tmp_path / "waits", WAITS)
+    arguments = (scenario(tmp_path), "--sandbox", "bubblewrap", "--buildpack", pack)
+    with going(tmp_path / "first", *arguments) as first:
+        first.until_it_builds("on")
+        with going(tmp_path / "second", *arguments) as second:
+            while not second.id:
+                second.watch()
+            time.sleep(2)
+            second.process.send_signal(signal.SIGINT)
+            assert second.ended(within=30).status == 130
+        assert first.process.poll() is None
 
 
 @pytest.mark.bubblewrap
