@@ -11,12 +11,9 @@ from typing import Protocol
 NAME_SERVER = "127.0.0.53"
 WEB_SERVER = "127.0.0.80"
 
-# resolv.conf(5). A job must not be judged by an answer that is late or lost: Linux 6.18 was seen to
-# find no socket, now and then, for any answer to a query's port (NoPorts in /proc/net/snmp, while
-# the socket stands in /proc/net/udp). A resolver asks each server it is told of from another port,
-# so it is told of the one three times.
-RESOLVER_SERVERS = (NAME_SERVER,) * 3
-RESOLVER_OPTIONS = ("timeout:2", "attempts:5")
+# resolv.conf(5): on a machine with too much to do an answer may be late, and a job must not be
+# judged by that.
+RESOLVER_OPTIONS = ("timeout:5", "attempts:5")
 RESOLVER_PATIENCE = 20  # seconds in which a resolver with these options has not given up
 
 MEBIBYTE = 1024 * 1024

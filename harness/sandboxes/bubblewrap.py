@@ -17,8 +17,8 @@ from pathlib import Path
 
 from harness.errors import SandboxError
 from harness.sandboxes import (
+    NAME_SERVER,
     RESOLVER_OPTIONS,
-    RESOLVER_SERVERS,
     End,
     Job,
     Mount,
@@ -263,8 +263,7 @@ class BubblewrapSandbox:
             "passwd": accounts.with_user(passwd, UID, GID),
             "group": accounts.with_group(group, GID),
             "hosts": accounts.HOSTS,
-            "resolv.conf": "".join(f"nameserver {server}\n" for server in RESOLVER_SERVERS)
-            + f"options {' '.join(RESOLVER_OPTIONS)}\n",
+            "resolv.conf": f"nameserver {NAME_SERVER}\noptions {' '.join(RESOLVER_OPTIONS)}\n",
         }
         mounts = []
         for name, text in texts.items():

@@ -28,8 +28,8 @@ from urllib3.exceptions import HTTPError
 from harness.errors import SandboxError
 from harness.sandboxes import (
     MEBIBYTE,
+    NAME_SERVER,
     RESOLVER_OPTIONS,
-    RESOLVER_SERVERS,
     End,
     Job,
     Limits,
@@ -254,7 +254,7 @@ class DockerSandbox:
         shared = network.startswith("container:")
         config = engine.create_host_config(
             network_mode=network,
-            dns=None if shared else list(RESOLVER_SERVERS),
+            dns=None if shared else [NAME_SERVER],
             dns_opt=None if shared else list(RESOLVER_OPTIONS),
             mounts=[
                 EngineMount(

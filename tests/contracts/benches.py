@@ -133,13 +133,23 @@ class Answers:
     """A `Serve` that sends one fixed answer on each of a sandbox's sockets."""
 
     name: str = "one"
-    deaf_to_the_first_port: bool = False
     events: list[str] = field(default_factory=list)
 
     @contextlib.contextmanager
     def __call__(self, listeners: Listeners) -> Iterator[None]:
         self.events.append("entered")
         over = threading.Event()
+
+        def names(server: socket) -> None:
+            while not over.is_set():
+                with contextlib.suppress(TimeoutError):
+                    asked, whom = server.recvfrom(2048)
+                    query = DNSRecord.parse(asked)
+                    reply = query.reply()
+                    self.events.append(f"name {query.q.qname}")
+                    if query.q.qtype == QTYPE.A:
+                        reply.add_answer(RR(query.q.qname, QTYPE.A, rdata=A("127.0.0.80")))
+                    server.sendto(reply.pack(), whom)
 
         def web(server: socket, port: int) -> None:
             while not over.is_set():
@@ -153,7 +163,7 @@ class Answers:
                         client.sendall(head.encode() + body)
 
         threads = [
-            threading.Thread(target=self._names, args=(listeners.dns, over)),
+            threading.Thread(target=names, args=(listeners.dns,)),
             threading.Thread(target=web, args=(listeners.http, 80)),
             threading.Thread(target=web, args=(listeners.https, 443)),
         ]
@@ -170,18 +180,3 @@ class Answers:
             for one in (listeners.dns, listeners.http, listeners.https):
                 one.close()
             self.events.append("left")
-
-    def _names(self, server: socket, over: threading.Event) -> None:
-        first: object = None
-        while not over.is_set():
-            with contextlib.suppress(TimeoutError):
-                asked, whom = server.recvfrom(2048)
-                first = first or whom
-                if self.deaf_to_the_first_port and whom == first:
-                    continue
-                query = DNSRecord.parse(asked)
-                reply = query.reply()
-                self.events.append(f"name {query.q.qname}")
-                if query.q.qtype == QTYPE.A:
-                    reply.add_answer(RR(query.q.qname, QTYPE.A, rdata=A("127.0.0.80")))
-                server.sendto(reply.pack(), whom)

@@ -301,13 +301,6 @@ def test_server_answers_in_the_sandbox(bench: Bench) -> None:
     assert "name any.name.example." in answers.events
 
 
-def test_a_port_whose_answers_are_lost_does_not_keep_a_job_from_a_name(bench: Bench) -> None:
-    answers = Answers(deaf_to_the_first_port=True)
-    ran = bench.python(FETCH, serve=answers)
-    assert ran.lines == ["127.0.0.80", "one 80", "one 443"]
-    assert ran.outcome.seconds < 10
-
-
 def test_server_starts_before_the_job_and_ends_after_it(bench: Bench, tmp_path: Path) -> None:
     file = tmp_path / "made"
 
