@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,19 +15,23 @@ import blake3
 
 import harness
 from harness import contents
-from harness.contents import MOST_FOLDERS, READY, request
+from harness.contents import READY, request
 from harness.folder import Folder
 
 WORTH_A_PROCESS: Final = 2000
 """So many files are read before a process is started, which takes about as long as they do."""
 
 _BATCH = 64
+_BATCH_FOLDERS = 16
 # So many batches lie ready for the process while this one reads a batch or a large file itself.
 _AHEAD = 8
 
-# Without the site's start-up files, which may do anything, it starts in half of the time.
+# No start-up files of the site, which may do anything.
 _SERVE = "import sys; sys.path += sys.argv[1:]; from harness.contents import main; main()"
 _PACKAGES = tuple({str(Path(m.__file__).parents[1]) for m in (harness, blake3) if m.__file__})
+
+# For all that are read at once: each holds up to 160 open folders, or 320 of two trees.
+_PROCESSES = threading.BoundedSemaphore(min(len(os.sched_getaffinity(0)) - 1, 4))
 
 Folders = tuple[Folder, ...]
 """The folders that names stand in: one, or one of each tree."""
@@ -63,7 +68,8 @@ class Readers:
 
     def __init__(self, work: Work, *, worth: int = WORTH_A_PROCESS) -> None:
         self._work = work
-        self._alone = worth if len(os.sched_getaffinity(0)) > 1 else sys.maxsize
+        self._worth = worth
+        self._alone = worth
         self._process: _Process | None = None
         self._batch = _Batch()
         self._handed: deque[_Batch] = deque()
@@ -102,16 +108,22 @@ class Readers:
                 while self._handed:
                     self._take(wait=True)
         finally:
-            if self._process is not None:
-                self._process.end()
+            self._end()
             for batch in (self._batch, *self._handed):
                 batch.let_go()
 
     def _start(self) -> None:
+        # Where there is none to spare now, there may be later.
+        self._alone = self._worth
+        if not _PROCESSES.acquire(blocking=False):
+            return
         try:
             self._process = _Process()
         except OSError:
             self._alone = sys.maxsize
+        finally:
+            if self._process is None:
+                _PROCESSES.release()
 
     def _share(self, batch: "_Batch") -> None:
         while self._take(wait=False):
@@ -158,12 +170,18 @@ class Readers:
         return True
 
     def _do_without(self) -> None:
-        if self._process is not None:
-            self._process.end()
-            self._process = None
-            self._alone = sys.maxsize
+        self._end()
+        self._alone = sys.maxsize
         while self._handed:
             self._read(self._handed.popleft())
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            try:
+                process.end()
+            finally:
+                _PROCESSES.release()
 
 
 class _Batch:
@@ -172,18 +190,16 @@ class _Batch:
     def __init__(self) -> None:
         self.parts: list[tuple[Folders, list[str]]] = []
         self.count = 0
-        self._folders = 0
 
     def add(self, folders: Folders, names: list[str]) -> None:
         for folder in folders:
             folder.hold()
         self.parts.append((folders, names))
         self.count += len(names)
-        self._folders += len(folders)
 
     @property
     def full(self) -> bool:
-        return self.count >= _BATCH or self._folders + 2 > MOST_FOLDERS
+        return self.count >= _BATCH or len(self.parts) >= _BATCH_FOLDERS
 
     def request(self, task: str) -> bytes:
         return request(task, [names for _, names in self.parts])

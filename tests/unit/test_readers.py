@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from socket import AF_UNIX, SOCK_SEQPACKET, send_fds, socketpair
 from threading import Thread
@@ -160,6 +160,20 @@ def test_an_error_ends_the_process_and_closes_all(tree: Path) -> None:
             top.enter("absent")
     assert helpers() == []
     assert descriptors() == before
+
+
+def test_there_are_no_more_processes_than_cores(tree: Path) -> None:
+    """However many trees are read at once; and when one ends, another may begin."""
+    spare = min(len(os.sched_getaffinity(0)) - 1, 4)
+    for _ in range(2):
+        with Folder.top(tree) as top, ExitStack() as stack:
+            all_work = [Recorder() for _ in range(spare + 1)]
+            for work in all_work:
+                read_all(top, stack.enter_context(Readers(work, worth=1)))
+            assert len(helpers()) == spare
+        for work in all_work:
+            assert len(work.here + work.there) == FILES + 6
+    assert helpers() == []
 
 
 PARENT = """
