@@ -1,0 +1,79 @@
+"""Runs benchmarks and gathers what they found: `python -m benchmarks --help`."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+from benchmarks import growth, overhead, suite
+from benchmarks.machine import this_machine
+from benchmarks.options import DEFAULT_OUT
+from benchmarks.report import Report, Spread, Table, markdown, save, saved
+
+_HERE = Path(__file__).resolve().parent
+_RESULTS = _HERE / "results.md"
+_TREES = _HERE / "trees.py"
+_LARGE_TREES = "large-trees"
+_HEAD = """\
+# What was measured
+
+Written by `python -m benchmarks`; [README.md](README.md) says what each benchmark does. Times move
+with a machine's load: read the ratios. Where something was measured several times, the median
+stands before the least and the most.
+"""
+
+
+@click.command("trees", context_settings={"ignore_unknown_options": True})
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=DEFAULT_OUT)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def trees(out: Path, arguments: tuple[str, ...]) -> Path:
+    """Reading and comparing large trees; takes what `python benchmarks/trees.py` takes."""
+    machine = this_machine(out)
+    subprocess.run((sys.executable, _TREES, "--out", out, *arguments), check=True)
+    found = json.loads((out / "trees.json").read_text(encoding="utf-8"))
+    rows = [
+        (
+            way["way"],
+            Spread.of(way["seconds"]).seconds(),
+            f"{way['ratio']:.2f}",
+            "" if way["found"] is None else str(way["found"]),
+            way["note"],
+        )
+        for way in found["ways"]
+    ]
+    title = f"{found['files']:,} files, {found['bytes'] / 1_000_000:,.0f} MB"
+    columns = ("way", "s", "ratio to diff -rq", f"found of {found['planted']}", "note")
+    table = Table(title=title, columns=columns, rows=tuple(rows))
+    save(Report(name=_LARGE_TREES, machine=machine, tables=(table,), measured=found), out)
+    return out
+
+
+_COMMANDS = (suite.command, overhead.command, growth.command, trees)
+_REPORTS = (suite.NAME, overhead.NAME, growth.NAME, _LARGE_TREES)
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.pass_context
+def main(context: click.Context) -> Path:
+    """Runs one benchmark, or all of them, and gathers the results in benchmarks/results.md."""
+    if context.invoked_subcommand is None:
+        for command in _COMMANDS:
+            context.invoke(command)
+    return DEFAULT_OUT
+
+
+@main.result_callback()
+def gather(out: Path) -> None:
+    """Writes the page from what each benchmark found last."""
+    found = [saved(name, out) for name in _REPORTS]
+    sections = [markdown(report) for report in found if report is not None]
+    _RESULTS.write_text("\n".join((_HEAD, *sections)), encoding="utf-8")
+
+
+for each in _COMMANDS:
+    main.add_command(each)
+
+if __name__ == "__main__":
+    main()
