@@ -1,6 +1,7 @@
 """Has the files of a large tree read by a second process too, so that two cores work."""
 
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -32,6 +33,7 @@ _PACKAGES = tuple({str(Path(m.__file__).parents[1]) for m in (harness, blake3) i
 
 # For all that are read at once: each holds up to 160 open folders, or 320 of two trees.
 _PROCESSES = threading.BoundedSemaphore(min(len(os.sched_getaffinity(0)) - 1, 4))
+_OPEN_FILES = 1024
 
 Folders = tuple[Folder, ...]
 """The folders that names stand in: one, or one of each tree."""
@@ -115,7 +117,8 @@ class Readers:
     def _start(self) -> None:
         # Where there is none to spare now, there may be later.
         self._alone = self._worth
-        if not _PROCESSES.acquire(blocking=False):
+        few_files = 0 <= resource.getrlimit(resource.RLIMIT_NOFILE)[0] < _OPEN_FILES
+        if few_files or not _PROCESSES.acquire(blocking=False):
             return
         try:
             self._process = _Process()

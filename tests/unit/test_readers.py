@@ -1,6 +1,7 @@
 """A second process reads a large tree with this one, and is missed by nobody when it fails."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -174,6 +175,19 @@ def test_there_are_no_more_processes_than_cores(tree: Path) -> None:
         for work in all_work:
             assert len(work.here + work.there) == FILES + 6
     assert helpers() == []
+
+
+def test_where_few_files_may_be_open_all_is_read_here(tree: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    work = Recorder()
+    with Folder.top(tree) as top, Readers(work, worth=1) as files:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+        try:
+            read_all(top, files)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert helpers() == []
+    assert len(work.here) == FILES + 6
 
 
 PARENT = """
