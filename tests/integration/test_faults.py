@@ -13,10 +13,12 @@ import pytest
 from runs import PROGRAM, REPOSITORY, need, store
 
 from harness.buildpacks.source import resolve
+from harness.bundled import bundled_folder
 from harness.compare import DivergenceKind
 from harness.store import Store
 
-FIXTURES = REPOSITORY / "fixtures"
+# Those that the program itself takes for its own: in tox it is installed, and has its own copies.
+FIXTURES = bundled_folder("fixtures")
 BUILDPACKS = FIXTURES / "buildpacks/faults"
 SCENARIOS = {file.stem: file for file in (FIXTURES / "faults/scenarios").glob("*.toml")}
 MATRIX = tomllib.loads((FIXTURES / "faults.toml").read_text())
