@@ -75,7 +75,8 @@ class BubblewrapSandbox:
         except SandboxError as error:
             return f"{error.message}; {error.hint}"
         tried = subprocess.run(
-            [program, "--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "true"],
+            # Not all of `/`: below it others' mounts, such as an engine's, come and go.
+            [program, "--unshare-all", *host_root(), "--proc", "/proc", "/usr/bin/true"],
             capture_output=True,
             check=False,
         )
