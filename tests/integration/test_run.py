@@ -281,7 +281,7 @@ def test_clean_builds_that_differ_from_each_other_are_no_divergence(tmp_path):
     pack = bundled_copy("root-requirements", tmp_path / "unstable")
     lib = pack / "lib/build.sh"
     text = lib.read_text()
-    saving = '  save "$key"\n}'
+    saving = '  save "$(cache_key "$home")"\n'
     assert text.count(saving) == 1
     lib.write_text(text.replace(saving, NOISE + saving))
     file = scenario(tmp_path, ONE_PACKAGE)
