@@ -1,6 +1,5 @@
 """Runs benchmarks and gathers what they found: `python -m benchmarks --help`."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -8,14 +7,13 @@ from pathlib import Path
 import click
 
 from benchmarks import growth, overhead, suite
-from benchmarks.machine import this_machine
 from benchmarks.options import DEFAULT_OUT
-from benchmarks.report import Report, Spread, Table, markdown, save, saved
+from benchmarks.report import markdown, saved
 
 _HERE = Path(__file__).resolve().parent
 _RESULTS = _HERE / "results.md"
 _TREES = _HERE / "trees.py"
-_LARGE_TREES = "large-trees"
+_LARGE_TREES = "trees"
 _HEAD = """\
 # What was measured
 
@@ -30,23 +28,7 @@ stands before the least and the most.
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def trees(out: Path, arguments: tuple[str, ...]) -> Path:
     """Reading and comparing large trees; takes what `python benchmarks/trees.py` takes."""
-    machine = this_machine(out)
     subprocess.run((sys.executable, _TREES, "--out", out, *arguments), check=True)
-    found = json.loads((out / "trees.json").read_text(encoding="utf-8"))
-    rows = [
-        (
-            way["way"],
-            Spread.of(way["seconds"]).seconds(),
-            f"{way['ratio']:.2f}",
-            "" if way["found"] is None else str(way["found"]),
-            way["note"],
-        )
-        for way in found["ways"]
-    ]
-    title = f"{found['files']:,} files, {found['bytes'] / 1_000_000:,.0f} MB"
-    columns = ("way", "s", "ratio to diff -rq", f"found of {found['planted']}", "note")
-    table = Table(title=title, columns=columns, rows=tuple(rows))
-    save(Report(name=_LARGE_TREES, machine=machine, tables=(table,), measured=found), out)
     return out
 
 
