@@ -13,7 +13,17 @@ from benchmarks.commits import commits_of
 from harness.build import Build, run_build
 from harness.errors import SandboxError
 from harness.plan import Arm, Commit
-from harness.sandboxes import End, Job, Listeners, OnOutput, Outcome, Serve, sockets
+from harness.sandboxes import (
+    NAME_SERVER,
+    RESOLVER_OPTIONS,
+    End,
+    Job,
+    Listeners,
+    OnOutput,
+    Outcome,
+    Serve,
+    sockets,
+)
 from harness.scenarios.scenario import Scenario
 from harness.scenarios.scenario_file import BuildExpectation
 from harness.session import Session
@@ -88,7 +98,9 @@ class PlainDocker:
             self._idle.put(held)
 
     def _hold(self) -> tuple[str, Listeners]:
-        holder = _docker("run", "--detach", "--network=none", self._image, "sleep", "infinity")
+        dns = (f"--dns={NAME_SERVER}", *(f"--dns-option={each}" for each in RESOLVER_OPTIONS))
+        run = ("run", "--detach", "--network=none", *dns)
+        holder = _docker(*run, self._image, "sleep", "infinity")
         self._holders.append(holder)
         pid = _docker("inspect", "--format={{.State.Pid}}", holder)
         return holder, sockets.bound_in_network_of(int(pid))

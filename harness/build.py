@@ -3,10 +3,11 @@
 import shlex
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harness.buildpacks import Paths, Recipe
+from harness.buildpacks import Command, Paths, Recipe
+from harness.buildpacks.row import Neighbour, in_a_row
 from harness.buildpacks.source import Buildpack
 from harness.copying import copy_tree
 from harness.internet import Internet, Request
@@ -28,6 +29,7 @@ class Inputs:
         app: The app's files.
         mtime: Their modification time, in seconds since the epoch; None for the present.
         buildpack: What builds it.
+        row: The buildpacks in the order in which they run; None stands for `buildpack`.
         internet: What it can reach.
         env: Config vars.
         stack: The value of STACK.
@@ -43,6 +45,7 @@ class Inputs:
     env: tuple[tuple[str, str], ...]
     stack: str
     build_path: str
+    row: tuple[Neighbour | None, ...] = (None,)
     cache_apart: bool = False
     limits: Limits = field(default_factory=Limits)
 
@@ -94,7 +97,7 @@ def run_build(
         StoreError: The cache cannot be copied.
     """
     paths = _lay_out(inputs, cache=cache, folder=folder)
-    recipe = inputs.buildpack.kind.recipe(inputs.buildpack.folder, paths, stack=inputs.stack)
+    recipe = _recipe(inputs, paths, folder)
     mounts, trusted_env = trust
     job = Job(
         argv=(_SHELL, "-c", script(recipe)),
@@ -132,13 +135,36 @@ def script(recipe: Recipe) -> str:
     """
     lines = ["failed=0"]
     for command in recipe.commands:
-        run = f"{shlex.join(command.argv)}; status=$?"
+        run = f"{_run(command)}; status=$?"
         note = f'echo "{command.name} $status" >>{_STEPS}/statuses'
         decide = '[ "$failed" -ne 0 ] || failed=$status' if command.decides else ":"
         body = f"{run}; {note}; {decide}"
         lines.append(body if command.always else f'if [ "$failed" -eq 0 ]; then {body}; fi')
     lines.append('exit "$failed"')
     return "\n".join(lines)
+
+
+def _run(command: Command) -> str:
+    """A command for a shell; what it sources stays its own."""
+    run = shlex.join(command.argv)
+    if not command.sources:
+        return run
+    files = shlex.join(command.sources)
+    return f'(for file in {files}; do [ ! -f "$file" ] || . "$file"; done; exec {run})'
+
+
+def _recipe(inputs: Inputs, paths: Paths, folder: Path) -> Recipe:
+    """What all buildpacks of the row run."""
+    kind, recipes = inputs.buildpack.kind, []
+    for one in inputs.row:
+        own = paths if one is None else _neighbour_paths(paths, one)
+        files = _host_path(own.buildpack, folder)
+        recipes.append((one.name if one else "", kind.recipe(files, own, stack=inputs.stack)))
+    return in_a_row(recipes)
+
+
+def _neighbour_paths(paths: Paths, neighbour: Neighbour) -> Paths:
+    return replace(paths, buildpack=f"/tmp/buildpacks/{neighbour.name}")  # noqa: S108
 
 
 def _lay_out(inputs: Inputs, *, cache: Path | None, folder: Path) -> Paths:
@@ -161,6 +187,10 @@ def _lay_out(inputs: Inputs, *, cache: Path | None, folder: Path) -> Paths:
         copy_tree(cache, here)
     # The buildpack API lets a buildpack write `export` beside its `bin`, so each build has a copy.
     shutil.copytree(inputs.buildpack.folder, _host_path(paths.buildpack, folder), symlinks=True)
+    for neighbour in filter(None, dict.fromkeys(inputs.row)):
+        write_tree(
+            neighbour.files, _host_path(_neighbour_paths(paths, neighbour).buildpack, folder)
+        )
     env = _host_path(paths.env, folder)
     env.mkdir()
     for name, value in inputs.env:

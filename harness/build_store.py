@@ -1,6 +1,7 @@
 """Keeps builds and what was judged of them, each under the digest of all that went into it."""
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -16,6 +17,7 @@ from typing import Final
 from filelock import FileLock, Timeout
 
 from harness.build import Build
+from harness.copying import copy_tree
 from harness.distributions import Distribution
 from harness.errors import HarnessError, StoreError
 from harness.evidence import Contents, pack
@@ -63,6 +65,7 @@ class Facts:
         key: The digest of all that went in.
         instance: This run of it; another run of the same build is another.
         parent: The instance whose cache it was given, or empty.
+        in_memory: Whether its folders were in memory, not on disk.
         outcome: How it ended.
         failed: The command that decided a failure; empty where it passed.
         requests: What it asked the sealed internet for.
@@ -74,6 +77,7 @@ class Facts:
     key: str
     instance: str
     parent: str
+    in_memory: bool
     outcome: Outcome
     failed: str
     requests: tuple[Request, ...]
@@ -232,6 +236,7 @@ class BuildStore:
         key: str,
         build: Build,
         *,
+        in_memory: bool = False,
         parent: Built | None,
         manifest: Manifest,
         distributions: tuple[Distribution, ...],
@@ -243,6 +248,7 @@ class BuildStore:
         Args:
             key: The digest of all that went in.
             build: The build; its tree is done with afterwards.
+            in_memory: Whether it worked there.
             parent: The build whose cache it was given.
             manifest: What is compared of its tree.
             distributions: What is installed in it.
@@ -258,6 +264,7 @@ class BuildStore:
             key=key,
             instance=secrets.token_hex(16),
             parent=parent.facts.instance if parent else "",
+            in_memory=in_memory,
             outcome=build.outcome,
             failed=build.failed,
             requests=build.requests,
@@ -272,13 +279,13 @@ class BuildStore:
             (folder / "distributions").write_text(installed, encoding="ascii")
             read = partial(read_file, build.tree, limit=LARGEST)
             pack(manifest, read, folder / "contents", largest=LARGEST)
-            build.log.rename(folder / "log")
+            _move(build.log, folder / "log")
             _move(build.cache, folder / "cache")
             (folder / "facts").write_text(dump(facts), encoding="ascii")
 
         with _writing(self._store):
             if build.outcome.end is End.TIMEOUT:
-                aside.mkdir()
+                aside.mkdir(parents=True)
                 fill(aside)
                 return Built(facts=facts, folder=aside, stored=False)
             self.drop(key)
@@ -460,14 +467,24 @@ def footprint(folder: Path) -> Footprint:
 
 
 def _move(source: Path, target: Path) -> None:
+    """Moves a file or folder; to another file system it is copied, its owner removes the rest."""
     try:
         source.rename(target)
-    except PermissionError:
-        # A folder that its owner may not write to cannot get another parent.
-        mode = source.stat().st_mode & 0o7777
-        source.chmod(mode | 0o700)
-        source.rename(target)
-        target.chmod(mode)
+    except OSError as error:
+        if error.errno == errno.EXDEV:
+            copy_tree(source, target)
+        elif error.errno in {errno.EACCES, errno.EPERM}:
+            _move_closed(source, target)
+        else:
+            raise
+
+
+def _move_closed(source: Path, target: Path) -> None:
+    """Moves a folder that its owner may not write to: as it is it cannot get another parent."""
+    mode = source.stat().st_mode & 0o7777
+    source.chmod(mode | 0o700)
+    source.rename(target)
+    target.chmod(mode)
 
 
 @contextlib.contextmanager

@@ -26,7 +26,7 @@ from harness.reports import matrix as matrix_report
 from harness.runner import run_scenarios
 from harness.sandboxes import MEBIBYTE, Limits
 from harness.scenarios.scenario import load_scenarios
-from harness.scenarios.schema import rendered, repo_schema, scenario_schema
+from harness.schema import SCHEMAS, rendered, schema
 from harness.session import DEFAULT_BUILDPACK, Session, Settings
 from harness.stack.image import build_image, kept_images
 from harness.stack.runtime import available_runtimes, pack_runtime
@@ -412,11 +412,11 @@ def doctor(store: Path) -> int:
     return int(ExitCode.EXPECTED if usable(found) else ExitCode.UNKNOWN)
 
 
-@cli.command()
-@click.argument("what", type=click.Choice(["scenario", "repo"]), default="scenario")
-def schema(what: str) -> None:
-    """Prints the JSON Schema of scenario files, or of a fork's repo.toml, for editors."""
-    click.echo(rendered(scenario_schema() if what == "scenario" else repo_schema()), nl=False)
+@cli.command("schema")
+@click.argument("what", type=click.Choice(list(SCHEMAS)), default="scenario")
+def schema_command(what: str) -> None:
+    """Prints the JSON Schema of a kind of file, for editors."""
+    click.echo(rendered(schema(what)), nl=False)
 
 
 def _grid(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Table:

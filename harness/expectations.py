@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from harness.manifest import EntryKind, Manifest, escape
+from harness.manifest import Entry, EntryKind, Manifest, escape
 from harness.scan import read_file, scan
 from harness.scenarios.scenario_file import Expectation
 
@@ -29,6 +29,12 @@ def _fault(expectation: Expectation, tree: Path, found: Manifest) -> str:
         return f"{escape(found.roots[0])} is there, and nothing should be" if found.roots else ""
     if not found.roots:
         return f"nothing is at {path}"
+    told = (_entry_fault(expectation, root, found.entries[root]) for root in found.roots)
+    return next(filter(None, told), "") or _text_fault(expectation, tree, found)
+
+
+def _text_fault(expectation: Expectation, tree: Path, found: Manifest) -> str:
+    """What the text of the files lacks."""
     pattern = expectation.matches
     if expectation.contains is not None:
         pattern = re.escape(expectation.contains)
@@ -36,10 +42,26 @@ def _fault(expectation: Expectation, tree: Path, found: Manifest) -> str:
         return ""
     files = [root for root in found.roots if found.entries[root].kind is EntryKind.FILE]
     if not files:
-        return f"no file is at {path}"
+        return f"no file is at {expectation.path}"
     for file in files:
         text = read_file(tree, file, limit=_LARGEST).decode("utf-8", "replace")
         if not re.search(pattern, text):
             wanted = expectation.contains or expectation.matches
             return f"{escape(file)} does not hold {wanted!r}"
+    return ""
+
+
+def _entry_fault(expectation: Expectation, path: str, entry: Entry) -> str:
+    """What is wrong with an entry's mode or target."""
+    name = escape(path)
+    if expectation.executable is not None:
+        if entry.kind is not EntryKind.FILE:
+            return f"{name} is no file"
+        if bool(entry.mode & 0o111) is not expectation.executable:
+            return f"{name} is {'not ' if expectation.executable else ''}executable"
+    if expectation.target is not None:
+        if entry.kind is not EntryKind.SYMLINK:
+            return f"{name} is no symbolic link"
+        if entry.target != expectation.target:
+            return f"{name} points to {escape(entry.target)}, not to {escape(expectation.target)}"
     return ""

@@ -20,6 +20,7 @@ NOT_BUILDING = (
     "reports",
     "reuse.py",
     "schedule.py",
+    "schema.py",
     "verdict.py",
 )
 """What only judges builds or shows what was judged; whatever else there is has a say in them."""

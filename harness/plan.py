@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from harness.scenarios.scenario import Scenario, Stage, mtime
@@ -51,6 +51,7 @@ class PlannedBuild:
         cache: The build whose cache it is given; None for an empty one.
         repetition: 0, or which further run of the same build it is, to see whether it is stable.
         depth: How many builds lie before it.
+        on_disk: Whether it has to work on disk, though there be room in memory.
     """
 
     key: str
@@ -59,6 +60,7 @@ class PlannedBuild:
     cache: "PlannedBuild | None" = None
     repetition: int = 0
     depth: int = 0
+    on_disk: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,9 +115,10 @@ def build(
     )
 
 
-def control(clean: PlannedBuild) -> PlannedBuild:
+def control(clean: PlannedBuild, *, on_disk: bool = False) -> PlannedBuild:
     """The second run of a clean build: what the two disagree on is no cache's doing."""
-    return build(clean.commit, clean.inputs, repetition=clean.repetition + 1)
+    again = build(clean.commit, clean.inputs, repetition=clean.repetition + (2 if on_disk else 1))
+    return replace(again, on_disk=on_disk)
 
 
 def missing(

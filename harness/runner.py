@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from harness import expectations, judge
-from harness.build import run_build
+from harness.build import Build, Inputs, run_build
 from harness.build_store import Built, Check
 from harness.buildpacks.source import at_revision
 from harness.compare import Comparison
@@ -16,6 +16,7 @@ from harness.distributions import read_distributions
 from harness.errors import HarnessError, InputError, StoreError
 from harness.identity import code_digest
 from harness.judge import Arms
+from harness.memory import outgrew
 from harness.plan import Arm, Pair, PlannedBuild, control, missing, plan
 from harness.progress import Label, Observer, Silent
 from harness.rules import LARGEST
@@ -25,7 +26,7 @@ from harness.scenarios.history import play_app
 from harness.scenarios.scenario import Scenario
 from harness.scenarios.scenario_file import Expectation
 from harness.schedule import Schedule
-from harness.session import Session
+from harness.session import Place, Session
 from harness.verdict import Builds, Result, Run, Step
 
 
@@ -250,11 +251,24 @@ class _Run:
             arm=str(arm),
         )
         inputs = session.inputs(commit)
-        folder = session.folder(f"{name.replace('/', '-')}-{number}-{arm}")
         if self._schedule.stopped:
             raise HarnessError("stopped")
         with self._lock:
             self._ran += 1
+        called = f"{name.replace('/', '-')}-{number}-{arm}"
+        cache = parent.facts.cache.size if parent else 0
+        with session.place(called, cache=cache, on_disk=planned.on_disk) as place:
+            build = self._run_at(place, label, inputs, parent)
+            if not (place.in_memory and outgrew(build.outcome, build.log)):
+                return self._kept(planned, build, place, parent)
+            session.done_with(place.folder)
+        # Its files took the memory that it lacked: how it ends is told by another run, on disk.
+        with session.place(called, on_disk=True) as place:
+            build = self._run_at(place, label, inputs, parent)
+            return self._kept(planned, build, place, parent)
+
+    def _run_at(self, place: Place, label: Label, inputs: Inputs, parent: Built | None) -> Build:
+        session = self._session
         self._observer.build_started(label)
         build = run_build(
             inputs,
@@ -262,15 +276,22 @@ class _Run:
             sandbox=session.sandbox,
             server=session.server,
             trust=session.trust,
-            folder=folder,
+            folder=place.folder,
             on_line=lambda line: self._observer.build_line(label, line),
         )
         self._observer.build_ended(label, build.outcome.how(), build.outcome.seconds)
-        manifest = scan(build.tree, session.roots(commit))
+        return build
+
+    def _kept(
+        self, planned: PlannedBuild, build: Build, place: Place, parent: Built | None
+    ) -> Built:
+        session = self._session
+        manifest = scan(build.tree, session.roots(planned.commit))
         wanted = self._expected.get(planned.key, {}) if build.outcome.passed else {}
         built = self._builds.keep(
             planned.key,
             build,
+            in_memory=place.in_memory,
             parent=parent,
             manifest=manifest,
             distributions=read_distributions(
@@ -280,9 +301,9 @@ class _Run:
                 Check(expectation=name, fault=expectations.fault(one, build.tree))
                 for name, one in wanted.items()
             ),
-            aside=session.folder(f"{folder.name}-ended"),
+            aside=session.folder(f"{place.folder.name}-ended"),
         )
-        session.done_with(folder, built)
+        session.done_with(place.folder, built)
         return built
 
     def _judge(self, case: _Case, index: int, place: int) -> None:
@@ -291,7 +312,9 @@ class _Run:
         if not found.divergences:
             self._settle(case, index, found, None)
             return
-        again = control(case.pairs[index].clean)
+        # Where only the cached build worked on disk, the control build tells what that changes.
+        on_disk = arms.clean.facts.in_memory and not arms.cached.facts.in_memory
+        again = control(case.pairs[index].clean, on_disk=on_disk)
         self._schedule.add(
             _build_task(again),
             partial(self._build, case, again, Arm.CONTROL),

@@ -3,7 +3,7 @@
 import hashlib
 import platform
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,14 +12,18 @@ from typing import Self
 from harness.build import Inputs
 from harness.build_store import BuildStore, Built
 from harness.buildpacks import Route
+from harness.buildpacks.row import Neighbour
 from harness.buildpacks.source import Buildpack, resolve
 from harness.errors import ImageError, RuntimeArchiveError
 from harness.identity import NOT_BUILDING, code_digest
 from harness.internet import Download, Internet, Release, Repository
 from harness.internet.server import InternetServer
 from harness.internet.trust import Authority, trust_env, trust_mounts
+from harness.memory import Room
+from harness.packages.closure import fetch_closure
+from harness.packages.programs import programs_archive
 from harness.packages.releases import build_release
-from harness.packages.tools import BASE_TOOLS, fetch_tools
+from harness.packages.tools import BASE_TOOLS, fetch_tools, merged
 from harness.plan import Commit
 from harness.progress import Observer, Silent
 from harness.removal import Remover
@@ -28,9 +32,9 @@ from harness.sandboxes.docker_images import image_id, load_into_docker
 from harness.sandboxes.registry import SandboxSettings, choose, open_sandbox
 from harness.scenarios.fork import Fork
 from harness.scenarios.history import play_fork
-from harness.scenarios.scenario import Scenario
+from harness.scenarios.scenario_file import SUBJECT
 from harness.scenarios.tree import digest
-from harness.scenarios.world import PublishedRelease, World
+from harness.scenarios.world import PublishedRelease
 from harness.stack.image import build_image
 from harness.stack.runtime import Runtime, available_runtimes, ensure_runtimes
 from harness.store import Store
@@ -40,6 +44,7 @@ DEFAULT_BUILDPACK = "root-requirements"
 PYTHON_SLOTS = ("default", "other")
 HOST_IMAGE = "host"
 
+_PROGRAMS = "programs of "
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -80,6 +85,14 @@ class Settings:
         return tuple(dict.fromkeys((self.buildpack, *self.also)))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a build works: a folder that is not there yet, in memory or on disk."""
+
+    folder: Path
+    in_memory: bool = False
+
+
 class Session:
     """What builds run with; safe to use from several threads."""
 
@@ -101,6 +114,7 @@ class Session:
         self.builds = BuildStore(settings.store, fresh=settings.fresh)
         self._image_identity = image_identity
         self._remover = remover
+        self._room = Room(workspace.memory)
         self._runtimes = runtimes
         self._workspace = workspace
         self._authority = Authority()
@@ -108,9 +122,9 @@ class Session:
         self._buildpacks: dict[str, Buildpack] = {}
         self._repositories: dict[str, Path] = {}
         self._releases: dict[str, Release] = {}
-        self._tools: dict[str, tuple[Release, ...]] = {}
+        self._tools: dict[tuple[str, tuple[str, ...]], tuple[Release, ...]] = {}
         self._suited: dict[str, tuple[str, ...]] = {}
-        self._served_digests: dict[tuple[str, str], str] = {}
+        self._served_digests: dict[tuple[str, str, tuple[str, ...]], str] = {}
         self._folders = 0
         scratch = workspace.folder / "internet"
         trust = workspace.folder / "trust"
@@ -171,15 +185,31 @@ class Session:
         """The run's own folder."""
         return self._workspace.folder
 
-    def folder(self, name: str) -> Path:
-        """The path of a new folder in the run's work folder; it is not made."""
+    def folder(self, name: str, *, within: Path | None = None) -> Path:
+        """The path of a new folder in the run's work folder, or another; it is not made."""
         with self._lock:
             self._folders += 1
-            return self._workspace.folder / "builds" / f"{self._folders:04}-{name}"
+            within = within or self._workspace.folder / "builds"
+            return within / f"{self._folders:04}-{name}"
 
-    def done_with(self, folder: Path, built: Built) -> None:
+    @contextmanager
+    def place(self, name: str, *, cache: int = 0, on_disk: bool = False) -> Iterator[Place]:
+        """Gives a build a place to work in: in memory as long as there is room, else on disk.
+
+        Args:
+            name: What its folder is called after.
+            cache: Bytes of the cache that it is given.
+            on_disk: Whether it has to be on disk.
+        """
+        if on_disk:
+            yield Place(folder=self.folder(name))
+            return
+        with self._room.held(cache=cache) as memory:
+            yield Place(folder=self.folder(name, within=memory), in_memory=memory is not None)
+
+    def done_with(self, folder: Path, built: Built | None = None) -> None:
         """Has a build's folder removed soon, unless it is to be looked at: then it is completed."""
-        if not self.settings.keep:
+        if not self.settings.keep or built is None:
             self._remover.remove(folder)
             return
         (folder / "stored").symlink_to(built.folder.absolute())
@@ -193,16 +223,19 @@ class Session:
         Raises:
             RuntimeArchiveError: There are fewer runtimes at hand than the slots need.
         """
-        versions = self.settings.pythons or self._suited_pythons(buildpack)
-        chosen = dict(zip(PYTHON_SLOTS, versions, strict=False))
+        chosen = self._chosen_pythons(buildpack)
         missing = sorted(slots - chosen.keys())
         if missing:
             raise RuntimeArchiveError(
                 f"no runtime is at hand for ${{python@{missing[0]}}}: there are"
-                f" {', '.join(versions) or 'none'}",
+                f" {', '.join(chosen.values()) or 'none'}",
                 hint="`cache-harness runtime pack PREFIX` packs an installed CPython",
             )
         return chosen
+
+    def _chosen_pythons(self, buildpack: str) -> dict[str, str]:
+        versions = self.settings.pythons or self._suited_pythons(buildpack)
+        return dict(zip(PYTHON_SLOTS, versions, strict=False))
 
     def _suited_pythons(self, spec: str) -> tuple[str, ...]:
         if spec not in self._suited:
@@ -244,10 +277,11 @@ class Session:
             app=commit.stage.tree,
             mtime=commit.mtime,
             buildpack=buildpack,
-            internet=self._internet(commit.scenario, world, buildpack),
+            internet=self._internet(commit, buildpack),
             env=world.env,
             stack=world.stack,
             build_path=commit.build_path,
+            row=_row(commit),
             cache_apart=commit.cache_apart,
             limits=self.settings.limits,
         )
@@ -268,27 +302,30 @@ class Session:
             (limits.memory, limits.processes, limits.output, limits.file_size),
             (buildpack.digest, buildpack.kind.name, self.roots(commit)),
             (world.env, world.stack, commit.build_path, commit.mtime, commit.cache_apart),
+            [(one.name, digest(one.files)) if one else "" for one in _row(commit)],
             digest(commit.stage.tree),
-            self._surroundings(commit.scenario, world, buildpack),
+            self._surroundings(commit, buildpack),
         )
         return hashlib.sha256(repr(parts).encode("utf-8", "surrogateescape")).hexdigest()
 
-    def _surroundings(self, scenario: Scenario, world: World, buildpack: Buildpack) -> object:
+    def _surroundings(self, commit: Commit, buildpack: Buildpack) -> object:
         """What the sealed internet would answer, told by what its answers are made from."""
+        scenario, world = commit.scenario, commit.stage.world
         # A fork answers for each of its revisions, whether or not a branch leads there.
         forks = sorted(
             (fork.owner, fork.name, sorted(fork.shas.values())) for fork in scenario.forks
         )
         tips = [(tip.fork, tip.branch, tip.sha) for tip in world.branches]
         releases = [(one.fork, one.sha, one.yanked) for one in world.releases]
-        return forks, tips, releases, self._served(buildpack, world.stack)
+        return forks, tips, releases, self._served(buildpack, commit)
 
-    def _served(self, buildpack: Buildpack, stack: str) -> str:
-        """The digest of the tools and downloads that every scenario's builds can reach."""
-        key = (buildpack.digest, stack)
+    def _served(self, buildpack: Buildpack, commit: Commit) -> str:
+        """The digest of the tools and downloads that a commit's builds can reach."""
+        stack, managers = commit.stage.world.stack, self._managers(buildpack, commit)
+        key = (buildpack.digest, stack, managers)
         with self._lock:
             if key not in self._served_digests:
-                tools = self._tools_of(buildpack)
+                tools = self._tools_of(buildpack, managers)
                 files = [(file.name, file.sha256) for tool in tools for file in tool.files]
                 downloads = [
                     (one.host, one.path, one.sha256)
@@ -298,9 +335,10 @@ class Session:
                 self._served_digests[key] = hashlib.sha256(text.encode()).hexdigest()
             return self._served_digests[key]
 
-    def _internet(self, scenario: Scenario, world: World, buildpack: Buildpack) -> Internet:
+    def _internet(self, commit: Commit, buildpack: Buildpack) -> Internet:
+        scenario, world = commit.scenario, commit.stage.world
         forks = {fork.name: fork for fork in scenario.forks}
-        tools = self._tools_of(buildpack)
+        tools = self._tools_of(buildpack, self._managers(buildpack, commit))
         repositories = tuple(
             Repository(
                 owner=fork.owner,
@@ -321,13 +359,21 @@ class Session:
             downloads=tuple(self._downloads(buildpack.kind.routes, world.stack, tools)),
         )
 
-    def _tools_of(self, buildpack: Buildpack) -> tuple[Release, ...]:
+    def _managers(self, buildpack: Buildpack, commit: Commit) -> tuple[str, ...]:
+        """The package managers, as pins, that a commit's builds install."""
+        return buildpack.kind.managers(buildpack.folder, commit.stage.tree.entries.keys())
+
+    def _tools_of(self, buildpack: Buildpack, managers: tuple[str, ...]) -> tuple[Release, ...]:
+        key = (buildpack.digest, managers)
         with self._lock:
-            if buildpack.digest not in self._tools:
+            if key not in self._tools:
+                store = self.settings.store
                 own = buildpack.kind.tools(buildpack.folder)
                 pins = (*BASE_TOOLS, *own, *self.settings.tools)
-                self._tools[buildpack.digest] = fetch_tools(pins, store=self.settings.store)
-            return self._tools[buildpack.digest]
+                pythons = self._chosen_pythons(buildpack.spec).values()
+                closures = [fetch_closure(pin, pythons, store=store) for pin in managers]
+                self._tools[key] = merged(fetch_tools(pins, store=store), *closures)
+            return self._tools[key]
 
     def _repository(self, fork: Fork) -> Path:
         key = hashlib.sha256(repr(sorted(fork.shas.items())).encode()).hexdigest()[:16]
@@ -359,9 +405,13 @@ class Session:
             "stack": stack,
             "ubuntu": f"{stack.rpartition('-')[2]}.04",
             "arch": _ARCHITECTURES.get(machine, machine),
+            "machine": machine,
         }
         wheels = [file for tool in tools for file in tool.files]
         for route in routes:
+            if route.serves.startswith(_PROGRAMS):
+                yield from self._programs(route, tools, common)
+                continue
             if route.serves == "tool":
                 for wheel in wheels:
                     path = route.path.format(wheel=wheel.name, **common)
@@ -375,6 +425,26 @@ class Session:
                     file=runtime.zst if zst else runtime.gz,
                     sha256=runtime.zst_sha256 if zst else runtime.gz_sha256,
                 )
+
+    def _programs(
+        self, route: Route, tools: tuple[Release, ...], fields: Mapping[str, str]
+    ) -> Iterator[Download]:
+        """A tool's programs as their maker publishes them."""
+        for tool in tools:
+            if tool.project == route.serves.removeprefix(_PROGRAMS):
+                path = route.path.format(version=tool.version, **fields)
+                folder = path.rpartition("/")[2].removesuffix(".tar.gz")
+                (wheel, *_) = tool.files
+                file = programs_archive(wheel.path, folder=folder, store=self.settings.store)
+                yield Download(host=route.host, path=path, file=file.path, sha256=file.sha256)
+
+
+def _row(commit: Commit) -> tuple[Neighbour | None, ...]:
+    fixtures = commit.scenario.fixtures
+    return tuple(
+        None if name == SUBJECT else Neighbour(name=name, files=fixtures[name])
+        for name in commit.stage.world.buildpacks
+    )
 
 
 def _check_pythons(settings: Settings, runtimes: tuple[Runtime, ...]) -> None:

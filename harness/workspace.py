@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import HarnessError, SandboxError, StoreError
+from harness.memory import folder_of_runs
 from harness.removal import remove_tree
 from harness.sandboxes.registry import Backend, backends
 from harness.store import Store
@@ -30,10 +31,12 @@ class Workspace:
     Attributes:
         id: The run's: what the run makes elsewhere, such as containers, carries it.
         folder: The run's own folder in the store.
+        memory: The run's own folder in memory; None where there is none to be had.
     """
 
     id: str
     folder: Path
+    memory: Path | None = None
 
     @classmethod
     @contextlib.contextmanager
@@ -51,19 +54,24 @@ class Workspace:
             StoreError: The store cannot be written.
         """
         run = secrets.token_hex(6)
-        folder = store.runs / run
+        # What somebody wants to look at should outlive the machine's next start.
+        in_memory = None if keep else folder_of_runs()
         with contextlib.ExitStack() as stack:
-            with _writing(store), _locked(store.runs / f".{LOCK}"):
-                folder.mkdir(mode=0o700)
-                stack.enter_context(_locked(folder / LOCK))
+            with _writing(store):
+                folder = stack.enter_context(_run_folder(store.runs, run))
+            memory = None
+            if in_memory is not None:
+                with contextlib.suppress(OSError):
+                    memory = stack.enter_context(_run_folder(in_memory, run))
             try:
-                yield cls(id=run, folder=folder)
+                yield cls(id=run, folder=folder, memory=memory)
             finally:
                 if keep:
                     (folder / KEPT).touch()
                 else:
-                    with contextlib.suppress(HarnessError, OSError):
-                        _clear(folder, backends())
+                    for each in filter(None, (memory, folder)):
+                        with contextlib.suppress(HarnessError, OSError):
+                            _clear(each, folder, backends())
 
 
 def sweep(store: Store, kinds: Mapping[str, Backend] | None = None) -> tuple[str, ...]:
@@ -85,41 +93,62 @@ def sweep(store: Store, kinds: Mapping[str, Backend] | None = None) -> tuple[str
     """
     if kinds is None:
         kinds = backends()
-    removed = []
+    removed: list[str] = []
     # One sweep at a time: the lock of a run is removed with its folder, and may be made anew.
     with contextlib.ExitStack() as alone:
         if store.runs.is_dir():
             alone.enter_context(_locked(store.runs))
-        for run, lock in _dead(store):
-            with lock:
-                folder = store.runs / run
-                try:
-                    _sweep_sandboxes(run, folder, kinds)
-                    _unmount_below(folder)
-                    _clear(folder, kinds)
-                except (SandboxError, StoreError):
-                    continue
-                removed.append(run)
+            with _writing(store):
+                removed = _sweep_runs(store.runs, kinds)
+    # After the containers that may still write there. Runs of other stores are seen to as well.
+    in_memory = folder_of_runs()
+    if in_memory is not None:
+        with contextlib.suppress(OSError), _locked(in_memory):
+            _sweep_runs(in_memory, kinds)
     _sweep_staged(store)
     return tuple(removed)
 
 
-def _dead(store: Store) -> Iterator[tuple[str, contextlib.ExitStack]]:
-    """Runs whose lock could be taken, each with the lock."""
-    if not store.runs.is_dir():
-        return
-    with _writing(store):
-        for entry in sorted(store.runs.iterdir()):
-            if entry.name.startswith(".") or (entry / KEPT).exists() or not entry.is_dir():
+def _sweep_runs(runs: Path, kinds: Mapping[str, Backend]) -> list[str]:
+    """Removes the dead runs' folders; gives their ids."""
+    removed = []
+    for run, lock in _dead(runs):
+        with lock:
+            folder = runs / run
+            try:
+                _sweep_sandboxes(run, folder, kinds)
+                _unmount_below(folder)
+                _clear(folder, folder, kinds)
+            except (SandboxError, StoreError):
                 continue
-            with contextlib.ExitStack() as stack:
-                try:
-                    # A run makes its folder and takes its lock while it holds this one.
-                    with _locked(store.runs / f".{LOCK}"):
-                        stack.enter_context(_locked(entry / LOCK, wait=False))
-                except (BlockingIOError, FileNotFoundError):
-                    continue
-                yield entry.name, stack.pop_all()
+            removed.append(run)
+    return removed
+
+
+@contextlib.contextmanager
+def _run_folder(runs: Path, run: str) -> Iterator[Path]:
+    """Makes a run's folder and holds its lock."""
+    folder = runs / run
+    with contextlib.ExitStack() as stack:
+        with _locked(runs / f".{LOCK}"):
+            folder.mkdir(mode=0o700)
+            stack.enter_context(_locked(folder / LOCK))
+        yield folder
+
+
+def _dead(runs: Path) -> Iterator[tuple[str, contextlib.ExitStack]]:
+    """Runs whose lock could be taken, each with the lock."""
+    for entry in sorted(runs.iterdir()):
+        if entry.name.startswith(".") or (entry / KEPT).exists() or not entry.is_dir():
+            continue
+        with contextlib.ExitStack() as stack:
+            try:
+                # A run makes its folder and takes its lock while it holds this one.
+                with _locked(runs / f".{LOCK}"):
+                    stack.enter_context(_locked(entry / LOCK, wait=False))
+            except (BlockingIOError, FileNotFoundError):
+                continue
+            yield entry.name, stack.pop_all()
 
 
 def _sweep_sandboxes(run: str, folder: Path, kinds: Mapping[str, Backend]) -> None:
@@ -128,8 +157,13 @@ def _sweep_sandboxes(run: str, folder: Path, kinds: Mapping[str, Backend]) -> No
             kind.sweep(run, folder)
 
 
-def _clear(folder: Path, kinds: Mapping[str, Backend]) -> None:
+def _clear(folder: Path, own: Path, kinds: Mapping[str, Backend]) -> None:
     """Removes a run's folder, what helps to remove it last, so that it can be tried again.
+
+    Args:
+        folder: The folder.
+        own: The run's folder with what its sandboxes keep; mostly the same.
+        kinds: The kinds of sandbox.
 
     Raises:
         StoreError: Something in it cannot be removed.
@@ -139,7 +173,7 @@ def _clear(folder: Path, kinds: Mapping[str, Backend]) -> None:
         try:
             remove_tree(path)
         except StoreError:
-            if not any(kind.reclaim(path, folder) for kind in kinds.values()):
+            if not any(kind.reclaim(path, own) for kind in kinds.values()):
                 raise
             remove_tree(path)
     remove_tree(folder)

@@ -1,5 +1,6 @@
 """What a buildpack kind is: how to recognise one, run it, and which of its outputs to compare."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -25,21 +26,27 @@ class Command:
         argv: Its program and arguments, as paths inside the sandbox.
         decides: Whether its failure is the build's. Steps that only report do not decide.
         always: Whether it runs though an earlier step failed.
+        sources: Scripts that set its environment, as far as they are there.
     """
 
     name: str
     argv: tuple[str, ...]
     decides: bool = True
     always: bool = False
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """What a build runs, in which environment, from which folder; pure data."""
+    """What a build runs, in which environment, from which folder; pure data.
+
+    `export` is the script in which it may leave variables for the buildpacks after it.
+    """
 
     commands: tuple[Command, ...]
     env: tuple[tuple[str, str], ...]
     cwd: str
+    export: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +55,11 @@ class Route:
 
     Attributes:
         host: The host; `*` matches any run of characters.
-        path: The path, with fields such as `{version}`, `{stack}`, `{ubuntu}`, `{arch}`, `{wheel}`.
-        serves: `runtime.tar.gz` or `runtime.tar.zst` (a packed CPython), or `tool` (a kept wheel).
+        path: The path, with fields such as `{version}`, `{stack}`, `{ubuntu}`, `{arch}`,
+            `{machine}`, `{wheel}`.
+        serves: `runtime.tar.gz` or `runtime.tar.zst` (a packed CPython), `tool` (a kept wheel), or
+            `programs of NAME` (those of a kept wheel of that project, in an archive whose one
+            folder is called as the archive is).
     """
 
     host: str
@@ -76,6 +86,10 @@ class BuildpackKind(Protocol):
 
     def tools(self, folder: Path) -> tuple[str, ...]:
         """Exact pins (`pip==22.0.4`) of the build tools that the buildpack itself installs."""
+        ...
+
+    def managers(self, folder: Path, files: Collection[str]) -> tuple[str, ...]:
+        """Exact pins of the package managers that it installs to build an app with these files."""
         ...
 
     def pythons(self, folder: Path) -> frozenset[str]:

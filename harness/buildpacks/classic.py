@@ -5,7 +5,7 @@ Source: https://devcenter.heroku.com/articles/buildpack-api
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from harness.buildpacks import Command, Paths, Recipe, Route
@@ -16,12 +16,16 @@ _PROGRAMS = ("detect", "compile")
 # Buildpacks write the tools they install as `PIP_VERSION='22.0.4'` in a script, or as a pin in a
 # requirements file of their own.
 _TOOL_NAMES = ("pip", "setuptools", "wheel")
-_VARIABLE_PIN = re.compile(
-    rf"\b(?P<name>{'|'.join(_TOOL_NAMES).upper()})_VERSION=[\"']?(?P<version>\d[\w.]*)"
-)
-_REQUIREMENT_PIN = re.compile(
-    rf"^(?P<name>{'|'.join(_TOOL_NAMES)})==(?P<version>\d[\w.]*)", re.MULTILINE
-)
+_MANAGERS = {
+    "Pipfile": "pipenv",
+    "Pipfile.lock": "pipenv",
+    "poetry.lock": "poetry",
+    "uv.lock": "uv",
+}
+"""The files by which an app asks for a package manager."""
+_NAMES = "|".join((*_TOOL_NAMES, *dict.fromkeys(_MANAGERS.values())))
+_VARIABLE_PIN = re.compile(rf"\b(?P<name>{_NAMES.upper()})_VERSION=[\"']?(?P<version>\d[\w.]*)")
+_REQUIREMENT_PIN = re.compile(rf"^(?P<name>{_NAMES})==(?P<version>\d[\w.]*)", re.MULTILINE)
 _LATEST_PYTHON = re.compile(r"^LATEST_(?:PYTHON_)?3_?(?P<minor>\d+)=", re.MULTILINE)
 _SCRIPT_FOLDERS = ("bin", "lib", "requirements", "vendor")
 _LARGEST_SCRIPT = 512 * 1024
@@ -44,6 +48,7 @@ class ClassicKind:
     roots = (
         ".heroku/python/lib/python*/site-packages",
         ".heroku/python/bin",
+        ".heroku/python/nltk_data",
         ".heroku/python/src",
         ".heroku/src",
     )
@@ -62,6 +67,11 @@ class ClassicKind:
             host="heroku-buildpack-python.s3*.amazonaws.com",
             path="/common/{wheel}",
             serves="tool",
+        ),
+        Route(
+            host="releases.astral.sh",
+            path="/github/uv/releases/download/{version}/uv-{machine}-unknown-linux-gnu.tar.gz",
+            serves="programs of uv",
         ),
         Route(
             host="runtimes.cache-harness.invalid",
@@ -88,17 +98,18 @@ class ClassicKind:
         if os.access(folder / "bin" / "release", os.X_OK):
             commands.append(Command(name="release", argv=(f"{programs}/release", paths.build)))
         env = (("HOME", paths.home), ("LANG", "C.UTF-8"), ("PATH", _PATH), ("STACK", stack))
-        return Recipe(commands=tuple(commands), env=env, cwd=paths.home)
+        return Recipe(
+            commands=tuple(commands), env=env, cwd=paths.home, export=f"{paths.buildpack}/export"
+        )
 
     def tools(self, folder: Path) -> tuple[str, ...]:
         """Pins of pip, setuptools and wheel found in the buildpack's scripts."""
-        found = {
-            f"{match['name'].lower()}=={match['version']}"
-            for text in _scripts(folder)
-            for pattern in (_VARIABLE_PIN, _REQUIREMENT_PIN)
-            for match in pattern.finditer(text)
-        }
-        return tuple(sorted(found))
+        return tuple(pin for pin in _pins(folder) if pin.partition("==")[0] in _TOOL_NAMES)
+
+    def managers(self, folder: Path, files: Collection[str]) -> tuple[str, ...]:
+        """Pins found in the buildpack's scripts of the managers whose files the app has."""
+        wanted = {_MANAGERS[name] for name in _MANAGERS.keys() & set(files)}
+        return tuple(pin for pin in _pins(folder) if pin.partition("==")[0] in wanted)
 
     def pythons(self, folder: Path) -> frozenset[str]:
         """Minor versions for which the buildpack's scripts name a latest release."""
@@ -114,6 +125,16 @@ class ClassicKind:
         return tuple(
             next(group for group in match.groups() if group).strip() for match in matches if match
         )
+
+
+def _pins(folder: Path) -> tuple[str, ...]:
+    found = {
+        f"{match['name'].lower()}=={match['version']}"
+        for text in _scripts(folder)
+        for pattern in (_VARIABLE_PIN, _REQUIREMENT_PIN)
+        for match in pattern.finditer(text)
+    }
+    return tuple(sorted(found))
 
 
 def _scripts(folder: Path) -> Iterator[str]:

@@ -20,7 +20,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from harness.errors import HarnessError
-from harness.internet import Internet, Request, forge, index
+from harness.internet import Internet, Request, forge, index, project_json
 from harness.internet.downloads import StoredFile, find_download
 from harness.internet.name_server import NameServer
 from harness.internet.refusal import Refusal
@@ -256,6 +256,8 @@ class _Answers:
             return await forge.respond(self._views, request, path, url)
         if reads and (path == "/simple" or path.startswith(index.ROOT)):
             return index.respond(self._projects, path, request.headers, url)
+        if reads and project_json.asks_for_project(path):
+            return project_json.respond(self._projects, path, host=host, url=url)
         return Refusal(
             f"the sealed internet refuses {request.method} {url}:"
             " it is no fork, release or download of this scenario"

@@ -105,8 +105,12 @@ def trust_mounts(authority: Authority, folder: Path) -> tuple[Mount, ...]:
 
 
 def trust_env() -> dict[str, str]:
-    """Returns the variables for clients that have a bundle of their own unless told (uv)."""
-    return {"SSL_CERT_FILE": BUNDLE}
+    """Returns the variables for clients that have a bundle of their own unless told.
+
+    `SSL_CERT_FILE` is uv's, `REQUESTS_CA_BUNDLE` that of Poetry, Pipenv and whatever else asks
+    through requests.
+    """
+    return {"REQUESTS_CA_BUNDLE": BUNDLE, "SSL_CERT_FILE": BUNDLE}
 
 
 def subject_hash(pem: bytes) -> str:

@@ -1,9 +1,8 @@
 """Build tools for the sealed index: exact wheels, fetched once from the operator's own index."""
 
 import hashlib
-import shutil
-import subprocess
-import sys
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -11,6 +10,7 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 
 from harness.errors import ReleaseError
 from harness.internet import Release, ReleaseFile
+from harness.packages.pip import download
 from harness.store import Store
 
 # The newest that still run on every Python from 3.8 to 3.13: one set serves every build.
@@ -20,8 +20,6 @@ BASE_TOOLS = (
     "setuptools==75.3.2",
     "wheel==0.45.1",
 )
-
-SECONDS = 600
 
 
 def fetch_tools(requirements: tuple[str, ...], *, store: Store) -> tuple[Release, ...]:
@@ -39,16 +37,33 @@ def fetch_tools(requirements: tuple[str, ...], *, store: Store) -> tuple[Release
 
 
 def _fetch(requirement: str, store: Store) -> Release:
-    name, version = _pin(requirement)
+    name, version = pinned(requirement)
     final = store.tools / f"{name}-{version}"
     if not final.is_dir():
         with store.staged(final) as staging:
-            _download(f"{name}=={version}", staging)
+            download((f"{name}=={version}",), staging, "--no-deps")
             _only_wheel(staging, requirement)
-    return _release(name, version, _only_wheel(final, requirement))
+    return kept_release(name, version, _only_wheel(final, requirement))
 
 
-def _pin(requirement: str) -> tuple[str, str]:
+def merged(*groups: Iterable[Release]) -> tuple[Release, ...]:
+    """The releases of several groups, each file once."""
+    files: dict[tuple[str, str], dict[str, ReleaseFile]] = {}
+    for release in chain.from_iterable(groups):
+        own = files.setdefault((release.project, release.version), {})
+        own.update((file.name, file) for file in release.files)
+    return tuple(
+        Release(project=project, version=version, files=tuple(own.values()))
+        for (project, version), own in files.items()
+    )
+
+
+def pinned(requirement: str) -> tuple[str, str]:
+    """The normalised name and the version of an exact pin.
+
+    Raises:
+        ReleaseError: It is none.
+    """
     try:
         parsed = Requirement(requirement)
     except InvalidRequirement as error:
@@ -71,56 +86,6 @@ def _pin(requirement: str) -> tuple[str, str]:
     return canonicalize_name(parsed.name), specifiers[0].version
 
 
-def _download(requirement: str, folder: Path) -> None:
-    argv = [
-        *_pip(),
-        "download",
-        "--no-deps",
-        "--only-binary=:all:",
-        "--no-input",
-        "--disable-pip-version-check",
-        f"--dest={folder}",
-        requirement,
-    ]
-    try:
-        done = subprocess.run(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="backslashreplace",
-            timeout=SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ReleaseError(
-            f"fetching {requirement} took more than {SECONDS} seconds",
-            hint=f"see why `{' '.join(argv)}` hangs",
-        ) from error
-    if done.returncode:
-        last = "\n".join(f"  {line}" for line in done.stdout.strip().splitlines()[-5:])
-        raise ReleaseError(
-            f"cannot fetch the build tool {requirement}; pip says:\n{last}",
-            hint="check the network, and that pip's own configuration names an index that has it"
-            " (`pip config list`)",
-        )
-
-
-def _pip() -> list[str]:
-    """Returns the command that runs pip: an environment may be made without one (uv, pipx)."""
-    own = [sys.executable, "-m", "pip"]
-    if subprocess.run([*own, "--version"], capture_output=True, check=False).returncode == 0:
-        return own
-    found = shutil.which("pip3") or shutil.which("pip")
-    if found is None:
-        raise ReleaseError(
-            f"{sys.executable} has no pip, and there is none on PATH",
-            hint=f"run `{sys.executable} -m ensurepip`, or install python3-pip",
-        )
-    return [found]
-
-
 def _only_wheel(folder: Path, requirement: str) -> Path:
     wheels = sorted(folder.glob("*.whl"))
     if len(wheels) != 1:
@@ -131,7 +96,12 @@ def _only_wheel(folder: Path, requirement: str) -> Path:
     return wheels[0]
 
 
-def _release(name: str, version: str, wheel: Path) -> Release:
+def kept_release(name: str, version: str, wheel: Path) -> Release:
+    """The release of one kept wheel.
+
+    Raises:
+        ReleaseError: The wheel cannot be read.
+    """
     try:
         parse_wheel_filename(wheel.name)
         sha256 = hashlib.sha256(wheel.read_bytes()).hexdigest()

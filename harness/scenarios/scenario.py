@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from harness.errors import InputError, Problem
 from harness.scenarios.document import Document, check, faults, read_document, shape
@@ -30,6 +31,7 @@ from harness.scenarios.scenario_file import (
     ScenarioTable,
 )
 from harness.scenarios.scenario_problems import (
+    EXPECTED_TEXTS,
     changes_texts,
     first_files,
     gather,
@@ -285,13 +287,9 @@ def _stage(
 
 
 def _expectation(expectation: Expectation, replaced: Callable[[str], str]) -> Expectation:
-    contains, matches = expectation.contains, expectation.matches
-    return replace(
-        expectation,
-        path=replaced(expectation.path),
-        contains=None if contains is None else replaced(contains),
-        matches=None if matches is None else replaced(matches),
-    )
+    said = {key: getattr(expectation, key) for key in EXPECTED_TEXTS}
+    texts: dict[str, Any] = {key: replaced(text) for key, text in said.items() if text is not None}
+    return replace(expectation, **texts)
 
 
 @contextmanager

@@ -11,6 +11,8 @@ from harness.scenarios.edits import STRICT, Edit
 from harness.scenarios.fork import BranchName, Name
 
 DEFAULT_STACK = "heroku-24"
+SUBJECT = "subject"
+"""What a list of buildpacks calls the one under test."""
 
 EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 NonEmpty = Annotated[str, Field(min_length=1)]
@@ -118,7 +120,7 @@ class ReleaseChange:
 class Expectation:
     """What must be true of the built tree, so that two builds that are wrong alike are found.
 
-    Without `contains`, `matches` or `absent`, something must be at the path.
+    Where it says nothing but the path, something must be there.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -132,6 +134,12 @@ class Expectation:
     matches: Annotated[
         str | None,
         Field(description="A regular expression (Python's) found in each file at the path."),
+    ] = None
+    executable: Annotated[
+        bool | None, Field(description="Whether each file at the path may be executed.")
+    ] = None
+    target: Annotated[
+        NonEmpty | None, Field(description="Where each symbolic link at the path points to.")
     ] = None
     absent: Annotated[bool, Field(description="True where nothing may be at the path.")] = False
 
@@ -161,6 +169,15 @@ class Changes:
     buildpack: Annotated[
         NonEmpty | None,
         Field(description="The buildpack's revision from this commit on: a tag, branch or SHA."),
+    ] = None
+    buildpacks: Annotated[
+        tuple[NonEmpty, ...] | None,
+        Field(
+            min_length=1,
+            description=f"The buildpacks that run one after the other from this commit on:"
+            f" `{SUBJECT}` for the one under test, any other as `FIXTURE[@REVISION]`;"
+            f" `{SUBJECT}` alone at first.",
+        ),
     ] = None
     build: Annotated[
         BuildExpectation, Field(description="Whether the build `passes` or `fails`.")

@@ -25,16 +25,19 @@ from harness.scenarios.fork import Fork, is_fork, load_fork
 from harness.scenarios.interpolation import Names, UnknownReferenceError, substitute
 from harness.scenarios.interpolation import faults as reference_faults
 from harness.scenarios.positions import Place
-from harness.scenarios.scenario_file import AppTable, Changes
+from harness.scenarios.scenario_file import SUBJECT, AppTable, Changes
 from harness.scenarios.tree import File, Tree, path_fault
 from harness.scenarios.wording import one_of
 from harness.scenarios.world import changed, first_world, world_faults
 
+_PROGRAMS = ("bin/detect", "bin/compile")
 STAND_IN_PYTHONS = {"default": "3.11.7", "other": "3.10.13"}
 """Versions with which a scenario is checked before anyone knows those that it will run with."""
 
 _EDIT, _CHANGES, _APP = shape(Edit), shape(Changes), shape(AppTable)
 _CHANGES_KEYS = tuple(item.name for item in fields(Changes))
+EXPECTED_TEXTS = ("path", "contains", "matches", "target")
+"""The keys of an expectation in which references are replaced."""
 _COUPLED = {"env": {"env", "unset"}, "unset": {"env", "unset"}}
 """Keys that are about one state: where one is not known, the other cannot be checked."""
 
@@ -131,7 +134,7 @@ def changes_texts(changes: Changes) -> Iterator[tuple[Place, str]]:
     for name, value in changes.env.items():
         yield ("env", name), value
     for index, expectation in enumerate(changes.expect):
-        for key in ("path", "contains", "matches"):
+        for key in EXPECTED_TEXTS:
             text = getattr(expectation, key)
             if text is not None:
                 yield ("expect", index, key), text
@@ -192,7 +195,26 @@ def _world_problems(
                 yield case.document.problem(place + at, message, expected)
         for at, text in changes_texts(changes):
             yield from _reference_problems(case, place + at, text)
+        yield from _neighbour_problems(case, place, changes.buildpacks or ())
         world = changed(world, changes, forks, lambda text: text)
+
+
+def _neighbour_problems(case: _Case, place: Place, names: tuple[str, ...]) -> Iterator[Problem]:
+    for index, name in enumerate(names):
+        at = (*place, "buildpacks", index)
+        if name == SUBJECT:
+            continue
+        try:
+            files = case.sources.fixture(name).entries
+        except EditError as error:
+            yield case.document.problem(at, error.message, f"`{SUBJECT}`, or {error.expected}")
+            continue
+        for program in _PROGRAMS:
+            leaf = files.get(program)
+            if not (isinstance(leaf, File) and leaf.executable):
+                message = f"`{name}` is no buildpack: it has no executable `{program}`"
+                yield case.document.problem(at, message, "a fixture that is one")
+                break
 
 
 def _changes(case: _Case, place: Place, raw: dict[str, Any]) -> tuple[Changes, frozenset[str]]:
@@ -321,12 +343,16 @@ def _reference_problems(case: _Case, place: Place, text: str) -> Iterator[Proble
 
 
 def _copied(data: dict[str, Any]) -> tuple[str, ...]:
-    """Every `FIXTURE[@REVISION]` that a file copies from, each once."""
-    sources = [_table(data.get("app")).get("copy")]
-    for commit in _list(data, "commits"):
-        edits = [_table(edit) for edit in _list(_table(commit), "edits")]
+    """Every `FIXTURE[@REVISION]` that a file copies from or builds with, each once."""
+    app = _table(data.get("app"))
+    sources = [app.get("copy")]
+    neighbours = _list(app, "buildpacks")
+    for commit in map(_table, _list(data, "commits")):
+        edits = [_table(edit) for edit in _list(commit, "edits")]
         sources += [edit.get("from") for edit in edits if edit.get("do") == "copy"]
-    names = (split_source(source)[0] for source in sources if isinstance(source, str))
+        neighbours += _list(commit, "buildpacks")
+    names = [split_source(source)[0] for source in sources if isinstance(source, str)]
+    names += [name for name in neighbours if isinstance(name, str) and name != SUBJECT]
     return tuple(dict.fromkeys(names))
 
 

@@ -9,6 +9,7 @@ from harness.scenarios.fork import Fork, branch_fault
 from harness.scenarios.positions import Place
 from harness.scenarios.scenario_file import (
     DEFAULT_STACK,
+    SUBJECT,
     BranchMove,
     Changes,
     Expectation,
@@ -56,6 +57,7 @@ class World:
         releases: What the index holds besides build tools.
         stack: The stack's name, as in `STACK`.
         buildpack: The buildpack's revision, or None for the one that the run was asked for.
+        buildpacks: The buildpacks that run, in order: `subject`, and fixtures.
     """
 
     env: tuple[tuple[str, str], ...] = ()
@@ -63,6 +65,7 @@ class World:
     releases: tuple[PublishedRelease, ...] = ()
     stack: str = DEFAULT_STACK
     buildpack: str | None = None
+    buildpacks: tuple[str, ...] = (SUBJECT,)
 
 
 def first_world(forks: Forks) -> World:
@@ -93,6 +96,7 @@ def changed(
         env=tuple(sorted(env.items())),
         stack=changes.stack or world.stack,
         buildpack=changes.buildpack or world.buildpack,
+        buildpacks=changes.buildpacks or world.buildpacks,
     )
     world = reduce(lambda before, move: _moved(before, move, forks), changes.branches, world)
     return reduce(lambda before, act: _released(before, act, forks), changes.releases, world)
@@ -160,9 +164,18 @@ def world_faults(
         yield ("stack",), f"the stack is `{world.stack}` already", "another stack"
     if changes.buildpack is not None and changes.buildpack == world.buildpack:
         yield ("buildpack",), f"the buildpack is `{world.buildpack}` already", "another revision"
+    if changes.buildpacks is not None:
+        yield from _row_faults(world, changes.buildpacks)
     for index, expectation in enumerate(changes.expect):
         for key, message, expected in _expectation_faults(expectation):
             yield ("expect", index, key), message, expected
+
+
+def _row_faults(world: World, buildpacks: tuple[str, ...]) -> Iterator[WorldFault]:
+    if buildpacks == world.buildpacks:
+        yield ("buildpacks",), "these buildpacks run already", "others"
+    if SUBJECT not in buildpacks:
+        yield ("buildpacks",), "the buildpack under test is missing", f"`{SUBJECT}` among them"
 
 
 def _env_faults(env: Mapping[str, str], changes: Changes) -> Iterator[WorldFault]:
@@ -233,6 +246,8 @@ def _expectation_faults(expectation: Expectation) -> Iterator[Told]:
     said = {
         "contains": expectation.contains is not None,
         "matches": expectation.matches is not None,
+        "executable": expectation.executable is not None,
+        "target": expectation.target is not None,
         "absent": expectation.absent,
     }
     keys = [key for key, is_said in said.items() if is_said]

@@ -17,6 +17,7 @@ from benches import Stack, containers, groups, need, processes
 from conftest import KINDS
 
 from harness.errors import SandboxError, StoreError
+from harness.memory import folder_of_runs
 from harness.removal import remove_tree
 from harness.sandboxes.registry import backends
 from harness.store import Store
@@ -152,6 +153,24 @@ def test_workspace_is_removed_or_kept(store: Store) -> None:
         (kept.folder / "x").mkdir()
     assert sweep(store) == ()
     assert (kept.folder / "x").exists()
+
+
+def test_what_a_dead_run_left_in_memory_is_swept(store: Store, tmp_path: Path) -> None:
+    runs = folder_of_runs()
+    if runs is None:
+        pytest.skip("there is no memory to work in")
+    with Workspace.open(store) as live:
+        assert live.memory is not None
+        dead = runs / "0123456789ab"
+        (dead / "builds" / "tmp").mkdir(parents=True)
+        (dead / "lock").touch()
+        # The run's store may be gone, so that any other sweeps for it.
+        sweep(Store(root=tmp_path / "another"))
+        assert not dead.exists()
+        assert live.memory.exists()
+    assert not live.memory.exists()
+    with Workspace.open(store, keep=True) as kept:
+        assert kept.memory is None
 
 
 def test_workspace_is_removed_when_its_run_fails(store: Store) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from harness.memory import folder_of_runs
 from harness.sandboxes.registry import backends
 from harness.store import Store, default_root
 
@@ -91,7 +92,7 @@ class Going:
         end = time.monotonic() + 120
         while self.process.poll() is None and time.monotonic() < end:
             self.watch()
-            if self.id and list((store().runs / self.id).glob(f"builds/*/tmp/*/{mark}")):
+            if self.id and any(list(f.glob(f"**/tmp/*/{mark}")) for f in folders_of(self.id)):
                 return
             time.sleep(0.05)
         raise AssertionError(self.ended().said)
@@ -142,16 +143,21 @@ def run(folder: Path, *arguments: str | Path) -> Ran:
     return ran
 
 
+def folders_of(run_id: str) -> tuple[Path, ...]:
+    """A run's folders: in the store, and in memory where there is any to be had."""
+    return tuple(runs / run_id for runs in (store().runs, folder_of_runs()) if runs is not None)
+
+
 def left_of(run_id: str) -> dict[str, list[str]]:
     """Everything of a run that is still there, by kind."""
-    folder = store().runs / run_id
     assert run_id
+    folders = folders_of(run_id)
     everything = {
-        "folder": [str(folder)] if folder.exists() else [],
+        "folders": [str(folder) for folder in folders if folder.exists()],
         "containers and networks": _of_the_engine(run_id),
         "control groups": list(map(str, Path("/sys/fs/cgroup").rglob(f"cache-harness-{run_id}*"))),
-        # A sandbox's processes see the run's folder among their mounts.
-        "mounts": _mounting(str(folder)),
+        # A sandbox's processes see the run's folders among their mounts.
+        "mounts": _mounting(f"/{run_id}/"),
     }
     return {name: found for name, found in everything.items() if found}
 
@@ -176,11 +182,11 @@ def _of_the_engine(run_id: str) -> list[str]:
     return [str(thing["Id"]) for thing in (*containers, *networks)]
 
 
-def _mounting(folder: str) -> list[str]:
+def _mounting(part: str) -> list[str]:
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if folder in (process / "mountinfo").read_text(errors="replace"):
+            if part in (process / "mountinfo").read_text(errors="replace"):
                 found.append((process / "cmdline").read_bytes().decode(errors="replace"))
     return found
 

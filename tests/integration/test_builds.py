@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runs import PROGRAM, buildpack, need, store
+from runs import PROGRAM, SANDBOXES, buildpack, need, scenario, store
 
 from harness.build_store import BuildStore
+from harness.memory import folder_of_runs
 from harness.store import Store
 
 pytestmark = [pytest.mark.image, pytest.mark.bubblewrap, pytest.mark.timeout(600)]
@@ -63,16 +64,20 @@ def poisonous(tmp_path: Path) -> Path:
     return buildpack(tmp_path / "buildpack", WRITES_IN_PLACE)
 
 
-def started(own: Store, pack: Path, *arguments: object, report: Path) -> subprocess.Popen[str]:
-    command = [PROGRAM, "run", *arguments, "--buildpack", pack, "--sandbox", "bubblewrap",
+def started(
+    own: Store, pack: Path, *arguments: object, report: Path, kind: str = "bubblewrap"
+) -> subprocess.Popen[str]:
+    command = [PROGRAM, "run", *arguments, "--buildpack", pack, "--sandbox", kind,
                "--store", own.root, "--report", f"json={report}"]  # fmt: skip
     return subprocess.Popen(
         list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
 
 
-def ran(own: Store, pack: Path, *arguments: object, report: Path) -> tuple[dict[str, Any], str]:
-    with started(own, pack, *arguments, report=report) as process:
+def ran(
+    own: Store, pack: Path, *arguments: object, report: Path, kind: str = "bubblewrap"
+) -> tuple[dict[str, Any], str]:
+    with started(own, pack, *arguments, report=report, kind=kind) as process:
         said, _ = process.communicate()
     assert "Traceback" not in said
     assert report.is_file(), said
@@ -81,6 +86,11 @@ def ran(own: Store, pack: Path, *arguments: object, report: Path) -> tuple[dict[
 
 def counts(report: dict[str, Any]) -> tuple[int, int, int]:
     return tuple(report["builds"][name] for name in ("needed", "run", "reused"))
+
+
+def worked_in_memory(own: Store) -> set[bool]:
+    builds = BuildStore(own)
+    return {builds.find(one.key).facts.in_memory for one in builds.listing()}
 
 
 def instances(own: Store) -> dict[str, str]:
@@ -222,6 +232,20 @@ def test_a_scenario_that_cannot_be_judged_leaves_the_others_right(own_store, sce
     assert [found[name]["verdict"] for name in "abc"] == ["agrees", "failed", "agrees"], said
     assert "nothing to compare" in found["b"]["error"]
     assert "--compare GLOB" in said
+
+
+@pytest.mark.parametrize("kind", SANDBOXES)
+def test_a_build_whose_files_take_its_memory_is_run_again_on_disk(own_store, tmp_path, kind):
+    if folder_of_runs() is None:
+        pytest.skip("there is no memory to work in")
+    need(kind)
+    script = 'head -c SIZE /dev/zero >"$build/large"\necho x >"$packages/file"\n'
+    for size, expected in (("400M", {False}), ("4M", {False, True})):
+        pack = buildpack(tmp_path / size, script.replace("SIZE", size))
+        arguments = (scenario(tmp_path / "s"), "--memory", "256")
+        report, said = ran(own_store, pack, *arguments, report=tmp_path / "report", kind=kind)
+        assert [result["verdict"] for result in report["results"]] == ["agrees"], said
+        assert worked_in_memory(own_store) == expected
 
 
 def test_what_the_time_limit_ended_is_not_stored(own_store, scenarios, tmp_path):

@@ -26,7 +26,7 @@ RIGHT: tuple[str, ...] = tuple(MATRIX["right"])
 ROWS: list[dict[str, Any]] = MATRIX["shows"]
 KINDS = [str(kind) for kind in DivergenceKind]
 FOUND = (*KINDS, "unstable", "unmet")
-SCRIPTS = ["build.sh", "detect.sh", "every-input.sh", "small.sh", "thrifty.sh"]
+SCRIPTS = ["build.sh", "detect.sh", "every-input.sh", "managers.sh", "small.sh", "thrifty.sh"]
 DOCUMENT = REPOSITORY / "docs/planted-faults.md"
 
 # What a build shows: the kinds, each with its paths or sentences.

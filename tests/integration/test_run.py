@@ -18,6 +18,7 @@ from runs import (
     Ran,
     buildpack,
     bundled_copy,
+    folders_of,
     going,
     left_of,
     need,
@@ -307,10 +308,11 @@ def test_control_build_that_fails_is_told(tmp_path):
     with going(tmp_path / "run", *arguments) as started:
         while started.process.poll() is None:
             started.watch()
-            for build in (store().runs / started.id).glob("builds/*/tmp/build_app"):
-                control = build.parts[-3].endswith("-control")
-                with contextlib.suppress(OSError):
-                    (build / "word").write_text("fail\n" if control else "pass\n")
+            for folder in folders_of(started.id):
+                for build in folder.glob("**/tmp/build_app"):
+                    control = build.parts[-3].endswith("-control")
+                    with contextlib.suppress(OSError):
+                        (build / "word").write_text("fail\n" if control else "pass\n")
             time.sleep(0.05)
         ran = started.ended()
     assert ran.steps[-1]["verdict"] == "unstable", ran.said
@@ -478,12 +480,12 @@ def test_nothing_of_a_killed_run_outlives_the_next_run(kind, tmp_path, waits):
         live.until_it_builds("on")
         killed.process.kill()
         killed.process.wait()
-        assert "folder" in left_of(killed.id)
+        assert "folders" in left_of(killed.id)
         ran = planted(tmp_path, 'touch "$packages/module.py"\n', kind=kind)
         assert ran.status == 0, ran.said
         nothing_left_of(killed.id)
         assert live.process.poll() is None
-        assert {"folder", "mounts"} <= left_of(live.id).keys()
+        assert {"folders", "mounts"} <= left_of(live.id).keys()
         live.process.send_signal(signal.SIGINT)
         assert live.ended(within=60).status == 130
         assert left_of(live.id) == {}
@@ -492,7 +494,7 @@ def test_nothing_of_a_killed_run_outlives_the_next_run(kind, tmp_path, waits):
 def test_interrupted_run_says_so_and_leaves_nothing(kind, tmp_path, waits):
     with going(tmp_path / "run", *waits) as started:
         started.until_it_builds("on")
-        assert {"folder", "mounts"} <= left_of(started.id).keys()
+        assert {"folders", "mounts"} <= left_of(started.id).keys()
         begun = time.monotonic()
         started.process.send_signal(signal.SIGINT)
         ran = started.ended(within=60)

@@ -110,6 +110,12 @@ def other_tree(commit: Commit, path: str, file: File) -> Commit:
     return staged(commit, tree=Tree(entries={**commit.stage.tree.entries, path: file}))
 
 
+def in_row(commit: Commit, *names: str, content: bytes = b"1") -> Commit:
+    files = Tree(entries={"bin/compile": File(data=content, executable=True)})
+    scenario = replace(commit.scenario, fixtures={"other": files, "third": files})
+    return seen(replace(commit, scenario=scenario), buildpacks=names)
+
+
 SHA = "1" * 40
 COMMITS = {
     "app": lambda c: other_tree(c, "requirements.txt", File(data=b"other")),
@@ -120,6 +126,11 @@ COMMITS = {
     "mtime: now": lambda c: replace(c, mtime=None),
     "build_path": lambda c: replace(c, build_path="/tmp/elsewhere"),
     "cache_apart": lambda c: replace(c, cache_apart=True),
+    "row: the buildpack twice": lambda c: in_row(c, "subject", "subject"),
+    "row: another after it": lambda c: in_row(c, "subject", "other"),
+    "row: another before it": lambda c: in_row(c, "other", "subject"),
+    "row: another's content": lambda c: in_row(c, "subject", "other", content=b"2"),
+    "row: another's name": lambda c: in_row(c, "subject", "third"),
     "env": lambda c: seen(c, env=(("A", "1"),)),
     "stack": lambda c: seen(c, stack="heroku-18"),
     "buildpack": lambda c: replace(c, buildpack="every-input"),

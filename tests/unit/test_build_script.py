@@ -35,6 +35,20 @@ def command(name: str, status: int = 0, **rest: bool) -> Command:
     return Command(name=name, argv=("/bin/sh", "-c", f"echo ran {name}; exit {status}"), **rest)
 
 
+def test_what_is_sourced_is_one_command_s_own(shell, tmp_path):
+    there, missing = tmp_path / "a b", tmp_path / "missing"
+    there.write_text("export GREETING=hello\n")
+    greet = Command(
+        name="greet",
+        argv=("/bin/sh", "-c", 'echo "${GREETING-nothing} $1"; exit 3', "", "it's"),
+        sources=(str(missing), str(there)),
+    )
+    then = Command(name="then", argv=("/bin/sh", "-c", "echo ${GREETING-nothing}"), always=True)
+    status, output, notes, failed = shell(greet, then)
+    assert output == "hello it's\nnothing\n"
+    assert (status, notes, failed) == (3, ["greet 3", "then 0"], "greet")
+
+
 def ran(*names: str) -> str:
     return "".join(f"ran {name}\n" for name in names)
 

@@ -16,7 +16,7 @@ def manifest(files: dict[str, bytes]) -> Manifest:
         path: Entry(kind=EntryKind.FILE, size=len(data), digest=hashlib.sha256(data).hexdigest())
         for path, data in files.items()
     }
-    return Manifest(roots=(".",), entries={**entries, "link": Entry(kind=EntryKind.SYMLINK)})
+    return Manifest(roots=(".",), entries={**entries, "a link": Entry(kind=EntryKind.SYMLINK)})
 
 
 @given(files=st.dictionaries(st.text(min_size=1, max_size=5), st.binary(max_size=200), max_size=6))

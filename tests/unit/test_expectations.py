@@ -13,6 +13,8 @@ def tree(tmp_path):
     (folder / "a.html").write_text("<p>one (1)</p>\n")
     (folder / "b.html").write_text("<p>two</p>\n")
     (folder / "link").symlink_to("a.html")
+    (folder / "tool").write_text("#!/bin/sh\n")
+    (folder / "tool").chmod(0o755)
     (folder / "raw").write_bytes(b"\xff one")
     return tmp_path / "build"
 
@@ -32,6 +34,9 @@ def said(tree, path: str, **rest) -> str:
         ("lib/*.html", {"contains": "<p>"}),
         ("lib/*.html", {"matches": r"<p>(one|two)\b"}),
         ("lib/raw", {"contains": "one"}),
+        ("lib/a.html", {"executable": False, "contains": "one"}),
+        ("lib/tool", {"executable": True}),
+        ("lib/link", {"target": "a.html"}),
         ("lib/c.html", {"absent": True}),
         ("lib/*.css", {"absent": True}),
         ("nowhere/else", {"absent": True}),
@@ -45,6 +50,12 @@ def test_met(tree, path, rest):
     ("path", "rest", "told"),
     [
         ("lib/c.html", {}, "nothing is at lib/c.html"),
+        ("lib/a.html", {"executable": True}, "lib/a.html is not executable"),
+        ("lib/tool", {"executable": False}, "lib/tool is executable"),
+        ("lib", {"executable": True}, "lib is no file"),
+        ("lib/link", {"target": "b.html"}, "lib/link points to a.html, not to b.html"),
+        ("lib/a.html", {"target": "b.html"}, "lib/a.html is no symbolic link"),
+        ("lib/c.html", {"executable": False}, "nothing is at lib/c.html"),
         ("lib/c.html", {"contains": "x"}, "nothing is at lib/c.html"),
         ("lib/a.html", {"absent": True}, "lib/a.html is there, and nothing should be"),
         ("lib/*.html", {"absent": True}, "lib/a.html is there, and nothing should be"),

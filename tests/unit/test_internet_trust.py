@@ -92,7 +92,7 @@ def test_mounts(tmp_path: Path) -> None:
     for path in tmp_path.rglob("*"):
         wanted = 0o755 if path.is_dir() else 0o644
         assert stat.S_IMODE(path.stat().st_mode) == wanted
-    assert trust_env() == {"SSL_CERT_FILE": "/etc/ssl/certs/ca-certificates.crt"}
+    assert trust_env() == dict.fromkeys(("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"), BUNDLE)
 
 
 def test_a_folder_of_hashed_names_is_enough_for_openssl(tmp_path: Path) -> None:

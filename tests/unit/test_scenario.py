@@ -51,6 +51,10 @@ def suite(tmp_path: Path) -> Path:
     (repos / "plain" / "run").chmod(0o755)
     (repos / "plain" / "raw").write_bytes(b"\xff${lib@v1}")
     (repos / "plain" / "sub" / "link").symlink_to("../run")
+    (repos / "pack" / "bin").mkdir(parents=True)
+    for program in ("detect", "compile"):
+        (repos / "pack" / "bin" / program).write_text("#!/bin/sh\n")
+        (repos / "pack" / "bin" / program).chmod(0o755)
     (tmp_path / "scenarios" / "theme").mkdir(parents=True)
     return tmp_path
 
@@ -368,6 +372,14 @@ WORLD = [
     ("stack = inf", "`stack` is inf"),
     ('stack = "Heroku 24"', '`stack` is "Heroku 24"'),
     ('buildpack = "v1"', "the buildpack is `v1` already"),
+    ('buildpacks = ["subject"]', "these buildpacks run already"),
+    ("buildpacks = []", "`buildpacks` is empty"),
+    ('buildpacks = ["pack"]', "the buildpack under test is missing"),
+    ('buildpacks = ["subject", "nope"]', "there is no fixture `nope`"),
+    ('buildpacks = ["subject", "lib@v1"]', "`lib@v1` is no buildpack"),
+    ('buildpacks = ["subject", "plain/sub"]', "there is no fixture `plain/sub`"),
+    ('expect = [{ path = "x", executable = true, absent = true }]', "`executable` and `absent`"),
+    ('expect = [{ path = "x", target = "y", absent = true }]', "`target` and `absent`"),
     ('build = "maybe"', '`build` is "maybe"'),
     ('reuse = "empty"', '`reuse` is "empty"'),
     ('expect = [{ path = "../x" }]', "`../x` leaves the tree"),

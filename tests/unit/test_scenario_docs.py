@@ -7,7 +7,7 @@ import pytest
 
 from harness.scenarios.fork import load_fork
 from harness.scenarios.scenario import load_scenario
-from harness.scenarios.schema import repo_schema, scenario_schema
+from harness.schema import schema
 
 PAGE = (Path(__file__).parents[2] / "docs" / "scenario-format.md").read_text()
 EXAMPLES = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
@@ -31,8 +31,8 @@ def test_fork_of_the_page_loads(tmp_path: Path) -> None:
 def names() -> set[str]:
     """Every key and every word that the schemas know."""
     found: set[str] = set()
-    for schema in (scenario_schema(), repo_schema()):
-        for table in (schema, *schema["$defs"].values()):
+    for whole in (schema("scenario"), schema("repo")):
+        for table in (whole, *whole["$defs"].values()):
             found |= set(table.get("enum", ())) | set(table.get("properties", ()))
             found |= {value["const"] for value in table.get("properties", {}).values()
                       if "const" in value}  # fmt: skip

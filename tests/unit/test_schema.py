@@ -7,31 +7,29 @@ from pathlib import Path
 
 import pytest
 
-from harness.scenarios.schema import rendered, repo_schema, scenario_schema, write_schemas
+from harness.schema import SCHEMAS, rendered, schema, write_schemas
 
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-@pytest.mark.parametrize(
-    ("name", "schema"),
-    [("scenario.schema.json", scenario_schema()), ("repo.schema.json", repo_schema())],
-)
-def test_committed_schema_is_current(name: str, schema: dict[str, object]) -> None:
-    again = "run: python -m harness.scenarios.schema docs"
-    assert (DOCS / name).read_text() == rendered(schema), again
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_committed_schema_is_current(name: str) -> None:
+    again = "run: python -m harness.schema docs"
+    assert (DOCS / f"{name}.schema.json").read_text() == rendered(schema(name)), again
 
 
 def test_module_writes_the_schemas(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-m", "harness.scenarios.schema", str(tmp_path)], check=True)
+    subprocess.run([sys.executable, "-m", "harness.schema", str(tmp_path)], check=True)
     written = {path.name: path.read_text() for path in tmp_path.iterdir()}
     write_schemas(tmp_path)
     assert written == {path.name: path.read_text() for path in tmp_path.iterdir()}
-    assert set(written) == {"repo.schema.json", "scenario.schema.json"}
+    assert set(written) == {f"{name}.schema.json" for name in SCHEMAS}
 
 
 def test_every_table_is_closed_and_every_key_described() -> None:
-    for schema in (scenario_schema(), repo_schema()):
-        for name, table in {"": schema, **schema["$defs"]}.items():
+    for kind in SCHEMAS:
+        whole = schema(kind)
+        for name, table in {"": whole, **whole["$defs"]}.items():
             if table.get("type") != "object":
                 assert "enum" in table, name
                 continue
@@ -39,10 +37,10 @@ def test_every_table_is_closed_and_every_key_described() -> None:
             for key, held in table["properties"].items():
                 # A reference to a table that is described in the same words has none of its own.
                 value = (
-                    schema["$defs"][held["$ref"].rsplit("/")[-1]] | held if "$ref" in held else held
+                    whole["$defs"][held["$ref"].rsplit("/")[-1]] | held if "$ref" in held else held
                 )
                 assert "const" in value or value.get("description"), f"{name}.{key}"
 
 
 def test_schema_says_nothing_that_toml_cannot() -> None:
-    assert "null" not in json.dumps(scenario_schema())
+    assert "null" not in json.dumps([schema(kind) for kind in SCHEMAS])

@@ -1,25 +1,28 @@
-"""JSON Schemas of scenario files and of forks' `repo.toml`, for editors."""
+"""JSON Schemas of the files that people write, for editors."""
 
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
+from harness.known import KnownTable
 from harness.scenarios.document import Shape, shape
 from harness.scenarios.fork import RepoTable
 from harness.scenarios.scenario_file import ScenarioTable
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
+SCHEMAS = {
+    "scenario": (shape(ScenarioTable), "A scenario of the cache harness"),
+    "repo": (shape(RepoTable), "A fork of the cache harness"),
+    "known": (shape(KnownTable), "What a buildpack is known to do wrong"),
+}
+"""The form of each kind of file: `scenario`, a fork's `repo.toml`, a list of what is `known`."""
 
-def scenario_schema() -> dict[str, Any]:
-    """The JSON Schema of a scenario file."""
-    return _schema(shape(ScenarioTable), "A scenario of the cache harness")
 
-
-def repo_schema() -> dict[str, Any]:
-    """The JSON Schema of a fork's `repo.toml`."""
-    return _schema(shape(RepoTable), "A fork of the cache harness")
+def schema(name: str) -> dict[str, Any]:
+    """The JSON Schema of a kind of file, one of `SCHEMAS`."""
+    return _schema(*SCHEMAS[name])
 
 
 def rendered(schema: dict[str, Any]) -> str:
@@ -28,9 +31,9 @@ def rendered(schema: dict[str, Any]) -> str:
 
 
 def write_schemas(folder: Path) -> None:
-    """Writes both schemas into a folder, as `scenario.schema.json` and `repo.schema.json`."""
-    (folder / "scenario.schema.json").write_text(rendered(scenario_schema()))
-    (folder / "repo.schema.json").write_text(rendered(repo_schema()))
+    """Writes every schema into a folder, each as `<kind>.schema.json`."""
+    for name in SCHEMAS:
+        (folder / f"{name}.schema.json").write_text(rendered(schema(name)))
 
 
 def _schema(of: Shape[Any], title: str) -> dict[str, Any]:

@@ -1,0 +1,107 @@
+"""Which builds may work in memory, and which need to be run again on disk."""
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from harness import memory
+from harness.memory import ROOM, Room, folder_of_runs, outgrew
+from harness.sandboxes import End, Outcome
+
+
+@pytest.fixture
+def free(monkeypatch):
+    """Sets how many bytes are free in the place and in the machine."""
+
+    def sets(place: int, machine: int) -> None:
+        monkeypatch.setattr(memory.shutil, "disk_usage", lambda _: SimpleNamespace(free=place))
+        available = SimpleNamespace(available=machine)
+        monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: available)
+
+    return sets
+
+
+def test_as_many_builds_as_there_is_room_for(free, tmp_path):
+    free(2 * ROOM, 3 * ROOM)
+    room = Room(tmp_path)
+    with room.held(cache=0) as first:
+        with room.held(cache=0) as second, room.held(cache=0) as third:
+            assert (first, second, third) == (tmp_path, tmp_path, None)
+        with room.held(cache=0) as again:
+            assert again == tmp_path
+
+
+@pytest.mark.parametrize(("place", "machine"), [(ROOM - 1, 9 * ROOM), (9 * ROOM, ROOM - 1)])
+def test_the_scarcer_one_counts(free, tmp_path, place, machine):
+    free(place, machine)
+    with Room(tmp_path).held(cache=0) as held:
+        assert held is None
+
+
+def test_a_large_cache_goes_to_disk(free, tmp_path):
+    free(9 * ROOM, 9 * ROOM)
+    with Room(tmp_path).held(cache=ROOM // 4) as small, Room(tmp_path).held(cache=ROOM) as large:
+        assert (small, large) == (tmp_path, None)
+
+
+def test_room_is_given_back_by_a_build_that_fails(free, tmp_path):
+    free(ROOM, ROOM)
+    room = Room(tmp_path)
+    with pytest.raises(KeyError), room.held(cache=0):
+        raise KeyError
+    with room.held(cache=0) as held:
+        assert held == tmp_path
+
+
+def test_without_a_folder_there_is_no_room(free):
+    free(9 * ROOM, 9 * ROOM)
+    with Room(None).held(cache=0) as held:
+        assert held is None
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch) -> Path:
+    monkeypatch.setattr(memory, "PLACE", tmp_path)
+    monkeypatch.setattr(memory, "_is_memory", lambda _: True)
+    return tmp_path / f"cache-harness-{os.getuid()}"
+
+
+def test_the_folder_is_this_user_s_alone(place):
+    assert folder_of_runs() == place
+    assert place.stat().st_mode & 0o777 == 0o700
+    assert folder_of_runs() == place
+
+
+def test_what_others_may_write_is_not_taken(place):
+    place.mkdir()
+    place.chmod(0o770)
+    assert folder_of_runs() is None
+
+
+def test_a_link_is_not_followed(place, tmp_path):
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    place.symlink_to("elsewhere")
+    assert folder_of_runs() is None
+
+
+def test_what_is_no_memory_is_not_taken(tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "PLACE", tmp_path)
+    assert folder_of_runs() is None
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("end", "status", "log", "told"),
+    [
+        (End.EXITED, 0, "No space left on device", False),
+        (End.EXITED, 1, "no such file", False),
+        (End.EXITED, 1, "tar: x: Cannot write: No space left on device\n" + 9 * "more\n", True),
+        (End.MEMORY, 137, "", True),
+        (End.TIMEOUT, 137, "No space left on device", False),
+    ],
+)
+def test_a_build_that_failed_for_room_outgrew_it(tmp_path, end, status, log, told):
+    (tmp_path / "log").write_text(log)
+    assert outgrew(Outcome(end=end, status=status, seconds=1), tmp_path / "log") is told
