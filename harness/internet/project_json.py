@@ -1,6 +1,6 @@
 """The package index's other interface, which Poetry asks: a project and its releases as JSON.
 
-Source: https://docs.pypi.org/api/json/
+Source: https://warehouse.pypa.io/api-reference/json.html
 """
 
 import json
