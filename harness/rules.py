@@ -29,6 +29,8 @@ class Rule(StrEnum):
       the `url` of `direct_url.json`, in RECORD, in the file names of compiled code, and in an
       editable finder. Never in a `.pth` file.
     - `record-lines`: RECORD lines, equal but for the hash of a file that was itself set aside.
+    - `uv-times`: when the files of a folder were changed that uv installed from, in the
+      `uv_cache.json` that it leaves. Every checkout has new times, whatever the cache did.
     - `git-store`: how a checkout's repository stores and logs its history. What is checked out,
       HEAD and the branches are compared.
     """
@@ -37,6 +39,7 @@ class Rule(StrEnum):
     PYC_REFS = "pyc-refs"
     BUILD_PATH = "build-path"
     RECORD_LINES = "record-lines"
+    UV_TIMES = "uv-times"
     GIT_STORE = "git-store"
 
 
@@ -72,6 +75,10 @@ def content_rules(
     finder = bool(_FINDER.fullmatch(name))
     if name.endswith(".pyc"):
         return _compiled(cached, clean, paths, everywhere=finder)
+    if name == "uv_cache.json" and folder.endswith(".dist-info"):
+        theirs = _uv_cache(clean)
+        equal = theirs is not None and _uv_cache(cached) == theirs
+        return frozenset({Rule.UV_TIMES}) if equal else frozenset()
     if paths is None:
         return frozenset()
     if finder:
@@ -150,6 +157,20 @@ def _direct_url(data: bytes, build_path: str) -> dict[str, object] | None:
     if not isinstance(document, dict) or not isinstance(url := document.get("url"), str):
         return None
     return {**document, "url": _after(url, f"file://{quote(build_path)}")}
+
+
+def _uv_cache(data: bytes) -> dict[str, object] | None:
+    """What uv noted of where a package came from, without times."""
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(document, dict):
+        return None
+    noted = {**document, "timestamp": document.get("timestamp") is not None}
+    if isinstance(folders := document.get("directories"), dict):
+        noted["directories"] = {name: time is not None for name, time in folders.items()}
+    return noted
 
 
 def _finder(data: bytes, build_path: str) -> bytes:

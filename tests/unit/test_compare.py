@@ -246,6 +246,46 @@ def test_nothing_else_in_direct_url_is_set_aside(ours: bytes, theirs: bytes) -> 
     ]
 
 
+RECORD = f"{SITE}/x-1.0.dist-info/RECORD"
+UV_CACHE = f"{SITE}/x-1.0.dist-info/uv_cache.json"
+
+
+def uv_cache(time: int | None, src: int | None = None, commit: str | None = None) -> bytes:
+    def stamp(seconds: int | None) -> dict[str, int] | None:
+        return None if seconds is None else {"secs_since_epoch": seconds, "nanos_since_epoch": 0}
+
+    return json.dumps(
+        {
+            "timestamp": stamp(time), "commit": commit, "tags": None, "env": {},
+            "directories": {"src": stamp(src)},
+        }
+    ).encode()  # fmt: skip
+
+
+def test_the_times_that_uv_notes_are_set_aside_with_their_record_line() -> None:
+    ours = {UV_CACHE: uv_cache(1, 1), RECORD: b"x-1.0.dist-info/uv_cache.json,sha256=A,1\n"}
+    theirs = {UV_CACHE: uv_cache(2, 2), RECORD: b"x-1.0.dist-info/uv_cache.json,sha256=B,1\n"}
+    comparison = compared(ours, theirs)
+    assert aside(comparison) == {Rule.UV_TIMES: 1, Rule.RECORD_LINES: 1}
+    assert found(comparison) == []
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (uv_cache(1, commit="a"), uv_cache(2, commit="b")),
+        (uv_cache(1), uv_cache(None)),
+        (uv_cache(1, 1), uv_cache(1)),
+        (b"[]", b"{}"),
+        (b"{", b"}"),
+    ],
+)
+def test_nothing_else_that_uv_notes_is_set_aside(ours: bytes, theirs: bytes) -> None:
+    assert found(compared({UV_CACHE: ours}, {UV_CACHE: theirs})) == [
+        ("content", "x-1.0.dist-info/uv_cache.json")
+    ]
+
+
 def test_where_a_pth_file_points_is_never_set_aside() -> None:
     for name in ("__editable__.x-1.pth", "x.egg-link", "easy-install.pth"):
         path = f"{SITE}/{name}"
@@ -254,7 +294,6 @@ def test_where_a_pth_file_points_is_never_set_aside() -> None:
 
 
 FINDER = f"{SITE}/__editable___x_1_0_finder.py"
-RECORD = f"{SITE}/x-1.0.dist-info/RECORD"
 
 
 def finder(path: str) -> bytes:
