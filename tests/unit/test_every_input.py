@@ -214,3 +214,67 @@ def test_an_index_that_cannot_be_reached_leaves_no_key(key, index, tmp_path):
     install(tmp_path, "forms")
     (tmp_path / "python/bin/python").write_text("#!/bin/sh\necho http://127.0.0.1:1\n")
     assert key() == ""
+
+
+LOCKS = {
+    "Pipfile.lock": '"shop": {{\n "{}": "shop"\n}}',
+    "poetry.lock": '[package.source]\ntype = "{}"\nurl = "shop"\n',
+    "uv.lock": 'source = {{ {} = "shop" }}\n',
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("Pipfile.lock", "path"),
+        ("Pipfile.lock", "file"),
+        ("poetry.lock", "directory"),
+        ("poetry.lock", "file"),
+        ("uv.lock", "directory"),
+        ("uv.lock", "editable"),
+        ("uv.lock", "path"),
+        ("uv.lock", "registry"),
+    ],
+)
+def test_where_a_lock_names_a_folder_of_the_app_every_file_counts(key, name, kind):
+    app = {name: LOCKS[name].format(kind), "shop/page.html": "first"}
+    before = key(app)
+    assert "" != before != key({**app, "shop/page.html": "second"})
+
+
+def test_modes_and_links_of_the_apps_files_count(key, tmp_path):
+    app = {"uv.lock": LOCKS["uv.lock"].format("directory"), "shop/run": "run"}
+    keys = [key(app)]
+    (tmp_path / "build/shop/run").chmod(0o755)
+    keys.append(key(app))
+    for target in ("nowhere", "shop"):
+        (tmp_path / "build/link").unlink(missing_ok=True)
+        (tmp_path / "build/link").symlink_to(target)
+        keys.append(key(app))
+    assert len(set(keys)) == 4
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_else_the_lock_counts_and_no_other_file(key, name):
+    before = key({name: "A lock.\n", "shop/page.html": "first"})
+    assert before == key({name: "A lock.\n", "shop/page.html": "second"}) != ""
+    assert before != key({name: "Another lock.\n"})
+
+
+def test_what_an_app_asks_of_its_manager_counts(key):
+    before = key({"poetry.lock": "A lock.\n", "pyproject.toml": "[tool.poetry]\n"})
+    assert before != key({"poetry.lock": "A lock.\n", "pyproject.toml": "[tool.poetry]\n\n"})
+
+
+def test_a_lock_that_names_a_branch_or_its_archive_leaves_no_key(key):
+    assert key({"Pipfile.lock": f'"ref": "{SHA}"\n'}) != ""
+    assert key({"Pipfile.lock": f'"ref": "{SHA}"\n"ref": "main"\n'}) == ""
+    archive = "https://github.com/o/a/archive"
+    assert key({"Pipfile.lock": f'"file": "{archive}/{SHA}.tar.gz"\n'}) != ""
+    assert key({"Pipfile.lock": f'"file": "{archive}/main.tar.gz"\n'}) == ""
+
+
+def test_each_manager_has_a_key_of_its_own(key):
+    keys = [key(), *(key({name: ""}) for name in ("uv.lock", "poetry.lock", "Pipfile.lock"))]
+    assert len(set(keys)) == 4
+    assert "" not in keys
