@@ -1,6 +1,6 @@
 """The package index's other interface, which Poetry asks: a project and its releases as JSON.
 
-Source: https://docs.pypi.org/api/json/
+Source: the default index's own documentation, under JSON API.
 """
 
 import json
@@ -46,6 +46,7 @@ def respond(
         return Refusal(
             f"the sealed internet refuses {url}: no release {which} in this scenario's index",
             status=404,
+            lacking=not releases,
         )
     base = f"https://{host}{index.ROOT}{name}"
     body: dict[str, object] = {

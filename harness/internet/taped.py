@@ -1,0 +1,97 @@
+"""Answers from beyond a scenario, as responses."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from threading import Thread
+from typing import TypeVar
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from harness.internet.downloads import StoredFile
+from harness.internet.exchange import Answer, question
+from harness.internet.refusal import Refusal
+from harness.internet.tape import Beyond
+
+LARGEST_BODY = 64 * 1024 * 1024  # bytes that a build may post; git's requests are far smaller
+
+_T = TypeVar("_T")
+
+
+class TapedFile(StoredFile):
+    """A recorded answer: its status, its headers, and its body, or the part that is asked for."""
+
+    def __init__(self, answer: Answer, body: Path) -> None:
+        super().__init__(str(body), sha256=answer.sha256)
+        self.status_code = answer.status
+        for name, value in answer.headers:
+            self.headers[name] = value
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends it; only what was found has parts."""
+        if self.status_code != 200:
+            kept = [each for each in scope["headers"] if each[0] != b"range"]
+            scope = {**scope, "headers": kept}
+        await super().__call__(scope, receive, send)
+
+
+async def respond(beyond: Beyond, request: Request, url: str, *, refusal: Refusal) -> Response:
+    """Answers a request that a scenario has nothing for.
+
+    Args:
+        beyond: What may have an answer.
+        request: Its body is read.
+        url: The URL as the client asked, secrets and all.
+        refusal: What is answered where there is none.
+
+    Raises:
+        HarnessError: There should be one, and it cannot be had.
+    """
+    body = await _body(request) if request.method == "POST" else b""
+    asked = None if body is None else question(request.method, url, request.headers.items(), body)
+    if asked is None:
+        return refusal
+
+    def look() -> tuple[Answer, Path] | None:
+        answer = beyond.answer(asked)
+        return (answer, beyond.body(answer.sha256)) if answer else None
+
+    found = await in_thread(look)
+    if found is None:
+        line = refusal.line + beyond.unknown()
+        return Refusal(line, status=refusal.status_code)
+    return TapedFile(*found)
+
+
+async def _body(request: Request) -> bytes | None:
+    body = bytearray()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > LARGEST_BODY:
+                return None
+    except ClientDisconnect:
+        return None
+    return bytes(body)
+
+
+def in_thread(work: Callable[[], _T]) -> asyncio.Future[_T]:
+    """Does something slow in a thread of its own.
+
+    Not in the loop's own threads, for whose end the loop waits when it is closed: a host that does
+    not answer must not hold up the end of a build that has given up on it.
+    """
+    done: Future[_T] = Future()
+
+    def run() -> None:
+        if done.set_running_or_notify_cancel():
+            try:
+                done.set_result(work())
+            except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+                done.set_exception(error)
+
+    Thread(target=run, name="beyond the scenario", daemon=True).start()
+    return asyncio.wrap_future(done)
