@@ -87,6 +87,9 @@ def test_every_command_is_here():
         (),
         ("run",),
         ("matrix",),
+        ("record",),
+        ("tape",),
+        ("tape", "show"),
         ("image",),
         ("image", "build"),
         ("image", "list"),
@@ -152,6 +155,8 @@ def test_the_version_is_told(invoke):
         (("--timeout", "-5"), "Invalid value for '--timeout'"),
         (("--memory", "0"), "Invalid value for '--memory'"),
         (("--no-such-option",), "No such option"),
+        (("--tape", "no-such.tape"), "--tape no-such.tape: there is no such file"),
+        (("--tape", "/"), "/ is no whole tape: Is a directory"),
     ],
 )
 def test_a_mistake_is_told_with_status_2(invoke, scenario, monkeypatch, arguments, told):
@@ -162,6 +167,25 @@ def test_a_mistake_is_told_with_status_2(invoke, scenario, monkeypatch, argument
         arguments, told = (str(empty),), f"{empty}: holds no scenario"
     status, out, err = invoke(
         "run", "--sandbox", "nowhere", "--image", "host", scenario, *arguments
+    )
+    assert (status, out) == (ExitCode.UNKNOWN, "")
+    assert told in " ".join(err.split())
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((), "Missing option '--tape'"),
+        (("--tape", "/no/such/folder/t.tape"), "--tape /no/such/folder/t.tape cannot be written"),
+        (("--tape", "/"), "--tape / cannot be written"),
+        (("--tape", "{scenario}"), "is no whole tape: File is not a zip file"),
+    ],
+)
+def test_a_tape_that_cannot_be_recorded_to_is_told(invoke, scenario, arguments, told):
+    arguments = [argument.format(scenario=scenario) for argument in arguments]
+    status, out, err = invoke(
+        "record", "--sandbox", "nowhere", "--image", "host", scenario, *arguments
     )
     assert (status, out) == (ExitCode.UNKNOWN, "")
     assert told in " ".join(err.split())
