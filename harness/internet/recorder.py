@@ -175,9 +175,7 @@ class Recorder:
         with self._lock:
             fetched, known = dict(self._fetched), frozenset(self._secrets)
         for asked, answer in sorted(fetched.items(), key=lambda item: item[0]):
-            if _holds(self.body(answer.sha256), known) or any(
-                secret in value for secret in known for _, value in answer.headers
-            ):
+            if _told(asked, answer, known) or _holds(self.body(answer.sha256), known):
                 raise TapeError(
                     f"the answer of {asked.url} repeats a password or a token that it was asked"
                     " with, so it is not written to a tape",
@@ -196,6 +194,12 @@ def _is_page(asked: Asked, answer: Answer) -> bool:
     kind = dict(answer.headers).get("content-type", "").lower()
     indexed = bool(asked.accept) or _SIMPLE in urlsplit(asked.url).path
     return answer.status == 200 and indexed and kind.startswith(_PAGES)
+
+
+def _told(asked: Asked, answer: Answer, secrets_known: Iterable[str]) -> bool:
+    """Whether the index would say a secret."""
+    said = (asked.url, asked.git_protocol, *(value for _, value in answer.headers))
+    return any(secret in each for secret in secrets_known for each in said)
 
 
 def _holds(path: Path, secrets_known: Iterable[str]) -> bool:

@@ -18,7 +18,8 @@ from internet_client import Client, online
 from real_hosts import Ask, Hosts, Say, real_hosts
 
 from harness.errors import HarnessError, TapeError
-from harness.internet import Internet, Release, ReleaseFile, Repository
+from harness.internet import Internet, Release, ReleaseFile, Repository, exchange
+from harness.internet import recorder as module_of_recorder
 from harness.internet.exchange import GIT_REQUEST
 from harness.internet.recorder import Recorder
 from harness.internet.routes import Indexes, Routes
@@ -326,6 +327,21 @@ def test_no_secret_is_written_and_each_is_asked_with(tmp_path, scratch, hosts):
         assert client.get(leads).body == b"archive"
         without = client.get("https://forge.example.com/a.tar.gz?token=other")
         assert without.status == 403
+
+
+def test_a_secret_on_a_tape_would_be_seen(tmp_path, scratch, hosts, monkeypatch):
+    url = f"https://files.example.com/x?token={TOKEN}"
+    hosts.pages[url] = Say(body=b"x")
+    monkeypatch.setattr(exchange, "redact", lambda text: text)
+    recording = recorder(tmp_path, hosts)
+    with online(Internet(), scratch, beyond=recording) as client:
+        client.get(url)
+    with pytest.raises(TapeError, match="repeats"):
+        recording.save(tmp_path / "t.tape")
+    monkeypatch.setattr(module_of_recorder, "_holds", lambda *_: False)
+    monkeypatch.setattr(module_of_recorder, "_told", lambda *_: False)
+    recording.save(tmp_path / "t.tape")
+    assert TOKEN.encode() in everything(tmp_path / "t.tape")
 
 
 @pytest.mark.parametrize("place", ["body", "etag"])
