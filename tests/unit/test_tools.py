@@ -99,7 +99,7 @@ def test_the_index_that_the_operator_s_pip_asks(
     links: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings, own
 ) -> None:
     for name, value in settings.items():
-        configuration = tmp_path / "pip.conf"
+        configuration = tmp_path / name
         configuration.write_text(value)
         monkeypatch.setenv(name, str(configuration) if name == "PIP_CONFIG_FILE" else value)
     found = indexes()
