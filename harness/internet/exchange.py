@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from harness.internet import index
@@ -54,6 +55,15 @@ class Answer:
     headers: tuple[tuple[str, str], ...]
     sha256: str
     size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """An answer whose body is still coming: what it begins with, its size, and where it grows."""
+
+    headers: tuple[tuple[str, str], ...]
+    size: int
+    path: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from harness.errors import TapeError
-from harness.internet.exchange import Answer, Asked, Question
+from harness.internet.exchange import Answer, Asked, Begun, Question
 from harness.internet.redaction import redact, secrets_of
 from harness.internet.routes import Routes, same_host
 from harness.internet.tape import Tape, write_tape
@@ -40,6 +40,7 @@ class Recorder:
         self._routes = routes
         self._lock = threading.Lock()
         self._futures: dict[Asked, Future[Answer]] = {}
+        self._begun: dict[Asked, Begun] = {}
         self._fetched: dict[Asked, Answer] = {}
         self._wheels: dict[str, tuple[Wheel, ...]] = {}
         self._places: dict[str, Path] = {}
@@ -72,7 +73,7 @@ class Recorder:
             self._secrets.update(secrets_of(question.url, question.headers))
         known = self._tape.answer(question) if self._tape else None
         if known is not None:
-            if _is_page(question.asked, known):
+            if _is_page(question.asked, known.status, known.headers):
                 page = self.body(known.sha256).read_text("utf-8", "replace")
                 real = self._routes.real(question.url)
                 self._routes.learn_links(question.asked.url, real, page)
@@ -90,13 +91,29 @@ class Recorder:
         if not same_host(real, question.url):
             headers = tuple(each for each in headers if each[0] not in _CREDENTIALS)
         staged = self._folder / f".{secrets.token_hex(8)}"
+
+        def begin(kept: tuple[tuple[str, str], ...], size: int) -> None:
+            if not _is_page(asked, 200, kept):  # those are shown otherwise than they come
+                shown = tuple((name, redact(value)) for name, value in kept)
+                self._begun[asked] = Begun(headers=shown, size=size, path=staged)
+
         try:
             answer = self._upstream.fetch(
-                asked.method, real, headers=headers, body=question.body, into=staged
+                asked.method,
+                real,
+                headers=headers,
+                body=question.body,
+                into=staged,
+                on_begin=begin,
             )
             return self._keep(asked, real, answer, staged)
         finally:
+            self._begun.pop(asked, None)
             staged.unlink(missing_ok=True)
+
+    def begun(self, asked: Asked) -> Begun | None:
+        """The answer that is just being fetched, where its body can be passed on as it comes."""
+        return self._begun.get(asked)
 
     def _keep(self, asked: Asked, real: str, answer: Answer, staged: Path) -> Answer:
         """Keeps an answer as builds are shown it."""
@@ -104,7 +121,7 @@ class Recorder:
         if "location" in headers:
             headers["location"] = self._routes.shown(asked.url, real, headers["location"])
         sha256, size = answer.sha256, answer.size
-        if _is_page(asked, answer):
+        if _is_page(asked, answer.status, answer.headers):
             page = staged.read_bytes().decode("utf-8", "surrogateescape")
             self._routes.learn_links(asked.url, real, page)
             data = redact(page).encode("utf-8", "surrogateescape")
@@ -189,11 +206,11 @@ class Recorder:
         return index
 
 
-def _is_page(asked: Asked, answer: Answer) -> bool:
+def _is_page(asked: Asked, status: int, headers: tuple[tuple[str, str], ...]) -> bool:
     """Whether an answer is a package index's page, whose links are rewritten."""
-    kind = dict(answer.headers).get("content-type", "").lower()
+    kind = dict(headers).get("content-type", "").lower()
     indexed = bool(asked.accept) or _SIMPLE in urlsplit(asked.url).path
-    return answer.status == 200 and indexed and kind.startswith(_PAGES)
+    return status == 200 and indexed and kind.startswith(_PAGES)
 
 
 def _told(asked: Asked, answer: Answer, secrets_known: Iterable[str]) -> bool:

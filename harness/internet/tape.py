@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.errors import TapeError
-from harness.internet.exchange import Answer, Question
+from harness.internet.exchange import Answer, Asked, Begun, Question
 from harness.internet.tape_index import TapeIndex, from_json, to_json
 
 INDEX = "index.json"
@@ -30,6 +30,9 @@ class Beyond(Protocol):
         Raises:
             HarnessError: There should be one, and it cannot be had.
         """
+
+    def begun(self, asked: Asked) -> Begun | None:
+        """The answer that somebody waits for, where its body can be passed on as it comes."""
 
     def body(self, sha256: str) -> Path:
         """A file with an answer's body, there until the run ends.
@@ -103,6 +106,10 @@ class Tape:
     def answer(self, question: Question) -> Answer | None:
         """The recorded answer to a question, or None."""
         return self.index.answers.get(question.asked)
+
+    def begun(self, asked: Asked) -> Begun | None:  # noqa: ARG002 - as Beyond has it
+        """None: what is on a tape is there at once."""
+        return None
 
     def body(self, sha256: str) -> Path:
         """A file with a body, which was checked as it was unpacked.

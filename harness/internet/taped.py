@@ -11,14 +11,20 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from harness.errors import TapeError
 from harness.internet.downloads import StoredFile
-from harness.internet.exchange import Answer, question
+from harness.internet.exchange import Answer, Begun, question
 from harness.internet.refusal import Refusal
 from harness.internet.tape import Beyond
 
 LARGEST_BODY = 64 * 1024 * 1024  # bytes that a build may post; git's requests are far smaller
 
+PATIENCE = 5.0  # seconds that a client is let wait for a first byte: pip waits for 15
+_LOOK = 0.05  # seconds between looks at a file that grows
+_CHUNK = 256 * 1024
+
 _T = TypeVar("_T")
+_Found = tuple[Answer, Path]
 
 
 class TapedFile(StoredFile):
@@ -38,6 +44,42 @@ class TapedFile(StoredFile):
         await super().__call__(scope, receive, send)
 
 
+class GrowingFile(Response):
+    """An answer that is still being fetched, passed on as it comes."""
+
+    def __init__(self, begun: Begun, found: asyncio.Future[_Found | None]) -> None:
+        super().__init__(headers={"content-length": str(begun.size), **dict(begun.headers)})
+        self._begun = begun
+        self._found = found
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends it.
+
+        Raises:
+            HarnessError: The rest was not to be had.
+        """
+        _ = scope, receive
+        size, sent = self._begun.size, 0
+        with self._begun.path.open("rb") as file:
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            while sent < size:
+                # Where the fetch broke off the file grows anew, and has to pass this place again.
+                file.seek(sent)
+                ended = self._found.done()
+                chunk = file.read(_CHUNK)
+                if chunk:
+                    sent += len(chunk)
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                elif ended:
+                    break
+                else:
+                    await asyncio.sleep(_LOOK)
+        found = await self._found
+        if found is None or found[0].size != size:
+            raise TapeError("it changed while it was fetched", hint="record again")
+        await send({"type": "http.response.body", "body": b""})
+
+
 async def respond(beyond: Beyond, request: Request, url: str, *, refusal: Refusal) -> Response:
     """Answers a request that a scenario has nothing for.
 
@@ -55,11 +97,17 @@ async def respond(beyond: Beyond, request: Request, url: str, *, refusal: Refusa
     if asked is None:
         return refusal
 
-    def look() -> tuple[Answer, Path] | None:
+    def look() -> _Found | None:
         answer = beyond.answer(asked)
         return (answer, beyond.body(answer.sha256)) if answer else None
 
-    found = await in_thread(look)
+    looking = in_thread(look)
+    if request.method != "HEAD" and "range" not in request.headers:
+        await asyncio.wait({looking}, timeout=PATIENCE)
+        begun = None if looking.done() else beyond.begun(asked.asked)
+        if begun is not None:
+            return GrowingFile(begun, looking)
+    found = await looking
     if found is None:
         line = refusal.line + beyond.unknown()
         return Refusal(line, status=refusal.status_code)

@@ -5,7 +5,7 @@ import os
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -19,7 +19,7 @@ from harness.internet.redaction import redact
 
 CONNECT_SECONDS, READ_SECONDS = 15, 60
 PAUSES = (0.5, 2.0)  # seconds before a second and a third attempt
-_CHUNK = 256 * 1024
+_CHUNK = 64 * 1024  # what is waited for: a client that is passed it on must not wait for long
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 _HOPELESS = (SSLError, LocationValueError, URLSchemeUnknown)
 # No answers, whatever they say: a host that is asked too much, or that is in trouble.
@@ -42,6 +42,9 @@ _KEPT = frozenset(
 )  # fmt: skip
 
 
+OnBegin = Callable[[tuple[tuple[str, str], ...], int], None]
+
+
 class Upstream:
     """The real hosts; safe to use from several threads."""
 
@@ -62,6 +65,7 @@ class Upstream:
         headers: tuple[tuple[str, str], ...],
         body: bytes = b"",
         into: Path,
+        on_begin: OnBegin | None = None,
     ) -> Answer:
         """Asks for one thing; redirects are answers.
 
@@ -71,6 +75,8 @@ class Upstream:
             headers: The client's; those that are of its connection are not passed on.
             body: What is posted.
             into: Where the answer's body is written.
+            on_begin: Told of an answer that is found (200) and says its size, before its body is
+                read; again where that breaks off.
 
         Returns:
             The answer, its headers those that may be kept, `location` as it came.
@@ -81,7 +87,9 @@ class Upstream:
         asking = dict(_forwarded(url, headers))
         for pause in (*self._pauses, None):
             try:
-                answer = self._attempt(method, url, asking, body, into)
+                answer = self._attempt(
+                    method, url, headers=asking, body=body, into=into, on_begin=on_begin
+                )
                 why, hopeless = f"it answers {answer.status}", False
                 if answer.status not in _IN_TROUBLE:
                     return answer
@@ -101,7 +109,14 @@ class Upstream:
         )
 
     def _attempt(
-        self, method: str, url: str, headers: dict[str, str], body: bytes, into: Path
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: dict[str, str],
+        body: bytes,
+        into: Path,
+        on_begin: OnBegin | None,
     ) -> Answer:
         response = self._manager(url).urlopen(
             method,
@@ -116,7 +131,10 @@ class Upstream:
         )
         digest, size = hashlib.sha256(), 0
         try:
-            with into.open("wb") as file:
+            with into.open("wb", buffering=0) as file:
+                length = response.headers.get("content-length", "")
+                if on_begin and response.status == 200 and length.isdecimal():
+                    on_begin(tuple(_kept(response.headers)), int(length))
                 for chunk in response.stream(_CHUNK, decode_content=False):
                     digest.update(chunk)
                     size += len(chunk)

@@ -70,11 +70,12 @@ def indexes() -> Indexes | None:
 
     None where pip does not say which is its own: then none can stand for it.
     """
-    default = _DEFAULT_INDEX.search(" ".join(_said("help", "install").split()))
+    pip = _pip()
+    default = _DEFAULT_INDEX.search(" ".join(_said(*pip, "help", "install").split()))
     if default is None:
         return None
     settings = {
-        match["scope"]: match["value"] for match in _SETTING.finditer(_said("config", "list"))
+        match["scope"]: match["value"] for match in _SETTING.finditer(_said(*pip, "config", "list"))
     }
     chosen = next((settings[scope] for scope in _SCOPES if scope in settings), "")
     try:
@@ -84,9 +85,9 @@ def indexes() -> Indexes | None:
     return Indexes(default=f"{default[1].rstrip('/')}/", own=f"{own.rstrip('/')}/")
 
 
-def _said(*arguments: str) -> str:
+def _said(*argv: str) -> str:
     done = subprocess.run(
-        [*_pip(), *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
     return done.stdout
 

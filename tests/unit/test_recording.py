@@ -2,15 +2,17 @@
 
 import gzip
 import hashlib
+import http.client
 import json
 import os
+import socket
 import subprocess
 import threading
 import time
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,7 @@ from internet_client import Client, online
 from real_hosts import Ask, Hosts, Say, real_hosts
 
 from harness.errors import HarnessError, TapeError
-from harness.internet import Internet, Release, ReleaseFile, Repository, exchange
+from harness.internet import Internet, Release, ReleaseFile, Repository, exchange, taped
 from harness.internet import recorder as module_of_recorder
 from harness.internet.exchange import GIT_REQUEST
 from harness.internet.recorder import Recorder
@@ -458,6 +460,73 @@ def test_each_thing_is_asked_for_once_by_builds_at_the_same_time(tmp_path, scrat
         release.set()
         assert {reply.result().body for reply in replies} == {b"x"}
     assert len(hosts.log) == 1
+
+
+@contextmanager
+def slow_host(folder: Path, *parts: bytes | float, length: int = 0) -> Iterator[str]:
+    """A host that sends the parts of a body, or sleeps; a connection for each list of them."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            stream, _ = listener.accept()
+            with stream:
+                stream.recv(65536)
+                head = f"HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nETag: e\r\n\r\n"
+                stream.sendall(head.encode())
+                for part in parts:
+                    time.sleep(part) if isinstance(part, float) else stream.sendall(part)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        thread.join()
+
+
+def slowly(folder: Path, proxy: str) -> Recorder:
+    upstream = Upstream({"http_proxy": proxy}, pauses=())
+    return Recorder(None, folder=folder / "slow", upstream=upstream, routes=Routes(lambda: None))
+
+
+def test_what_comes_slowly_is_passed_on_as_it_comes(tmp_path, scratch, monkeypatch):
+    monkeypatch.setattr(taped, "PATIENCE", 0.1)
+    url = "http://files.example.com/big"
+    parts = [letter * 100_000 for letter in (b"a", b"b", b"c")]
+    with slow_host(tmp_path, parts[0], 0.5, parts[1], 0.5, parts[2], length=300_000) as proxy:
+        recording = slowly(tmp_path, proxy)
+        with online(Internet(), scratch, beyond=recording) as client:
+            with client.connect("http", "x") as stream:
+                stream.sendall(b"GET /big HTTP/1.1\r\nHost: files.example.com\r\n\r\n")
+                began, got = time.monotonic(), b""
+                while b"a" * 1000 not in got:
+                    got += stream.recv(65536)
+                first = time.monotonic() - began
+                while got.count(b"c") < 100_000:
+                    got += stream.recv(65536)
+            assert first + 0.3 < time.monotonic() - began
+            assert b"content-length: 300000" in got
+            assert b"etag: e" in got
+            assert got.endswith(b"".join(parts))
+            assert client.get(url).body == b"".join(parts)
+    recording.save(tmp_path / "t.tape")
+    with replaying(tmp_path / "t.tape", scratch) as client:
+        assert client.get(url).body == b"".join(parts)
+
+
+def test_what_breaks_off_while_it_is_passed_on_is_no_answer(tmp_path, scratch, monkeypatch):
+    monkeypatch.setattr(taped, "PATIENCE", 0.1)
+    with slow_host(tmp_path, b"one", 0.5, b"two", length=9) as proxy:
+        recording = slowly(tmp_path, proxy)
+        with pytest.raises(HarnessError, match=r"http://files\.example\.com/big: .* no answer"):
+            break_off(recording, scratch)
+    assert recording.index.answers == {}
+
+
+def break_off(recording: Recorder, scratch: Path) -> None:
+    with (
+        online(Internet(), scratch, beyond=recording) as client,
+        suppress(http.client.IncompleteRead),
+    ):
+        client.get("http://files.example.com/big")
 
 
 def test_a_host_that_hangs_does_not_hold_the_end_up(tmp_path, scratch, hosts):
