@@ -399,7 +399,7 @@ def tape_group() -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 def tape_show(file: Path) -> None:
     """Lists what FILE holds: each answer with what selects it, and the build tools."""
-    _output().print(tape_report.listing(read_index(file)))
+    _output().print(tape_report.listing(read_index(file)), highlight=False)
 
 
 @cli.group("store")

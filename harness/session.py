@@ -195,7 +195,7 @@ class Session:
                 try:
                     yield session
                 finally:
-                    if settings.recording:
+                    if settings.recording and not settings.keep:
                         # Nobody will ever ask for them: what they saw has no name but this run's.
                         session.builds.forget_own()
             session.builds.prune()
@@ -486,6 +486,11 @@ def _beyond(settings: Settings, folder: Path) -> Iterator[Tape | Recorder | None
     if settings.recording and (path.is_dir() or not path.parent.is_dir()):
         raise TapeError(
             f"--tape {path} cannot be written", hint="name a file in a folder that is there"
+        )
+    if not settings.recording and not path.exists():
+        raise TapeError(
+            f"--tape {path}: there is no such file",
+            hint=f"`cache-harness record … --tape {path}` records one",
         )
     with ExitStack() as exits:
         tape = None

@@ -159,7 +159,8 @@ class Recorder:
             with path.open("rb") as file:
                 sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             wheels.append(Wheel(set=name, name=path.name, sha256=sha256, size=path.stat().st_size))
-            self._places[sha256] = path
+            with self._lock:
+                self._places[sha256] = path
         with self._lock:
             self._wheels[name] = tuple(wheels)
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import os
 import secrets
 import shutil
 import threading
@@ -155,9 +154,7 @@ class Tape:
                 staged = laid_out.with_name(f".{name}")
                 staged.mkdir(parents=True, exist_ok=True)
                 for wheel in wheels:
-                    target = staged / wheel.name
-                    target.unlink(missing_ok=True)
-                    os.link(self.body(wheel.sha256), target)
+                    shutil.copyfile(self.body(wheel.sha256), staged / wheel.name)
                 staged.rename(laid_out)
         return laid_out
 
@@ -244,7 +241,7 @@ def _why(error: Exception) -> str:
 def _damaged(path: Path, why: str) -> TapeError:
     if not path.exists():
         return TapeError(
-            f"--tape {path}: there is no such file",
+            f"there is no tape at {path}",
             hint=f"`cache-harness record … --tape {path}` records one",
         )
     return TapeError(f"{path} is no whole tape: {why}", hint=_RECORD_ANEW)

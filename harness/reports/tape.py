@@ -34,24 +34,17 @@ def recorded(file: str, index: TapeIndex, *, added: int) -> RenderableType:
 
 
 def listing(index: TapeIndex) -> RenderableType:
-    """A row for each answer, then one for each wheel."""
-    answers = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("method", "status", "bytes", "sha256", "url"):
-        answers.add_column(title, overflow="fold", justify="right" if title == "bytes" else "left")
-    for asked, answer in sorted(index.answers.items(), key=lambda item: item[0]):
-        answers.add_row(
-            asked.method,
-            str(answer.status),
-            str(answer.size),
-            answer.sha256[:_SHORT],
-            Text(_selected(asked, answer)),
-        )
-    tools = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("build tools", "bytes", "sha256", "wheel"):
-        tools.add_column(title, overflow="fold", justify="right" if title == "bytes" else "left")
-    for wheel in sorted(index.wheels):
-        tools.add_row(wheel.set, str(wheel.size), wheel.sha256[:_SHORT], wheel.name)
-    return Group(answers, Text(), tools) if index.wheels else answers
+    """A line for each answer, then one for each wheel: to be read, searched, and compared."""
+    lines = [
+        f"{asked.method:4}  {answer.status}  {answer.size:>11,}  {answer.sha256[:_SHORT]}"
+        f"  {_selected(asked, answer)}"
+        for asked, answer in sorted(index.answers.items(), key=lambda item: item[0])
+    ]
+    lines += [
+        f"tool       {wheel.size:>11,}  {wheel.sha256[:_SHORT]}  {wheel.set}  {wheel.name}"
+        for wheel in sorted(index.wheels)
+    ]
+    return Text("\n".join(lines) or "nothing")
 
 
 def _selected(asked: Asked, answer: Answer) -> str:

@@ -8,16 +8,19 @@ import stat
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from harness.errors import TapeError
 from harness.internet.exchange import Answer, Asked, Question
 from harness.internet.tape import BODIES, INDEX, Tape, read_index, write_tape
 from harness.internet.tape_index import TapeIndex, Wheel, from_json, to_json
+from harness.reports import tape as tape_report
 
 TEXT = st.text(max_size=20)
 SHA256 = st.binary(max_size=3).map(lambda data: hashlib.sha256(data).hexdigest())
@@ -258,7 +261,7 @@ def test_a_byte_that_changed_is_told_or_changes_nothing(path: Path) -> None:
 
 def test_a_tape_that_is_not_there_is_told_with_how_to_make_one(path: Path) -> None:
     path.unlink()
-    with pytest.raises(TapeError, match="there is no such file") as raised:
+    with pytest.raises(TapeError, match="there is no tape at") as raised:
         opened(path).__enter__()
     assert f"record … --tape {path}" in raised.value.hint
 
@@ -277,6 +280,34 @@ def test_what_cannot_be_written_leaves_the_file_as_it_was(path: Path, tmp_path: 
         write_tape(path, INDEX_OF_THREE, (tmp_path / "nowhere").joinpath)
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_what_it_holds_is_listed_for_people(path: Path) -> None:
+    asked = Asked(url="https://b.example.com:8/x", method="POST", body="1" * 64, credentials=True,
+                  git_protocol="version=2")  # fmt: skip
+    leading = Answer(status=302, headers=(("location", "/y"),), sha256="2" * 64, size=3)
+    index = replace(INDEX_OF_THREE, answers={**INDEX_OF_THREE.answers, asked: leading})
+    text = shown(tape_report.listing(index))
+    for part in (
+        "https://b.example.com:8/x  (git protocol version=2; posted 111111111111; with",
+        "with credentials; leads to /y)",
+        "POST  302            3  222222222222",
+        "3,000",
+        sha(b"two" * 1000)[:12],
+        "x-1-py3-none-any.whl",
+    ):
+        assert part in text
+    said = shown(tape_report.recorded("t.tape", index, added=1))
+    assert "recorded on t.tape: 4 answers of 2 hosts, 1 of them new, and 1 wheel of build" in said
+    assert "b.example.com:8" in said
+    assert "0 answers of 0 hosts" in shown(tape_report.recorded("t", TapeIndex(), added=0))
+    assert shown(tape_report.listing(TapeIndex())) == "nothing\n"
+
+
+def shown(renderable) -> str:
+    console = Console(width=200, file=io.StringIO(), soft_wrap=True)
+    console.print(renderable)
+    return console.file.getvalue()
 
 
 def test_a_tape_that_is_replaced_while_it_is_read_is_read_on(path: Path, tmp_path: Path) -> None:
