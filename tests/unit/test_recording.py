@@ -607,6 +607,22 @@ def test_a_page_on_the_tape_still_tells_where_its_links_lead(tmp_path, scratch, 
             assert client.get("https://default.example.com/elsewhere/thing-1.0.whl").body
 
 
+def test_a_page_on_the_tape_is_answered_though_nobody_knows_where_it_was(tmp_path, scratch, hosts):
+    shown = "https://private.example.org/simple/thing/"
+    signed = f"https://store.example.com/simple/thing/?sig={TOKEN}"
+    hosts.pages |= {shown: Say(status=302, headers={"location": signed}), signed: page}
+    first = recorder(tmp_path, hosts)
+    with online(Internet(), scratch, beyond=first) as client:
+        leads = client.get(shown, Accept=JSON).headers["location"]
+        recorded = client.get(leads, Accept=JSON)
+    first.save(tmp_path / "t.tape")
+    with Tape.open(tmp_path / "t.tape", tmp_path / "before") as tape:
+        second = recorder(tmp_path, hosts, tape)
+        with online(Internet(), scratch, beyond=second) as client:
+            assert client.get(leads, Accept=JSON).body == recorded.body
+    assert recorded.status == 200
+
+
 # --- git ---------------------------------------------------------------------------------------
 
 
