@@ -294,6 +294,12 @@ class BuildStore:
         self._own.add(key)
         return Built(facts=facts, folder=self._folder(key))
 
+    def forget_own(self) -> None:
+        """Drops what this run stored."""
+        for key in self._own:
+            self.drop(key)
+            self._judgement(key).unlink(missing_ok=True)
+
     def drop(self, key: str) -> None:
         """Makes a key free again; what was there is removed once nobody can be using it."""
         folder = self._folder(key)

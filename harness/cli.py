@@ -18,11 +18,14 @@ from harness.build_store import DEFAULT_LIMIT, BuildStore, footprint
 from harness.bundled import bundled_scenarios
 from harness.display import showing
 from harness.doctor import checks, usable
-from harness.errors import ExitCode, HarnessError
+from harness.errors import ExitCode, HarnessError, TapeError
+from harness.internet.recorder import Recorder
+from harness.internet.tape import read_index
 from harness.known import load_known, with_known, written
 from harness.reports import console as console_report
 from harness.reports import json as json_report
 from harness.reports import matrix as matrix_report
+from harness.reports import tape as tape_report
 from harness.runner import run_scenarios
 from harness.sandboxes import MEBIBYTE, Limits
 from harness.scenarios.scenario import load_scenarios
@@ -163,6 +166,13 @@ _running_options = (
         show_default=True,
         help="Mebibytes of memory that one build may use.",
     ),
+    click.option(
+        "--tape",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="A tape, from which builds are answered what their scenarios do not have."
+        "  [default: none; it is refused]",
+    ),
     click.option("--fresh", is_flag=True, help="Build anew what earlier runs stored."),
     click.option(
         "--keep", is_flag=True, help="Leave the work folder for a look at it, and name it."
@@ -222,6 +232,32 @@ def matrix(scenarios: tuple[Path, ...], buildpacks: tuple[str, ...], **options: 
     return _run(scenarios, buildpacks, matrix_report.render, **options)
 
 
+@cli.command()
+@_scenarios_argument
+@click.option(
+    "--buildpack",
+    default=DEFAULT_BUILDPACK,
+    show_default=True,
+    metavar="PATH|GIT-URL@REF|NAME",
+    help="The buildpack, as for `run`.",
+)
+@click.option("--anew", is_flag=True, help="Begin with an empty tape, whatever FILE holds.")
+@_runs
+def record(scenarios: tuple[Path, ...], buildpack: str, tape: Path | None, **options: Any) -> int:
+    """Runs scenarios and records on a tape what their builds fetch from the real hosts.
+
+    What FILE holds already is answered from it; the rest is fetched and added. Afterwards `run`,
+    `matrix` and pytest need no network with `--tape FILE`.
+
+    SCENARIOS are scenario files and folders of them; without any, the suite that ships.
+    """
+    if tape is None:
+        raise click.UsageError("Missing option '--tape': the file that is recorded to.")
+    return _run(
+        scenarios, (buildpack,), console_report.render, tape=tape, recording=True, **options
+    )
+
+
 def _run(
     scenarios: tuple[Path, ...],
     buildpacks: tuple[str, ...],
@@ -240,7 +276,10 @@ def _run(
     fresh: bool,
     keep: bool,
     store: Path,
+    tape: Path | None,
     write_known: Path | None = None,
+    recording: bool = False,
+    anew: bool = False,
 ) -> int:
     console = _output()
     writers = [_writer(report) for report in reports]
@@ -261,17 +300,42 @@ def _run(
         limits=Limits(seconds=timeout, memory=memory * MEBIBYTE),
         keep=keep,
         fresh=fresh,
+        tape=tape,
+        recording=recording,
+        anew=anew,
     )
+    recorded: RenderableType | TapeError | None = None
     with showing(console) as observer, Session.open(settings, observer=observer) as session:
         found = run_scenarios(loaded, session=session, jobs=jobs, observer=observer)
         kept = session.work_folder if keep else None
+        if isinstance(session.beyond, Recorder) and tape is not None:
+            recorded = _save(session.beyond, tape, found)
     result = with_known(found, known)
     for write in writers:
         write(result)
     console.print(render(result))
     if kept is not None:
         console.print(f"kept: {kept}", markup=False)
+    if isinstance(recorded, TapeError):
+        raise recorded
+    if recorded is not None:
+        console.print(recorded)
     return int(result.exit_code)
+
+
+def _save(recorder: Recorder, tape: Path, run: Run) -> RenderableType | TapeError:
+    """Writes the tape; what came of it is told after the run's own report."""
+    if any(result.error for result in run.results):
+        # What a scenario that could not be judged would have fetched, nobody knows.
+        return TapeError(
+            f"nothing is recorded on {tape}: not every scenario could be judged",
+            hint="see above why, or record only those that can be",
+        )
+    try:
+        saved = recorder.save(tape)
+    except TapeError as error:
+        return error
+    return tape_report.recorded(str(tape), saved, added=recorder.added)
 
 
 @cli.group()
@@ -324,6 +388,18 @@ def runtime_list(store: Path) -> None:
     """Lists the kept runtimes, newest version first."""
     rows = [(kept.version, kept.origin) for kept in available_runtimes(Store(root=store))]
     _output().print(_grid(("version", "packed from"), rows))
+
+
+@cli.group("tape")
+def tape_group() -> None:
+    """What real hosts answered once, and is answered from a file ever after."""
+
+
+@tape_group.command("show")
+@click.argument("file", type=click.Path(path_type=Path))
+def tape_show(file: Path) -> None:
+    """Lists what FILE holds: each answer with what selects it, and the build tools."""
+    _output().print(tape_report.listing(read_index(file)), highlight=False)
 
 
 @cli.group("store")

@@ -52,6 +52,10 @@ class ReleaseError(HarnessError):
     """A release for the index cannot be built or fetched."""
 
 
+class TapeError(HarnessError):
+    """A tape cannot be read, or a recording cannot be completed."""
+
+
 class ManifestError(HarnessError):
     """A built tree cannot be read, changed while it was read, or was stored damaged."""
 

@@ -36,6 +36,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--image", metavar="IMAGE", help="the stack image; built where there is none")
     group.addoption("--store", metavar="DIR", type=Path, help="what is kept between runs")
     group.addoption(
+        "--tape",
+        metavar="FILE",
+        type=Path,
+        help="a tape, from which builds are answered what their scenarios do not have",
+    )
+    group.addoption(
         "--known",
         dest="known_files",
         action="append",
@@ -132,6 +138,7 @@ def _session(config: pytest.Config) -> Session:
             image=config.getoption("image"),
             store=Store(root=config.getoption("store") or default_root()),
             pythons=tuple(config.getoption("pythons")),
+            tape=config.getoption("tape"),
         )
         exits = ExitStack()
         config.stash[_SESSION] = exits.enter_context(Session.open(settings))

@@ -14,12 +14,17 @@ from harness.build_store import BuildStore, Built
 from harness.buildpacks import Route
 from harness.buildpacks.row import Neighbour
 from harness.buildpacks.source import Buildpack, resolve
-from harness.errors import ImageError, RuntimeArchiveError
+from harness.errors import ImageError, RuntimeArchiveError, TapeError
 from harness.identity import NOT_BUILDING, code_digest
 from harness.internet import Download, Internet, Release, Repository
+from harness.internet.recorder import Recorder
+from harness.internet.routes import Routes
 from harness.internet.server import InternetServer
+from harness.internet.tape import Tape
 from harness.internet.trust import Authority, trust_env, trust_mounts
+from harness.internet.upstream import Upstream
 from harness.memory import Room
+from harness.packages import pip
 from harness.packages.closure import fetch_closure
 from harness.packages.programs import programs_archive
 from harness.packages.releases import build_release
@@ -65,6 +70,9 @@ class Settings:
         limits: What one build may use.
         keep: Whether the work folder stays for a look at it.
         fresh: Whether builds that earlier runs stored are passed over.
+        tape: The file of a tape, from which builds are answered what their scenarios lack.
+        recording: Whether what the tape lacks is asked of the real hosts, for the tape.
+        anew: Whether a recording begins with an empty tape, whatever the file holds.
     """
 
     buildpack: str = DEFAULT_BUILDPACK
@@ -78,6 +86,9 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     keep: bool = False
     fresh: bool = False
+    tape: Path | None = None
+    recording: bool = False
+    anew: bool = False
 
     @property
     def buildpacks(self) -> tuple[str, ...]:
@@ -106,9 +117,11 @@ class Session:
         image_identity: str,
         runtimes: tuple[Runtime, ...],
         remover: Remover,
+        beyond: Tape | Recorder | None = None,
     ) -> None:
         """Used by `open`, which makes the parts and removes them."""
         self.settings = settings
+        self.beyond = beyond
         self.sandbox = sandbox
         self.image = image
         self.builds = BuildStore(settings.store, fresh=settings.fresh)
@@ -130,7 +143,7 @@ class Session:
         trust = workspace.folder / "trust"
         for folder in (scratch, trust):
             folder.mkdir()
-        self.server = InternetServer(self._authority, scratch=scratch)
+        self.server = InternetServer(self._authority, scratch=scratch, beyond=beyond)
         self.trust: tuple[tuple[Mount, ...], tuple[tuple[str, str], ...]] = (
             trust_mounts(self._authority, trust),
             tuple(trust_env().items()),
@@ -151,6 +164,7 @@ class Session:
             workspace = exits.enter_context(Workspace.open(store, keep=settings.keep))
             name = choose(settings.sandbox)
             # What a person may have mistyped is looked at before anything long is begun.
+            beyond = exits.enter_context(_beyond(settings, workspace.folder / "tape"))
             buildpacks = workspace.folder / "buildpacks"
             for spec in settings.buildpacks:
                 resolve(spec, store=store, into=buildpacks)
@@ -175,9 +189,15 @@ class Session:
                 image_identity=_identity(settings, name, image) or workspace.id,
                 runtimes=runtimes,
                 remover=exits.enter_context(Remover()),
+                beyond=beyond,
             )
             with session.builds.in_use():
-                yield session
+                try:
+                    yield session
+                finally:
+                    if settings.recording and not settings.keep:
+                        # Nobody will ever ask for them: what they saw has no name but this run's.
+                        session.builds.forget_own()
             session.builds.prune()
 
     @property
@@ -317,7 +337,8 @@ class Session:
         )
         tips = [(tip.fork, tip.branch, tip.sha) for tip in world.branches]
         releases = [(one.fork, one.sha, one.yanked) for one in world.releases]
-        return forks, tips, releases, self._served(buildpack, commit)
+        beyond = self.beyond.identity if self.beyond else ""
+        return forks, tips, releases, self._served(buildpack, commit), beyond
 
     def _served(self, buildpack: Buildpack, commit: Commit) -> str:
         """The digest of the tools and downloads that a commit's builds can reach."""
@@ -371,8 +392,12 @@ class Session:
                 own = buildpack.kind.tools(buildpack.folder)
                 pins = (*BASE_TOOLS, *own, *self.settings.tools)
                 pythons = self._chosen_pythons(buildpack.spec).values()
-                closures = [fetch_closure(pin, pythons, store=store) for pin in managers]
-                self._tools[key] = merged(fetch_tools(pins, store=store), *closures)
+                closures = [
+                    fetch_closure(pin, pythons, store=store, toolbox=self.beyond)
+                    for pin in managers
+                ]
+                tools = fetch_tools(pins, store=store, toolbox=self.beyond)
+                self._tools[key] = merged(tools, *closures)
             return self._tools[key]
 
     def _repository(self, fork: Fork) -> Path:
@@ -390,7 +415,7 @@ class Session:
                 self._releases[published.sha] = build_release(
                     fork.revision(published.revision).tree,
                     label=label,
-                    tools=fetch_tools(BASE_TOOLS, store=self.settings.store),
+                    tools=fetch_tools(BASE_TOOLS, store=self.settings.store, toolbox=self.beyond),
                     store=self.settings.store,
                     sandbox=self.sandbox,
                     scratch=self._workspace.folder,
@@ -445,6 +470,36 @@ def _row(commit: Commit) -> tuple[Neighbour | None, ...]:
         None if name == SUBJECT else Neighbour(name=name, files=fixtures[name])
         for name in commit.stage.world.buildpacks
     )
+
+
+@contextmanager
+def _beyond(settings: Settings, folder: Path) -> Iterator[Tape | Recorder | None]:
+    """What answers where scenarios have nothing.
+
+    Raises:
+        TapeError: The tape cannot be read, or could not be written.
+    """
+    path = settings.tape
+    if path is None:
+        yield None
+        return
+    if settings.recording and (path.is_dir() or not path.parent.is_dir()):
+        raise TapeError(
+            f"--tape {path} cannot be written", hint="name a file in a folder that is there"
+        )
+    if not settings.recording and not path.exists():
+        raise TapeError(
+            f"--tape {path}: there is no such file",
+            hint=f"`cache-harness record … --tape {path}` records one",
+        )
+    with ExitStack() as exits:
+        tape = None
+        if not settings.recording or (path.exists() and not settings.anew):
+            tape = exits.enter_context(Tape.open(path, folder / "before"))
+        if tape is not None and not settings.recording:
+            yield tape
+            return
+        yield Recorder(tape, folder=folder / "new", upstream=Upstream(), routes=Routes(pip.indexes))
 
 
 def _check_pythons(settings: Settings, runtimes: tuple[Runtime, ...]) -> None:

@@ -68,7 +68,7 @@ class Internet:
 class Request:
     """One request that a build made: `status` is what it was answered.
 
-    `refused` is empty, or the line that says why nothing answers there.
+    `url` is without secrets. `refused` is empty, or the line that says why nothing answers there.
     """
 
     method: str

@@ -99,6 +99,7 @@ async def respond(
         return Refusal(
             f"the sealed internet refuses {url}: no repository {owner}/{name} in this scenario",
             status=404,
+            lacking=True,
         )
     service = request.query_params.get("service", "")
     if rest == "info/refs" and request.method == "GET" and service == "git-upload-pack":

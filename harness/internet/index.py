@@ -81,6 +81,7 @@ def respond(
         return Refusal(
             f"the sealed internet refuses {url}: no release of {name} in this scenario's index",
             status=404,
+            lacking=True,
         )
     if len(parts) == 1:
         wanted = f"{ROOT}{name}/"

@@ -46,6 +46,7 @@ def respond(
         return Refusal(
             f"the sealed internet refuses {url}: no release {which} in this scenario's index",
             status=404,
+            lacking=not releases,
         )
     base = f"https://{host}{index.ROOT}{name}"
     body: dict[str, object] = {

@@ -4,8 +4,13 @@ from starlette.responses import PlainTextResponse
 
 
 class Refusal(PlainTextResponse):
-    """A response whose body is one line; `line` is also what the request's record says."""
+    """A response whose body is one line; `line` is also what the request's record says.
 
-    def __init__(self, line: str, *, status: int = 403) -> None:
+    `lacking` tells whether the scenario has nothing at all by the name that was asked for, so that
+    a tape may answer in its place.
+    """
+
+    def __init__(self, line: str, *, status: int = 403, lacking: bool = False) -> None:
         super().__init__(f"{line}\n", status_code=status)
         self.line = line
+        self.lacking = lacking

@@ -20,10 +20,12 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from harness.errors import HarnessError
-from harness.internet import Internet, Request, forge, index, project_json
+from harness.internet import Internet, Request, forge, index, project_json, taped
 from harness.internet.downloads import StoredFile, find_download
 from harness.internet.name_server import NameServer
+from harness.internet.redaction import redact
 from harness.internet.refusal import Refusal
+from harness.internet.tape import Beyond
 from harness.internet.trust import Authority
 from harness.sandboxes import RESOLVER_PATIENCE, WEB_SERVER, Listeners, Serve
 
@@ -36,12 +38,21 @@ GRACE = 5  # seconds for what is under way to end once it was cut off
 class InternetServer:
     """Serves `Internet`s; safe to use from several threads, several at once."""
 
-    __slots__ = ("_authority", "_scratch")
+    __slots__ = ("_authority", "_beyond", "_scratch")
 
-    def __init__(self, authority: Authority, *, scratch: Path) -> None:
-        """Args: the authority that signs, and an existing folder for what is served from disk."""
+    def __init__(
+        self, authority: Authority, *, scratch: Path, beyond: Beyond | None = None
+    ) -> None:
+        """Makes a server.
+
+        Args:
+            authority: Signs its certificates.
+            scratch: An existing folder for what is served from disk.
+            beyond: What answers where an internet has nothing.
+        """
         self._authority = authority
         self._scratch = scratch
+        self._beyond = beyond
 
     def serving(self, internet: Internet, on_request: OnRequest) -> Serve:
         """Returns what a sandbox enters with its sockets, and leaves when the job has ended.
@@ -56,8 +67,8 @@ class InternetServer:
         Raises (the returned context, on entering):
             HarnessError: A file or repository that is to be served is not there.
         Raises (on leaving):
-            HarnessError: The server failed a request that it should have answered, so what the job
-                saw is not what the scenario says.
+            HarnessError: The server failed a request that it should have answered, or the real host
+                that a recording asked: what the job saw is not what the scenario says.
         """
 
         @contextmanager
@@ -68,7 +79,7 @@ class InternetServer:
                 listeners.https,
                 tempfile.TemporaryDirectory(prefix="internet-", dir=self._scratch) as folder,
             ):
-                answers = _Answers(internet, Path(folder), on_request)
+                answers = _Answers(internet, self._beyond, Path(folder), on_request)
                 with (
                     NameServer(listeners.dns) as name_server,
                     _running(answers, self._authority, listeners),
@@ -196,9 +207,11 @@ class _Tracked(socket.socket):
 class _Answers:
     """The application: one internet's answers, each reported."""
 
-    __slots__ = ("_internet", "_on_request", "_projects", "_views", "failures")
+    __slots__ = ("_beyond", "_internet", "_on_request", "_projects", "_views", "failures")
 
-    def __init__(self, internet: Internet, folder: Path, on_request: OnRequest) -> None:
+    def __init__(
+        self, internet: Internet, beyond: Beyond | None, folder: Path, on_request: OnRequest
+    ) -> None:
         released = [file.path for release in internet.releases for file in release.files]
         for path in (*released, *(download.file for download in internet.downloads)):
             if not path.is_file():
@@ -207,6 +220,7 @@ class _Answers:
                     hint="see whether something cleans the store while the harness runs",
                 )
         self._internet = internet
+        self._beyond = beyond
         self._on_request = on_request
         self._projects = index.group(internet)
         self._views = forge.make_views(internet, folder)
@@ -223,7 +237,8 @@ class _Answers:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = HttpRequest(scope, receive)
-        url = _url(request)
+        asked = _url(request)
+        url = redact(asked)
         status, refused = 0, ""
 
         async def note_status(message: Message) -> None:
@@ -236,6 +251,8 @@ class _Answers:
 
         try:
             response = await self._answer(request, url)
+            if self._beyond and isinstance(response, Refusal) and response.lacking:
+                response = await taped.respond(self._beyond, request, asked, refusal=response)
             refused = response.line if isinstance(response, Refusal) else ""
             await response(scope, receive, note_status)
         except Exception as error:  # whatever it is, the job must not be judged by it
@@ -260,7 +277,8 @@ class _Answers:
             return project_json.respond(self._projects, path, host=host, url=url)
         return Refusal(
             f"the sealed internet refuses {request.method} {url}:"
-            " it is no fork, release or download of this scenario"
+            " it is no fork, release or download of this scenario",
+            lacking=True,
         )
 
 

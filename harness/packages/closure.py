@@ -14,8 +14,9 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from harness.errors import ReleaseError
 from harness.internet import Release
+from harness.internet.tape import Toolbox
 from harness.packages.pip import download
-from harness.packages.tools import kept_release, pinned
+from harness.packages.tools import kept, kept_release, pinned
 from harness.store import Store
 
 # glibc's minor versions whose wheels every image that the harness makes can use (PEP 600).
@@ -24,7 +25,9 @@ _LEGACY = ("manylinux2014", "manylinux2010", "manylinux1", "linux")
 _ROUNDS = 8
 
 
-def fetch_closure(requirement: str, pythons: Iterable[str], *, store: Store) -> tuple[Release, ...]:
+def fetch_closure(
+    requirement: str, pythons: Iterable[str], *, store: Store, toolbox: Toolbox | None = None
+) -> tuple[Release, ...]:
     """Returns a release for each wheel that some of the Pythons needs to install a tool.
 
     What is newest when it is fetched is kept, and served ever after.
@@ -33,18 +36,20 @@ def fetch_closure(requirement: str, pythons: Iterable[str], *, store: Store) -> 
         requirement: The tool's exact pin, `name==version`.
         pythons: Full versions of Python, such as `3.11.2`.
         store: Where wheels are kept; several processes may fetch at once.
+        toolbox: What is asked first, and told of what is taken from elsewhere.
 
     Raises:
         ReleaseError: The requirement is no exact pin, or pip could not fetch what it needs.
     """
     name, version = pinned(requirement)
     versions = {".".join(each.split(".")[:2]): each for each in sorted(pythons)}
-    final = store.tools / f"{name}-{version}-for-{'-'.join(versions)}"
-    if not final.is_dir():
-        with store.staged(final) as staging:
-            for full in versions.values():
-                _fetch(f"{name}=={version}", full, staging)
-    return tuple(_releases(final))
+
+    def fetch(staging: Path) -> None:
+        for full in versions.values():
+            _fetch(f"{name}=={version}", full, staging)
+
+    called = f"{name}-{version}-for-{'-'.join(versions)}"
+    return tuple(_releases(kept(called, fetch, store=store, toolbox=toolbox)))
 
 
 def _fetch(pin: str, python: str, folder: Path) -> None:

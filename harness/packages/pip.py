@@ -1,13 +1,20 @@
 """The operator's own pip, with the operator's own configuration: it fetches wheels."""
 
+import ast
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 from harness.errors import ReleaseError
+from harness.internet.routes import Indexes
 
 SECONDS = 600
+
+_DEFAULT_INDEX = re.compile(r"--index-url <url> [^(]*\(default (https?://[^)\s]+)\)")
+_SETTING = re.compile(r"^(?P<scope>:env:|global|install)\.index-url=(?P<value>.+)$", re.MULTILINE)
+_SCOPES = (":env:", "install", "global")
 
 
 def download(requirements: tuple[str, ...], folder: Path, *options: str) -> None:
@@ -56,6 +63,33 @@ def download(requirements: tuple[str, ...], folder: Path, *options: str) -> None
             hint="check the network, and that pip's own configuration names an index that has it"
             " (`pip config list`)",
         )
+
+
+def indexes() -> Indexes | None:
+    """The index that pip asks unless told, and the one that the operator's pip is told to ask.
+
+    None where pip does not say which is its own: then none can stand for it.
+    """
+    pip = _pip()
+    default = _DEFAULT_INDEX.search(" ".join(_said(*pip, "help", "install").split()))
+    if default is None:
+        return None
+    settings = {
+        match["scope"]: match["value"] for match in _SETTING.finditer(_said(*pip, "config", "list"))
+    }
+    chosen = next((settings[scope] for scope in _SCOPES if scope in settings), "")
+    try:
+        own = str(ast.literal_eval(chosen)) if chosen else default[1]
+    except (ValueError, SyntaxError):
+        own = default[1]
+    return Indexes(default=f"{default[1].rstrip('/')}/", own=f"{own.rstrip('/')}/")
+
+
+def _said(*argv: str) -> str:
+    done = subprocess.run(
+        argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    return done.stdout
 
 
 def _pip() -> list[str]:

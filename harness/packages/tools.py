@@ -1,7 +1,7 @@
 """Build tools for the sealed index: exact wheels, fetched once from the operator's own index."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import chain
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 
 from harness.errors import ReleaseError
 from harness.internet import Release, ReleaseFile
+from harness.internet.tape import Toolbox
 from harness.packages.pip import download
 from harness.store import Store
 
@@ -22,28 +23,56 @@ BASE_TOOLS = (
 )
 
 
-def fetch_tools(requirements: tuple[str, ...], *, store: Store) -> tuple[Release, ...]:
+def fetch_tools(
+    requirements: tuple[str, ...], *, store: Store, toolbox: Toolbox | None = None
+) -> tuple[Release, ...]:
     """Returns a release for each requirement, fetching the wheels that are not kept yet.
 
     Args:
         requirements: Exact pins, `name==version`; nothing that they need is added.
         store: Where wheels are kept; several processes may fetch at once.
+        toolbox: What is asked first, and told of what is taken from elsewhere.
 
     Raises:
         ReleaseError: A requirement is no exact pin, or pip could not fetch its wheel. pip is the
             one of this Python (else the first on PATH), with the operator's own configuration.
     """
-    return tuple(_fetch(requirement, store) for requirement in dict.fromkeys(requirements))
+    return tuple(_fetch(requirement, store, toolbox) for requirement in dict.fromkeys(requirements))
 
 
-def _fetch(requirement: str, store: Store) -> Release:
+def _fetch(requirement: str, store: Store, toolbox: Toolbox | None) -> Release:
     name, version = pinned(requirement)
-    final = store.tools / f"{name}-{version}"
+
+    def fetch(staging: Path) -> None:
+        download((f"{name}=={version}",), staging, "--no-deps")
+        _only_wheel(staging, requirement)
+
+    folder = kept(f"{name}-{version}", fetch, store=store, toolbox=toolbox)
+    return kept_release(name, version, _only_wheel(folder, requirement))
+
+
+def kept(
+    name: str, fetch: Callable[[Path], None], *, store: Store, toolbox: Toolbox | None
+) -> Path:
+    """The folder of a set of wheels, which is fetched unless it is kept.
+
+    Args:
+        name: The set's.
+        fetch: Fetches the wheels into a folder.
+        store: Where they are kept.
+        toolbox: Comes before the store, so that a tape's builds are offered what its recording's
+            were, whatever has been fetched on this machine.
+    """
+    found = toolbox.tools(name) if toolbox else None
+    if found is not None:
+        return found
+    final = store.tools / name
     if not final.is_dir():
         with store.staged(final) as staging:
-            download((f"{name}=={version}",), staging, "--no-deps")
-            _only_wheel(staging, requirement)
-    return kept_release(name, version, _only_wheel(final, requirement))
+            fetch(staging)
+    if toolbox is not None:
+        toolbox.offered(name, final)
+    return final
 
 
 def merged(*groups: Iterable[Release]) -> tuple[Release, ...]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from harness.internet import Internet, Request
 from harness.internet.server import InternetServer
+from harness.internet.tape import Beyond
 from harness.internet.trust import Authority
 from harness.sandboxes import Listeners
 
@@ -73,10 +74,10 @@ def listeners() -> Listeners:
 
 
 @contextmanager
-def online(internet: Internet, scratch: Path) -> Iterator[Client]:
+def online(internet: Internet, scratch: Path, *, beyond: Beyond | None = None) -> Iterator[Client]:
     """Serves an internet; fails where the server keeps its sockets or files."""
     authority = Authority()
-    server = InternetServer(authority, scratch=scratch)
+    server = InternetServer(authority, scratch=scratch, beyond=beyond)
     ends = listeners()
     client = Client(
         authority=authority,

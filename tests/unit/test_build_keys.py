@@ -1,5 +1,7 @@
 """A build's key covers all that the build could see: each input changed in turn changes it."""
 
+import hashlib
+from contextlib import ExitStack
 from dataclasses import fields, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,6 +11,12 @@ import pytest
 from harness import session as session_module
 from harness.build import Inputs
 from harness.identity import NOT_BUILDING, code_digest
+from harness.internet.exchange import Answer, Asked
+from harness.internet.recorder import Recorder
+from harness.internet.routes import Routes
+from harness.internet.tape import Tape, write_tape
+from harness.internet.tape_index import TapeIndex, Wheel
+from harness.internet.upstream import Upstream
 from harness.packages.tools import BASE_TOOLS
 from harness.plan import Commit, control, plan
 from harness.removal import Remover
@@ -62,7 +70,9 @@ def bench(store: Store, tmp_path: Path):
     """Makes sessions; nothing is built, so a sandbox is no more than its name here."""
     opened = []
 
-    def make(*, sandbox: str = "docker", image: str = "i", runtimes=None, **settings) -> Session:
+    def make(
+        *, sandbox: str = "docker", image: str = "i", runtimes=None, beyond=None, **settings
+    ) -> Session:
         workspace = Workspace.open(store)
         opened.append(workspace)
         return Session(
@@ -73,6 +83,7 @@ def bench(store: Store, tmp_path: Path):
             image_identity=image,
             runtimes=(runtime(tmp_path),) if runtimes is None else runtimes,
             remover=Remover(),
+            beyond=beyond,
         )
 
     yield make
@@ -184,6 +195,78 @@ def test_another_content_under_the_same_names_changes_the_key(bench, commit, sto
     (wheel,) = store.tools.glob("pip-25*/*.whl")
     wheel.write_bytes(b"another pip")
     assert bench().inputs_digest(commit) != first
+
+
+@pytest.fixture
+def tape(tmp_path):
+    """Opens tapes that hold one answer each."""
+    with ExitStack() as exits:
+
+        def opened(content: bytes = b"a", *, wheel: bool = False, **changes) -> Tape:
+            name = hashlib.sha256(content).hexdigest()
+            file = tmp_path / name
+            file.write_bytes(content)
+            asked = replace(Asked(url="https://a.example.com/", method="GET"), **changes)
+            answer = Answer(status=200, headers=(), sha256=name, size=len(content))
+            wheels = [Wheel(set="x-1", name="x-1.whl", sha256=name, size=len(content))]
+            index = TapeIndex(answers={asked: answer}, wheels=tuple(wheels[:wheel]))
+            number = len(list(tmp_path.glob("*.tape")))
+            path = tmp_path / f"{number}.tape"
+            write_tape(path, index, lambda _: file)
+            return exits.enter_context(Tape.open(path, tmp_path / f"unpacked{number}"))
+
+        yield opened
+
+
+def recorder(folder: Path, tape: Tape | None = None) -> Recorder:
+    return Recorder(tape, folder=folder, upstream=Upstream({}), routes=Routes(lambda: None))
+
+
+def test_what_a_tape_could_answer_is_in_the_key(bench, commit, tape):
+    tapes = [
+        None, tape(), tape(b"another body"), tape(url="https://b.example.com/"),
+        tape(method="POST"), tape(accept="x"), tape(git_protocol="version=2"),
+        tape(credentials=True), tape(body="1" * 64),
+    ]  # fmt: skip
+    digests = [bench(beyond=each).inputs_digest(commit) for each in tapes]
+    assert len(set(digests)) == len(tapes)
+
+
+def test_the_same_tape_is_the_same_wherever_it_lies(bench, commit, tape):
+    digests = {bench(beyond=each).inputs_digest(commit) for each in (tape(), tape())}
+    assert len(digests) == 1
+    # Wheels that no build is offered change nothing.
+    assert {bench(beyond=tape(wheel=True)).inputs_digest(commit)} == digests
+
+
+def test_a_wheel_on_the_tape_is_offered_in_place_of_the_store_s(bench, commit, tape, tmp_path):
+    first = bench(beyond=tape()).inputs_digest(commit)
+    wheel = tmp_path / "wheel"
+    wheel.write_bytes(b"another pip")
+    digest = hashlib.sha256(b"another pip").hexdigest()
+    index = TapeIndex(
+        answers=tape().index.answers,
+        wheels=(
+            Wheel(set="pip-25.0.1", name="pip-25.0.1-py3-none-any.whl", sha256=digest, size=11),
+        ),
+    )
+    files = {digest: wheel}
+    path = tmp_path / "with-pip.tape"
+    write_tape(path, index, lambda sha256: files.get(sha256, tmp_path / sha256))
+    with Tape.open(path, tmp_path / "with-pip") as with_pip:
+        assert bench(beyond=with_pip).inputs_digest(commit) != first
+
+
+def test_a_recording_s_builds_are_nobody_else_s(bench, commit, tape, tmp_path):
+    before = tape()
+    digests = [
+        bench(beyond=each).inputs_digest(commit)
+        for each in (
+            None, before, recorder(tmp_path / "1"), recorder(tmp_path / "2"),
+            recorder(tmp_path / "3", before), recorder(tmp_path / "4", before),
+        )
+    ]  # fmt: skip
+    assert len(set(digests)) == len(digests)
 
 
 def test_another_content_of_the_buildpack_changes_the_key(bench, commit, tmp_path):

@@ -1,5 +1,6 @@
 """The command line: its help, and what it says to mistakes; nothing here runs a build."""
 
+import hashlib
 import json
 import os
 import signal
@@ -13,6 +14,9 @@ import pytest
 from harness import cli as command_line
 from harness.cli import cli, main
 from harness.errors import ExitCode
+from harness.internet.exchange import Answer, Asked
+from harness.internet.tape import write_tape
+from harness.internet.tape_index import TapeIndex
 from harness.sandboxes import registry
 
 SCENARIO = """
@@ -87,6 +91,9 @@ def test_every_command_is_here():
         (),
         ("run",),
         ("matrix",),
+        ("record",),
+        ("tape",),
+        ("tape", "show"),
         ("image",),
         ("image", "build"),
         ("image", "list"),
@@ -152,6 +159,8 @@ def test_the_version_is_told(invoke):
         (("--timeout", "-5"), "Invalid value for '--timeout'"),
         (("--memory", "0"), "Invalid value for '--memory'"),
         (("--no-such-option",), "No such option"),
+        (("--tape", "no-such.tape"), "--tape no-such.tape: there is no such file"),
+        (("--tape", "/"), "/ is no whole tape: Is a directory"),
     ],
 )
 def test_a_mistake_is_told_with_status_2(invoke, scenario, monkeypatch, arguments, told):
@@ -162,6 +171,25 @@ def test_a_mistake_is_told_with_status_2(invoke, scenario, monkeypatch, argument
         arguments, told = (str(empty),), f"{empty}: holds no scenario"
     status, out, err = invoke(
         "run", "--sandbox", "nowhere", "--image", "host", scenario, *arguments
+    )
+    assert (status, out) == (ExitCode.UNKNOWN, "")
+    assert told in " ".join(err.split())
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((), "Missing option '--tape'"),
+        (("--tape", "/no/such/folder/t.tape"), "--tape /no/such/folder/t.tape cannot be written"),
+        (("--tape", "/"), "--tape / cannot be written"),
+        (("--tape", "{scenario}"), "is no whole tape: File is not a zip file"),
+    ],
+)
+def test_a_tape_that_cannot_be_recorded_to_is_told(invoke, scenario, arguments, told):
+    arguments = [argument.format(scenario=scenario) for argument in arguments]
+    status, out, err = invoke(
+        "record", "--sandbox", "nowhere", "--image", "host", scenario, *arguments
     )
     assert (status, out) == (ExitCode.UNKNOWN, "")
     assert told in " ".join(err.split())
@@ -202,6 +230,21 @@ def test_a_store_that_cannot_be_one_is_told(invoke, tmp_path, arguments, scenari
     status, _, err = invoke(*arguments, "--store", str(tmp_path / "file" / "store"), *more)
     assert "Traceback" not in err
     assert status in {ExitCode.EXPECTED, ExitCode.UNKNOWN}
+
+
+def test_a_tape_is_listed(invoke, tmp_path):
+    body = tmp_path / "body"
+    body.write_bytes(b"x")
+    digest = hashlib.sha256(b"x").hexdigest()
+    answer = Answer(status=200, headers=(), sha256=digest, size=1)
+    asked = Asked(url=f"https://a.example.com/{'long/' * 50}", method="GET")
+    write_tape(tmp_path / "t.tape", TapeIndex(answers={asked: answer}), lambda _: body)
+    status, out, _ = invoke("tape", "show", str(tmp_path / "t.tape"))
+    assert status == ExitCode.EXPECTED
+    assert out == f"GET   200            1  {digest[:12]}  {asked.url}\n"
+    status, _, err = invoke("tape", "show", str(tmp_path / "none.tape"))
+    assert status == ExitCode.UNKNOWN
+    assert "there is no tape at" in err
 
 
 @pytest.mark.parametrize("what", ["scenario", "repo"])

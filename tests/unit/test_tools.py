@@ -9,6 +9,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from harness.errors import ReleaseError
+from harness.packages.pip import indexes
 from harness.packages.tools import BASE_TOOLS, fetch_tools
 from harness.store import Store
 
@@ -48,6 +49,64 @@ def test_a_tool_is_fetched_once_and_kept(links: Path, tmp_path: Path) -> None:
     assert file.name == "build_tool-1.0-py3-none-any.whl"
     assert store.tools in file.path.parents
     assert [path.name for path in store.tools.iterdir()] == ["build-tool-1.0"]
+
+
+class Box:
+    """Has what it is given, and remembers what it is told of."""
+
+    def __init__(self, **sets: Path) -> None:
+        self.sets = sets
+        self.told: dict[str, Path] = {}
+
+    def tools(self, name: str) -> Path | None:
+        return self.sets.get(name)
+
+    def offered(self, name: str, folder: Path) -> None:
+        self.told[name] = folder
+
+
+def test_a_toolbox_comes_before_the_store_and_the_index(links: Path, tmp_path: Path) -> None:
+    store = Store(root=tmp_path / "store")
+    empty = Box()
+    (kept,) = fetch_tools(("build-tool==1.0",), store=store, toolbox=empty)
+    assert empty.told == {"build-tool-1.0": store.tools / "build-tool-1.0"}
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / kept.files[0].name).write_bytes(b"another wheel")
+    full = Box(**{"build-tool-1.0": other})
+    (found,) = fetch_tools(("build-tool==1.0",), store=store, toolbox=full)
+    assert found.files[0].path == other / kept.files[0].name
+    assert found.files[0].sha256 != kept.files[0].sha256
+    assert full.told == {}
+
+
+@pytest.mark.parametrize(
+    ("settings", "own"),
+    [
+        ({}, None),
+        ({"PIP_INDEX_URL": "https://me:word@mirror.example.com/root/+simple"},
+         "https://me:word@mirror.example.com/root/+simple/"),
+        ({"PIP_CONFIG_FILE": "[global]\nindex-url = https://global.example.com/simple/\n"},
+         "https://global.example.com/simple/"),
+        ({"PIP_CONFIG_FILE": "[global]\nindex-url = https://g.example.com/\n"
+          "[install]\nindex-url = https://i.example.com/simple\n"},
+         "https://i.example.com/simple/"),
+        ({"PIP_CONFIG_FILE": "[global]\nindex-url = https://g.example.com/\n",
+          "PIP_INDEX_URL": "https://e.example.com/simple"}, "https://e.example.com/simple/"),
+    ],
+)  # fmt: skip
+def test_the_index_that_the_operator_s_pip_asks(
+    links: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings, own
+) -> None:
+    for name, value in settings.items():
+        configuration = tmp_path / name
+        configuration.write_text(value)
+        monkeypatch.setenv(name, str(configuration) if name == "PIP_CONFIG_FILE" else value)
+    found = indexes()
+    assert found is not None
+    assert found.default.startswith("https://")
+    assert found.default.endswith("/simple/")
+    assert found.own == (own or found.default)
 
 
 def test_two_versions_are_kept_apart(links: Path, tmp_path: Path) -> None:

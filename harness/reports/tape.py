@@ -1,0 +1,70 @@
+"""What a tape holds, for a terminal."""
+
+from collections import Counter
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from harness.internet.exchange import Answer, Asked
+from harness.internet.tape_index import TapeIndex
+
+_MEGABYTE = 1_000_000
+_SHORT = 12
+
+
+def recorded(file: str, index: TapeIndex, *, added: int) -> RenderableType:
+    """What came of a recording: counts, sizes, and the hosts that were asked."""
+    counts = Counter(asked.host for asked in index.answers)
+    sizes: Counter[str] = Counter()
+    for asked, answer in index.answers.items():
+        sizes[asked.host] += answer.size
+    total = sum(index.bodies.values())
+    said = (
+        f"recorded on {file}: {_count(len(index.answers), 'answer')} of"
+        f" {_count(len(counts), 'host')}, {added} of them new, and"
+        f" {_count(len(index.wheels), 'wheel')} of build tools; {_megabytes(total)} MB in all"
+    )
+    grid = Table(box=None, pad_edge=False, show_header=False)
+    for host in sorted(counts):
+        grid.add_row(
+            Text(f"  {host}"), _count(counts[host], "answer"), f"{_megabytes(sizes[host])} MB"
+        )
+    return Group(Text(said), grid) if counts else Text(said)
+
+
+def listing(index: TapeIndex) -> RenderableType:
+    """A line for each answer, then one for each wheel: to be read, searched, and compared."""
+    lines = [
+        f"{asked.method:4}  {answer.status}  {answer.size:>11,}  {answer.sha256[:_SHORT]}"
+        f"  {_selected(asked, answer)}"
+        for asked, answer in sorted(index.answers.items(), key=lambda item: item[0])
+    ]
+    lines += [
+        f"tool       {wheel.size:>11,}  {wheel.sha256[:_SHORT]}  {wheel.set}  {wheel.name}"
+        for wheel in sorted(index.wheels)
+    ]
+    return Text("\n".join(lines) or "nothing")
+
+
+def _selected(asked: Asked, answer: Answer) -> str:
+    """The URL, and whatever else selects the answer or tells where it leads."""
+    more = [
+        asked.accept,
+        f"git protocol {asked.git_protocol}" if asked.git_protocol else "",
+        f"posted {asked.body[:_SHORT]}" if asked.body else "",
+        "with credentials" if asked.credentials else "",
+        f"leads to {dict(answer.headers)['location']}"
+        if "location" in dict(answer.headers)
+        else "",
+    ]
+    told = "; ".join(filter(None, more))
+    return f"{asked.url}  ({told})" if told else asked.url
+
+
+def _count(number: int, what: str) -> str:
+    return f"1 {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / _MEGABYTE:,.1f}"

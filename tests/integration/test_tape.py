@@ -1,0 +1,244 @@
+"""A scenario of what only real hosts have is recorded once, and runs ever after without them."""
+
+import base64
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from real_hosts import Hosts, Say, real_hosts
+from runs import PROGRAM, REPOSITORY, need, store
+
+from harness.buildpacks.classic import ClassicKind
+from harness.internet.tape import read_index
+from harness.packages.pip import indexes
+from harness.packages.tools import BASE_TOOLS, fetch_tools
+
+pytestmark = [pytest.mark.image, pytest.mark.bubblewrap, pytest.mark.timeout(900)]
+
+TOKEN = "planted-token-0123456789"  # noqa: S105 - it has to be told as one
+MIRROR = "https://mirror.example.net/root/main/+simple"
+FORGE = "https://forge.example.org/acme/real.git"
+NOTES = f"https://files.example.org/notes.txt?token={TOKEN}"
+BUILDPACK = REPOSITORY / "fixtures/buildpacks/root-requirements"
+
+SCENARIO = """\
+description = "An app of projects that only real hosts have"
+
+[app.files]
+"runtime.txt" = "python-${python@default}\\n"
+"requirements.txt" = "only-upstream==1.0\\nreal @ git+FORGE@SHA\\n"
+"bin/post_compile" = "curl -sSf -H 'Authorization: Bearer TOKEN' 'NOTES' >notes.txt"
+
+[[commits]]
+message = "Bump it"
+edits = [{ do = "replace", path = "requirements.txt", old = "==1.0", new = "==1.1" }]
+reuse = "discarded"
+expect = [
+  { path = ".heroku/python/lib/python*/site-packages/only_upstream.py", contains = "1.1" },
+  { path = ".heroku/python/lib/python*/site-packages/real.py", contains = "from the forge" },
+]
+"""
+
+SETUP = "from setuptools import setup; setup(name='real', version='3', py_modules=['real'])\n"
+
+
+def wheel(folder: Path, version: str) -> bytes:
+    """A wheel of the project that only the mirror has."""
+    path, info = folder / "wheel", f"only_upstream-{version}.dist-info"
+    files = {
+        "only_upstream.py": f"VERSION = '{version}'\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: only-upstream\nVersion: {version}\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = [f"{name},sha256={_record(text)},{len(text)}" for name, text in files.items()] + [
+        f"{info}/RECORD,,"
+    ]
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in {**files, f"{info}/RECORD": "\n".join(record) + "\n"}.items():
+            archive.writestr(name, text)
+    return path.read_bytes()
+
+
+def _record(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def repository(folder: Path) -> str:
+    """Makes the repository that only the forge has; its commit's SHA."""
+
+    def git(*arguments: str) -> str:
+        who = ("-c", "user.name=t", "-c", "user.email=t@example.com")
+        done = subprocess.run(
+            ["git", *who, *arguments], cwd=folder, check=True, capture_output=True, text=True
+        )
+        return done.stdout.strip()
+
+    folder.mkdir()
+    git("init", "-q", "-b", "main")
+    (folder / "setup.py").write_text(SETUP)
+    (folder / "real.py").write_text("ORIGIN = 'from the forge'\n")
+    git("add", ".")
+    git("commit", "-qm", "one")
+    return git("rev-parse", "HEAD")
+
+
+class Bench:
+    """A scenario, a tape, and the program."""
+
+    def __init__(self, folder: Path, hosts: Hosts, sha: str) -> None:
+        self.folder = folder
+        self.hosts = hosts
+        self.tape = folder / "real.tape"
+        self.scenario = folder / "scenarios" / "real.toml"
+        self.scenario.parent.mkdir()
+        text = SCENARIO.replace("NOTES", NOTES).replace("TOKEN", TOKEN)
+        self.scenario.write_text(text.replace("FORGE", FORGE).replace("SHA", sha))
+
+    def does(
+        self, *command: str | Path, at: Path, environ: dict[str, str]
+    ) -> tuple[int, str, dict[str, Any]]:
+        """Runs the program: its status, what it says, its report."""
+        report = self.folder / "report.json"
+        report.unlink(missing_ok=True)
+        argv = [*map(str, command), "--store", str(at), "--sandbox", "bubblewrap"]
+        argv += ["--buildpack", "root-requirements", "--tape", str(self.tape)]
+        if command[0] == PROGRAM:
+            argv += ["--report", f"json={report}"]
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if "PROXY" not in name.upper() and not name.startswith(("PIP_", "CACHE_HARNESS_"))
+        }
+        done = subprocess.run(
+            argv, env={**kept, **environ}, capture_output=True, text=True, check=False,
+            cwd=self.folder,
+        )  # fmt: skip
+        said = f"{done.stdout}\n{done.stderr}"
+        assert "Traceback" not in said
+        return done.returncode, said, json.loads(report.read_text()) if report.exists() else {}
+
+    def records(self, **environ: str) -> tuple[int, str, dict[str, Any]]:
+        asking = {**self.hosts.environ, "PIP_INDEX_URL": MIRROR, "REQUESTS_CA_BUNDLE": ""}
+        return self.does(
+            PROGRAM, "record", self.scenario, at=store().root, environ={**asking, **environ}
+        )
+
+
+UNREACHABLE = {
+    "PIP_INDEX_URL": "http://127.0.0.1:1/simple",
+    "HTTPS_PROXY": "http://127.0.0.1:1",
+    "HTTP_PROXY": "http://127.0.0.1:1",
+}
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    need("bubblewrap")
+    folder = tmp_path_factory.mktemp("tape")
+    # As any run would have; the mirror has none of them.
+    fetch_tools((*BASE_TOOLS, *ClassicKind().tools(BUILDPACK)), store=store())
+    sha = repository(folder / "real")
+    files = "https://mirror.example.net/root/main/packages"
+    names = [f"only_upstream-{version}-py3-none-any.whl" for version in ("1.0", "1.1")]
+    pages = {
+        f"{MIRROR}/only-upstream/": Say(
+            body="".join(f'<a href="../../packages/{name}">{name}</a>' for name in names).encode(),
+            headers={"content-type": "text/html"},
+        ),
+        NOTES: Say(body=b"notes"),
+    }
+    for name, version in zip(names, ("1.0", "1.1"), strict=True):
+        pages[f"{files}/{name}"] = Say(body=wheel(folder, version))
+    with real_hosts(folder, pages, {FORGE: folder / "real" / ".git"}) as hosts:
+        yield Bench(folder, hosts, sha)
+
+
+@pytest.fixture(scope="module")
+def recorded(bench: Bench) -> tuple[int, str, dict[str, Any]]:
+    return bench.records()
+
+
+def test_a_recording_that_cannot_be_completed_leaves_no_tape(bench, recorded):
+    before = bench.tape.read_bytes()
+    status, said, report = bench.records(HTTPS_PROXY="http://127.0.0.1:1")
+    assert status == 0, said  # all of it is on the tape
+    bench.tape.unlink()
+    try:
+        status, said, report = bench.records(HTTPS_PROXY="http://127.0.0.1:1")
+        assert status == 2
+        assert "gives no answer to record" in said
+        assert "nothing is recorded" in said
+        assert report["results"][0]["verdict"] == "failed"
+        assert [path.name for path in bench.folder.glob("*.tape*")] == []
+    finally:
+        bench.tape.write_bytes(before)
+
+
+def test_a_recording_says_what_the_run_shows_and_what_it_kept(bench, recorded):
+    status, said, report = recorded
+    assert status == 0, said
+    assert report["results"][0]["verdict"] == "agrees"
+    assert "recorded on" in said
+    for host in ("forge.example.org", "files.example.org"):
+        assert host in said
+    index = read_index(bench.tape)
+    sets = {wheel.set for wheel in index.wheels}
+    assert sets >= {pin.replace("==", "-") for pin in BASE_TOOLS}
+    found = indexes()
+    assert found is not None
+    assert any(asked.url == f"{found.default}only-upstream/" for asked in index.answers)
+
+
+def test_nothing_secret_is_on_the_tape_nor_in_the_report(bench, recorded):
+    with zipfile.ZipFile(bench.tape) as archive:
+        held = b"".join(archive.read(name) for name in archive.namelist())
+    assert any(TOKEN in ask.url for ask in bench.hosts.log)
+    assert any(TOKEN in ask.headers.get("authorization", "") for ask in bench.hosts.log)
+    for secret in (TOKEN.encode(), b"mirror.example.net"):
+        assert secret not in held
+    assert TOKEN not in json.dumps(recorded[2])
+
+
+def test_a_replay_needs_neither_hosts_nor_index_nor_tools(bench, recorded, tmp_path):
+    fresh = tmp_path / "store"
+    fresh.mkdir()
+    for name in ("images", "runtimes"):
+        (fresh / name).symlink_to(store().root / name)
+    asked = len(bench.hosts.log)
+    status, said, report = bench.does(PROGRAM, "run", bench.scenario, at=fresh, environ=UNREACHABLE)
+    assert status == 0, said
+    assert [step["reuse"] for step in report["results"][0]["steps"]] == ["empty", "discarded"]
+    assert report["builds"]["run"] == 3
+    assert len(bench.hosts.log) == asked
+    assert not (fresh / "tools").exists()
+    # pytest takes what is stored under the same tape's name.
+    status, said, _ = bench.does(
+        sys.executable, "-m", "pytest", "-p", "no:cacheprovider", bench.scenario, at=fresh,
+        environ=UNREACHABLE,
+    )  # fmt: skip
+    assert status == 0, said
+    assert "1 passed" in said
+
+
+def test_without_the_tape_it_cannot_be_built(bench, recorded):
+    bench.tape, kept = bench.folder / "empty.tape", bench.tape
+    try:
+        with zipfile.ZipFile(bench.tape, "w") as archive:
+            archive.writestr("index.json", '{"format": 1, "answers": []}')
+        status, said, report = bench.does(
+            PROGRAM, "run", bench.scenario, at=store().root, environ=UNREACHABLE
+        )
+    finally:
+        bench.tape.unlink()
+        bench.tape = kept
+    assert status == 2, said
+    refused = report["results"][0]["steps"][0]["refused"]
+    assert any("not on the tape empty.tape" in each["why"] for each in refused)
