@@ -237,18 +237,20 @@ class BuildStore:
         build: Build,
         *,
         in_memory: bool = False,
+        with_cache: bool = True,
         parent: Built | None,
         manifest: Manifest,
         distributions: tuple[Distribution, ...],
         checks: tuple[Check, ...],
         aside: Path,
     ) -> Built:
-        """Stores a build in place of what was there under its key; its cache is moved.
+        """Stores a build in place of what was there under its key; a cache that is kept is moved.
 
         Args:
             key: The digest of all that went in.
             build: The build; its tree is done with afterwards.
             in_memory: Whether it worked there.
+            with_cache: Whether its cache is kept: a build that will be given one needs it.
             parent: The build whose cache it was given.
             manifest: What is compared of its tree.
             distributions: What is installed in it.
@@ -280,7 +282,8 @@ class BuildStore:
             read = partial(read_file, build.tree, limit=LARGEST)
             pack(manifest, read, folder / "contents", largest=LARGEST)
             _move(build.log, folder / "log")
-            _move(build.cache, folder / "cache")
+            if with_cache:
+                _move(build.cache, folder / "cache")
             (folder / "facts").write_text(dump(facts), encoding="ascii")
 
         with _writing(self._store):

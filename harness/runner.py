@@ -96,6 +96,7 @@ class _Run:
         self._expected: dict[str, _Expected] = {}
         self._caches: dict[str, bool] = {}
         self._must_run: frozenset[str] = frozenset()
+        self._carried: frozenset[str] = frozenset()
         self._ran = 0
 
     def run(self, scenarios: Sequence[Scenario], jobs: int) -> Run:
@@ -154,6 +155,8 @@ class _Run:
     def _enter(self, cases: Sequence[_Case]) -> None:
         """Enters what is still to be done, the longest chains first."""
         wanted = {build.key: build for case in cases for build in case.wanted()}
+        # Another commit may come after the last, and wants its cache.
+        self._carried = frozenset(pair.cached.key for case in cases for pair in case.pairs)
         for case in cases:
             for index in case.open:
                 self._expect(case.pairs[index])
@@ -233,7 +236,8 @@ class _Run:
             # Another process may have been at it.
             self._take(planned)
             built = self._built.get(planned.key)
-            if built is None or not self._builds.has_cache(built):
+            carried = planned.key in self._carried
+            if built is None or (carried and not self._builds.has_cache(built)):
                 parent = self._built[planned.cache.key] if planned.cache else None
                 built = self._really_build(case, planned, arm, parent)
         with self._lock:
@@ -292,6 +296,7 @@ class _Run:
             planned.key,
             build,
             in_memory=place.in_memory,
+            with_cache=planned.key in self._carried,
             parent=parent,
             manifest=manifest,
             distributions=read_distributions(

@@ -140,11 +140,14 @@ def test_a_build_that_writes_in_place_changes_nothing_that_is_stored(
         verdicts_of = [step["verdict"] for step in result["steps"]]
         assert verdicts_of == ["agrees", "diverges", "diverges"], said
     builds = BuildStore(own_store)
-    lines = sorted((one.folder / "cache" / "names").read_text().count("\n")
-                   for one in builds.listing())  # fmt: skip
-    # Two lines a build: clean and control builds of 7 commits (the first has no control), then
-    # the cached ones of the second and third commits, which hold those before them as well.
-    assert lines == [2] * (1 + 6 * 2) + [4] * 3 + [6] * 3
+    lines = sorted(
+        (one.folder / "cache" / "names").read_text().count("\n")
+        for one in builds.listing()
+        if one.cache_size
+    )
+    # Two lines a build: the first commit's, then the cached ones of the second and third commits,
+    # which hold those before them as well.
+    assert lines == [2] + [4] * 3 + [6] * 3
     assert list(builds.verify()) == []
 
 
@@ -159,6 +162,23 @@ def test_an_edited_scenario_builds_what_is_new(own_store, scenarios, poisonous, 
     assert counts(report)[1] <= 2, "what was not looked at can only be seen by building again"
     (result,) = (one for one in report["results"] if one["scenario"] == "b")
     assert "nothing is at .heroku/none" in result["steps"][2]["unmet"][0]
+
+
+def test_caches_are_kept_for_the_builds_that_may_be_given_them(
+    own_store, scenarios, poisonous, tmp_path
+):
+    ran(own_store, poisonous, scenarios, report=tmp_path / "1")
+    kept = BuildStore(own_store).listing()
+    assert sum((one.folder / "cache").is_dir() for one in kept) == 1 + 3 * 2
+    grown = scenarios / "b.toml"
+    grown.write_text(
+        grown.read_text()
+        + "[[commits]]\nmessage = 'Fourth'\n"
+        + "edits = [{ do = 'write', path = 'name', text = 'b4' }]\n"
+    )
+    report, said = ran(own_store, poisonous, scenarios, report=tmp_path / "2")
+    # The new commit's cached, clean and control build: the third's cache is there.
+    assert counts(report)[1] == 3, said
 
 
 def test_two_processes_at_once_run_each_build_once(own_store, scenarios, poisonous, tmp_path):
@@ -208,16 +228,14 @@ def test_a_cache_that_was_changed_behind_the_harness_s_back_is_not_given_to_a_bu
     own_store, scenarios, poisonous, tmp_path
 ):
     ran(own_store, poisonous, scenarios / "a.toml", report=tmp_path / "1")
-    for one in BuildStore(own_store).listing():
-        (one.folder / "cache" / "names").write_text("POISON\n")
+    for names in own_store.builds.glob("??/*/cache/names"):
+        names.write_text("POISON\n")
     for judgement in own_store.judgements.glob("??/*"):
         judgement.unlink()
     edited = scenarios / "a.toml"
     edited.write_text(edited.read_text().replace('text = "a3"', 'text = "other"'))
     ran(own_store, poisonous, edited, report=tmp_path / "2")
-    found = [
-        (one.folder / "cache" / "names").read_text() for one in BuildStore(own_store).listing()
-    ]
+    found = [names.read_text() for names in own_store.builds.glob("??/*/cache/names")]
     assert any("other" in text and "first" in text for text in found)
     assert not any("POISON" in text and "other" in text for text in found)
 
