@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 
-from harness.scenarios.edits import Edit, EditError, RemoveLines, Replace, Write, apply
+from harness.scenarios.edits import Edit, EditError, RemoveLines, Replace, Write, apply, edit_texts
 from harness.scenarios.tree import File, Tree
 
 _CONTEXT = 3
@@ -89,14 +89,4 @@ def _lines(text: str) -> _Lines:
 
 
 def _length(edits: tuple[Edit, ...]) -> int:
-    return sum(len(text) for edit in edits for text in _said(edit))
-
-
-def _said(edit: Edit) -> Iterator[str]:
-    match edit:
-        case Replace():
-            yield from (edit.old, edit.new)
-        case RemoveLines():
-            yield from edit.lines
-        case _:
-            raise AssertionError(edit)
+    return sum(len(text) for edit in edits for texts in edit_texts(edit).values() for text in texts)

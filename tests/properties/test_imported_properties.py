@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from harness.scenarios.edits import apply
+from harness.scenarios.edits import apply, edit_texts
 from harness.scenarios.imported import PYTHON_FILES, ProjectCommit, scenario_text
 from harness.scenarios.interpolation import Names, escaped, substitute
 from harness.scenarios.line_edits import line_edits
@@ -84,6 +84,8 @@ def test_edits_make_the_new_text_and_are_no_longer_than_it(old: str, new: str) -
     for edit in edits:
         tree = apply(tree, edit, lambda _: Tree())
     assert tree.entries["f"] == File(data=new.encode())
+    said = [text for edit in edits for texts in edit_texts(edit).values() for text in texts]
+    assert len("".join(said)) <= len(new)
 
 
 @given(text=TEXTS)
