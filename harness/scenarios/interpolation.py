@@ -58,6 +58,11 @@ def substitute(text: str, names: Names) -> str:
     return _REFERENCE.sub(lambda match: _value(match, names), text)
 
 
+def escaped(text: str) -> str:
+    """The text for which `substitute` gives this one back, whatever names there are."""
+    return _REFERENCE.sub(lambda match: f"${match[0]}", text)
+
+
 def faults(text: str, names: Names) -> Iterator[UnknownReferenceError]:
     """The errors that `substitute` would raise, one for each wrong reference."""
     for match in _REFERENCE.finditer(text):

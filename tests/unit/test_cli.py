@@ -18,6 +18,7 @@ from harness.internet.exchange import Answer, Asked
 from harness.internet.tape import write_tape
 from harness.internet.tape_index import TapeIndex
 from harness.sandboxes import registry
+from harness.scenarios.scenario import load_scenario
 
 SCENARIO = """
 description = "An unchanged rebuild."
@@ -92,6 +93,7 @@ def test_every_command_is_here():
         ("run",),
         ("matrix",),
         ("record",),
+        ("import",),
         ("tape",),
         ("tape", "show"),
         ("image",),
@@ -193,6 +195,65 @@ def test_a_tape_that_cannot_be_recorded_to_is_told(invoke, scenario, arguments, 
     )
     assert (status, out) == (ExitCode.UNKNOWN, "")
     assert told in " ".join(err.split())
+    assert "Traceback" not in err
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A clone with two commits that touch its requirements."""
+    folder = tmp_path / "shop"
+    (folder / "requirements").mkdir(parents=True)
+    (folder / ".python-version").write_text("3.9.1\n")
+    git = ("git", "-C", str(folder), "-c", "user.name=n", "-c", "user.email=e@example.invalid")
+    subprocess.run((*git, "init", "--quiet"), check=True)
+    for pin in ("1.0", "1.1"):
+        (folder / "requirements" / "prod.txt").write_text(f"forms=={pin}\nenvconfig==2.1.0\n")
+        subprocess.run((*git, "add", "."), check=True)
+        subprocess.run((*git, "commit", "--quiet", "-m", f"Pin forms {pin}"), check=True)
+    return folder
+
+
+def test_a_projects_commits_are_imported(invoke, project, tmp_path):
+    file = tmp_path / "shop.toml"
+    wanted = (str(project), "--requirements", "requirements/prod.txt")
+    status, out, err = invoke("import", *wanted, "--output", str(file))
+    assert (status, err) == (0, "")
+    assert out.startswith(f"{file}: 2 commits, ")
+    first, second = load_scenario(file).trees({"default": "3.11.7"})
+    assert {path: first.entries[path].data for path in first} == {
+        ".python-version": b"3.11.7\n",
+        "requirements.txt": b"-r requirements/prod.txt\n",
+        "requirements/prod.txt": b"forms==1.0\nenvconfig==2.1.0\n",
+        "runtime.txt": b"python-3.11.7\n",
+    }
+    assert second.entries["requirements/prod.txt"].data == b"forms==1.1\nenvconfig==2.1.0\n"
+    assert invoke("import", *wanted) == (0, file.read_text(), "")
+
+
+def test_a_project_keeps_its_python_where_that_is_asked_for(invoke, project):
+    status, out, _ = invoke("import", str(project), "--keep-python")
+    assert status == 0
+    assert '".python-version" = "3.9.1\\n"' in out
+    assert "runtime.txt" not in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("/no/such",), "/no/such: there is no git repository"),
+        (("{project}", "nope"), "{project}: there is no revision `nope`"),
+        (("{project}", "--last", "3"), "only 2 commits of `HEAD` touch requirements; 3 are asked"),
+        (("{project}", "--last", "1"), "Invalid value for '--last'"),
+        (("{project}", "--path", "*.lock"), "no commit of `HEAD` touches *.lock"),
+        (("{project}", "--requirements", "r.txt"), "--requirements r.txt: there is no such file"),
+        (("{project}", "-o", "/no/such/s.toml"), "--output: /no/such/s.toml cannot be written"),
+    ],
+)
+def test_what_cannot_be_imported_is_told(invoke, project, arguments, told):
+    arguments = [argument.format(project=project) for argument in arguments]
+    status, out, err = invoke("import", *arguments)
+    assert (status, out) == (ExitCode.UNKNOWN, "")
+    assert told.format(project=project) in " ".join(err.split())
     assert "Traceback" not in err
 
 
