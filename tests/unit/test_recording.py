@@ -463,8 +463,8 @@ def test_each_thing_is_asked_for_once_by_builds_at_the_same_time(tmp_path, scrat
 
 
 @contextmanager
-def slow_host(folder: Path, *parts: bytes | float, length: int = 0) -> Iterator[str]:
-    """A host that sends the parts of a body, or sleeps; a connection for each list of them."""
+def slow_host(*parts: bytes | threading.Event, length: int) -> Iterator[str]:
+    """A host that sends the parts of one body, and waits for an event where one stands."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -474,7 +474,7 @@ def slow_host(folder: Path, *parts: bytes | float, length: int = 0) -> Iterator[
                 head = f"HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nETag: e\r\n\r\n"
                 stream.sendall(head.encode())
                 for part in parts:
-                    time.sleep(part) if isinstance(part, float) else stream.sendall(part)
+                    part.wait(30) if isinstance(part, threading.Event) else stream.sendall(part)
 
         thread = threading.Thread(target=serve)
         thread.start()
@@ -489,33 +489,35 @@ def slowly(folder: Path, proxy: str) -> Recorder:
 
 def test_what_comes_slowly_is_passed_on_as_it_comes(tmp_path, scratch, monkeypatch):
     monkeypatch.setattr(taped, "PATIENCE", 0.1)
+    first, rest, seen = b"a" * 100_000, b"b" * 100_000, threading.Event()
     url = "http://files.example.com/big"
-    parts = [letter * 100_000 for letter in (b"a", b"b", b"c")]
-    with slow_host(tmp_path, parts[0], 0.5, parts[1], 0.5, parts[2], length=300_000) as proxy:
+    with slow_host(first, seen, rest, length=200_000) as proxy:
         recording = slowly(tmp_path, proxy)
         with online(Internet(), scratch, beyond=recording) as client:
             with client.connect("http", "x") as stream:
                 stream.sendall(b"GET /big HTTP/1.1\r\nHost: files.example.com\r\n\r\n")
-                began, got = time.monotonic(), b""
-                while b"a" * 1000 not in got:
+                got = b""
+                # The rest is sent only when some of the first has been seen.
+                while got.count(b"a" * 10_000) == 0:
                     got += stream.recv(65536)
-                first = time.monotonic() - began
-                while got.count(b"c") < 100_000:
+                seen.set()
+                while not got.endswith(rest):
                     got += stream.recv(65536)
-            assert first + 0.3 < time.monotonic() - began
-            assert b"content-length: 300000" in got
+            assert b"content-length: 200000" in got
             assert b"etag: e" in got
-            assert got.endswith(b"".join(parts))
-            assert client.get(url).body == b"".join(parts)
+            assert got.endswith(first + rest)
+            assert client.get(url).body == first + rest
     recording.save(tmp_path / "t.tape")
     with replaying(tmp_path / "t.tape", scratch) as client:
-        assert client.get(url).body == b"".join(parts)
+        assert client.get(url).body == first + rest
 
 
 def test_what_breaks_off_while_it_is_passed_on_is_no_answer(tmp_path, scratch, monkeypatch):
     monkeypatch.setattr(taped, "PATIENCE", 0.1)
-    with slow_host(tmp_path, b"one", 0.5, b"two", length=9) as proxy:
+    pause = threading.Event()
+    with slow_host(b"a" * 100_000, pause, b"b", length=200_000) as proxy:
         recording = slowly(tmp_path, proxy)
+        threading.Timer(0.5, pause.set).start()
         with pytest.raises(HarnessError, match=r"http://files\.example\.com/big: .* no answer"):
             break_off(recording, scratch)
     assert recording.index.answers == {}
