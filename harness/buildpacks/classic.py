@@ -108,7 +108,9 @@ class ClassicKind:
 
     def managers(self, folder: Path, files: Collection[str]) -> tuple[str, ...]:
         """Pins found in the buildpack's scripts of the managers whose files the app has."""
-        wanted = {_MANAGERS[name] for name in _MANAGERS.keys() & set(files)}
+        wanted = {_MANAGERS[name] for name in _MANAGERS if name in files}
+        if not wanted:  # asked of each commit: the scripts are read only where it needs them
+            return ()
         return tuple(pin for pin in _pins(folder) if pin.partition("==")[0] in wanted)
 
     def pythons(self, folder: Path) -> frozenset[str]:
