@@ -104,9 +104,12 @@ async def respond(beyond: Beyond, request: Request, url: str, *, refusal: Refusa
     looking = in_thread(look)
     if request.method != "HEAD" and "range" not in request.headers:
         await asyncio.wait({looking}, timeout=PATIENCE)
-        begun = None if looking.done() else beyond.begun(asked.asked)
-        if begun is not None:
-            return GrowingFile(begun, looking)
+        # The host may begin only now.
+        while not looking.done():
+            begun = beyond.begun(asked.asked)
+            if begun is not None:
+                return GrowingFile(begun, looking)
+            await asyncio.wait({looking}, timeout=_LOOK)
     found = await looking
     if found is None:
         line = refusal.line + beyond.unknown()
