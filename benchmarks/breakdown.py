@@ -42,22 +42,22 @@ _SOCKETS = "sockets in the namespace"
 _SERVER = "the sealed internet: start, stop"
 _INPUTS = "forks and releases"
 _LAY_OUT = "laying out"
-_COPY = "copying the cache"
+_COPY = "laying out the cache"
 _SCAN = "scanning"
 _DISTRIBUTIONS = "reading distributions"
 _KEEP = "keeping"
-_FOOTPRINT = "keeping: footprint of the cache"
+_RECORD = "keeping: its cache"
 _PACK = "keeping: packing contents"
 _JUDGE = "judging"
 _REST = "scheduling, all else"
 _EACH = (
     *(_JOB, _ENGINE, _AROUND, _SOCKETS, _SERVER, _INPUTS, _LAY_OUT, _COPY),
-    *(_SCAN, _DISTRIBUTIONS, _KEEP, _FOOTPRINT, _PACK, _JUDGE, _REST),
+    *(_SCAN, _DISTRIBUTIONS, _KEEP, _RECORD, _PACK, _JUDGE, _REST),
 )
 
 _PLACES: tuple[tuple[object, str, str], ...] = (
     (harness.runner, "run_build", _LAY_OUT),
-    (harness.build, "copy_tree", _COPY),
+    (harness.build_store, "lay_out", _COPY),
     (sockets, "bound_in_network_of", _SOCKETS),
     (docker.APIClient, "create_container", _ENGINE),
     (docker.APIClient, "start", _ENGINE),
@@ -66,7 +66,7 @@ _PLACES: tuple[tuple[object, str, str], ...] = (
     (harness.runner, "scan", _SCAN),
     (harness.runner, "read_distributions", _DISTRIBUTIONS),
     (BuildStore, "keep", _KEEP),
-    (harness.build_store, "footprint", _FOOTPRINT),
+    (harness.build_store, "record", _RECORD),
     (harness.build_store, "pack", _PACK),
     (judge, "look", _JUDGE),
     (judge, "judge", _JUDGE),

@@ -9,7 +9,6 @@ from pathlib import Path
 from harness.buildpacks import Command, Paths, Recipe
 from harness.buildpacks.row import Neighbour, in_a_row
 from harness.buildpacks.source import Buildpack
-from harness.copying import copy_tree
 from harness.internet import Internet, Request
 from harness.internet.server import InternetServer
 from harness.sandboxes import End, Job, Limits, Mount, Outcome, Sandbox
@@ -19,6 +18,8 @@ _SHELL = "/bin/sh"
 _STEPS = "/run/build-steps"
 
 OnLine = Callable[[str], None]
+LayOut = Callable[[Path], None]
+"""Makes a folder, at a path where nothing is yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +75,7 @@ class Build:
 def run_build(
     inputs: Inputs,
     *,
-    cache: Path | None,
+    cache: LayOut | None,
     sandbox: Sandbox,
     server: InternetServer,
     trust: tuple[tuple[Mount, ...], tuple[tuple[str, str], ...]],
@@ -85,7 +86,7 @@ def run_build(
 
     Args:
         inputs: What goes in.
-        cache: A stored cache, of which the build gets a copy; None for an empty one.
+        cache: Lays out the cache that the build is given; None for an empty one.
         sandbox: Where it runs.
         server: Answers for the inputs' internet.
         trust: The mounts and variables by which a sandbox trusts the server.
@@ -94,7 +95,7 @@ def run_build(
 
     Raises:
         SandboxError: The sandbox could not be made or was lost. A build's own failure is a result.
-        StoreError: The cache cannot be copied.
+        StoreError: The cache cannot be laid out.
     """
     paths = _lay_out(inputs, cache=cache, folder=folder)
     recipe = _recipe(inputs, paths, folder)
@@ -167,7 +168,7 @@ def _neighbour_paths(paths: Paths, neighbour: Neighbour) -> Paths:
     return replace(paths, buildpack=f"/tmp/buildpacks/{neighbour.name}")  # noqa: S108
 
 
-def _lay_out(inputs: Inputs, *, cache: Path | None, folder: Path) -> Paths:
+def _lay_out(inputs: Inputs, *, cache: LayOut | None, folder: Path) -> Paths:
     """Lays the build's folders out on the host as the sandbox will see them."""
     paths = Paths(
         buildpack="/tmp/buildpack",  # noqa: S108 - a path inside the sandbox
@@ -184,7 +185,7 @@ def _lay_out(inputs: Inputs, *, cache: Path | None, folder: Path) -> Paths:
     if cache is None:
         here.mkdir()
     else:
-        copy_tree(cache, here)
+        cache(here)
     # The buildpack API lets a buildpack write `export` beside its `bin`, so each build has a copy.
     shutil.copytree(inputs.buildpack.folder, _host_path(paths.buildpack, folder), symlinks=True)
     for neighbour in filter(None, dict.fromkeys(inputs.row)):

@@ -1,14 +1,14 @@
 """Keeps builds and what was judged of them, each under the digest of all that went into it."""
 
 import contextlib
-import errno
 import fcntl
 import hashlib
 import os
 import secrets
+import shutil
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,11 @@ from typing import Final
 from filelock import FileLock, Timeout
 
 from harness.build import Build
-from harness.copying import copy_tree
+from harness.caches.laying import lay_out
+from harness.caches.listing import CacheListing, unpack
+from harness.caches.listing import pack as pack_listing
+from harness.caches.pool import Pool
+from harness.caches.record import record
 from harness.distributions import Distribution
 from harness.errors import HarnessError, StoreError
 from harness.evidence import Contents, pack
@@ -34,6 +38,7 @@ from harness.verdict import Step
 DEFAULT_LIMIT: Final = 10 * 1024**3
 """Bytes that stored builds may take before the least recently used are dropped."""
 
+_CACHE = "cache"
 _DROPPED = ".dropped-"
 _STORED = "??/[0-9a-f]*/facts"
 _TAIL_LINES = 40
@@ -49,8 +54,8 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Footprint:
-    """A folder by its names, kinds, modes, sizes and times; a change of these is noticed."""
+class StoredCache:
+    """A cache that is kept, by the sha256 of its packed listing, with its size in bytes."""
 
     digest: str
     entries: int
@@ -71,7 +76,7 @@ class Facts:
         requests: What it asked the sealed internet for.
         checks: What was expected of its tree, and what came of it.
         manifest: sha256 of the stored manifest.
-        cache: The cache that it left.
+        cache: The cache that it left; None where no build is to be given it.
     """
 
     key: str
@@ -83,7 +88,7 @@ class Facts:
     requests: tuple[Request, ...]
     checks: tuple[Check, ...]
     manifest: str
-    cache: Footprint
+    cache: StoredCache | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,11 +111,6 @@ class Built:
     def log(self) -> Path:
         """Its whole output."""
         return self.folder / "log"
-
-    @property
-    def cache(self) -> Path:
-        """The cache that it left; to be copied, never written to."""
-        return self.folder / "cache"
 
     def manifest(self) -> Manifest:
         """What was compared of its tree.
@@ -147,12 +147,22 @@ class Built:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """A stored build in a listing: its size in bytes, and when it was last used."""
+    """A stored build in a listing.
+
+    Attributes:
+        key: Its key.
+        folder: Where it is.
+        size: Bytes that it takes, apart from its cache's contents, which others may share.
+        facts: What is told of it.
+        has_cache: Whether its cache is kept.
+        used: When it was last used.
+    """
 
     key: str
     folder: Path
     size: int
-    cache_size: int
+    facts: Facts
+    has_cache: bool
     used: float
 
 
@@ -163,6 +173,7 @@ class BuildStore:
         """Args: where they are kept, and whether what earlier runs kept is passed over."""
         self._store = store
         self._builds = str(store.builds)
+        self._pool = Pool(store.contents)
         self._fresh = fresh
         self._own: set[str] = set()
 
@@ -228,8 +239,24 @@ class BuildStore:
         return Built(facts=facts, folder=folder)
 
     def has_cache(self, built: Built) -> bool:
-        """Whether a build's cache is still as the build left it."""
-        return built.cache.is_dir() and footprint(built.cache) == built.facts.cache
+        """Whether a build's cache is kept, and still as the build left it."""
+        try:
+            listing = _listing(built.folder, built.facts)
+        except StoreError:
+            return False
+        return all(self._pool.has(name, size) for name, size in set(listing.contents()))
+
+    def lay_out_cache(self, built: Built, target: Path) -> None:
+        """Makes a copy of the cache that a build left, with times, modes, links and hard links.
+
+        Args:
+            built: The build.
+            target: The copy's path; nothing is there yet.
+
+        Raises:
+            StoreError: The cache is not kept or damaged, or the copy cannot be written.
+        """
+        lay_out(_listing(built.folder, built.facts), self._pool, target)
 
     def keep(
         self,
@@ -244,7 +271,7 @@ class BuildStore:
         checks: tuple[Check, ...],
         aside: Path,
     ) -> Built:
-        """Stores a build in place of what was there under its key; a cache that is kept is moved.
+        """Stores a build in place of what was there under its key.
 
         Args:
             key: The digest of all that went in.
@@ -262,6 +289,7 @@ class BuildStore:
             StoreError: The store cannot be written.
         """
         text = to_json(manifest)
+        cache, listing = self._keep_cache(build.cache) if with_cache else (None, b"")
         facts = Facts(
             key=key,
             instance=secrets.token_hex(16),
@@ -272,7 +300,7 @@ class BuildStore:
             requests=build.requests,
             checks=checks,
             manifest=hashlib.sha256(text.encode("ascii")).hexdigest(),
-            cache=footprint(build.cache),
+            cache=cache,
         )
 
         def fill(folder: Path) -> None:
@@ -281,9 +309,9 @@ class BuildStore:
             (folder / "distributions").write_text(installed, encoding="ascii")
             read = partial(read_file, build.tree, limit=LARGEST)
             pack(manifest, read, folder / "contents", largest=LARGEST)
-            _move(build.log, folder / "log")
-            if with_cache:
-                _move(build.cache, folder / "cache")
+            shutil.move(build.log, folder / "log")
+            if cache is not None:
+                (folder / _CACHE).write_bytes(listing)
             (folder / "facts").write_text(dump(facts), encoding="ascii")
 
         with _writing(self._store):
@@ -296,6 +324,14 @@ class BuildStore:
                 fill(staging)
         self._own.add(key)
         return Built(facts=facts, folder=self._folder(key))
+
+    def _keep_cache(self, folder: Path) -> tuple[StoredCache, bytes]:
+        """Keeps a cache's contents; gives what tells of it, and its packed listing."""
+        with _writing(self._store):
+            listing = record(folder, self._pool)
+        packed = pack_listing(listing)
+        digest = hashlib.sha256(packed).hexdigest()
+        return StoredCache(digest=digest, entries=listing.count, size=listing.size), packed
 
     def forget_own(self) -> None:
         """Drops what this run stored."""
@@ -347,22 +383,23 @@ class BuildStore:
         for facts in self._store.builds.glob(_STORED):
             folder = facts.parent
             with contextlib.suppress(OSError, StoreError):
-                cache = load(Facts, facts.read_text(encoding="ascii", errors="replace")).cache
-                cache_size = cache.size if (folder / "cache").is_dir() else 0
-                own = sum(path.lstat().st_size for path in folder.iterdir() if path.is_file())
+                known = load(Facts, facts.read_text(encoding="ascii", errors="replace"))
                 kept.append(
                     Kept(
                         key=folder.name,
                         folder=folder,
-                        size=own + cache_size,
-                        cache_size=cache_size,
+                        size=sum(path.lstat().st_size for path in folder.iterdir()),
+                        facts=known,
+                        has_cache=(folder / _CACHE).exists(),
                         used=facts.stat().st_mtime,
                     )
                 )
         return tuple(sorted(kept, key=lambda one: (one.used, one.key)))
 
     def verify(self) -> Iterator[tuple[str, str]]:
-        """Reads every stored build whole; gives key and fault of the damaged, which are dropped."""
+        """Reads all that is stored; gives key and fault of damaged builds, which are dropped."""
+        # A build whose cache held a damaged content lacks it from now on, as is seen below.
+        deque(self._pool.verify(), maxlen=0)
         for facts in sorted(self._store.builds.glob(_STORED)):
             key = facts.parent.name
             try:
@@ -383,7 +420,7 @@ class BuildStore:
                     data = contents.read(entry.digest, size=entry.size)
                     if content_digest(data) != entry.digest:
                         return "a file's contents are damaged"
-        if built.cache.is_dir() and footprint(built.cache) != built.facts.cache:
+        if (built.folder / _CACHE).exists() and not self.has_cache(built):
             return "its cache was changed"
         return ""
 
@@ -413,20 +450,30 @@ class BuildStore:
             remove_tree(dropped)
         remove_tree(self._store.builds / ".locks")
         kept = self.listing()
-        total = sum(one.size for one in kept)
+        total = self.cache_room() + sum(one.size for one in kept)
         freed = 0
         if age is not None:
             oldest = time.time() - age
-            freed = sum(_remove(one.folder, one.size) for one in kept if one.used < oldest)
+            freed = sum(_remove(one) for one in kept if one.used < oldest)
+            kept = tuple(one for one in kept if one.used >= oldest)
             for path in self._store.judgements.glob("??/[0-9a-f]*"):
                 if path.stat().st_mtime < oldest:
                     path.unlink()
-        whole = [(one.folder, one.size - one.cache_size) for one in kept]
-        for folder, size in [(one.folder / "cache", one.cache_size) for one in kept] + whole:
-            if total - freed <= limit:
+        if age is None and total <= limit:
+            return freed
+        left = sum(one.size for one in kept)
+        with _writing(self._store):
+            freed += self._pool.keep_only(_newest_caches(kept, limit - left))
+        for one in kept:
+            if left <= limit:
                 break
-            freed += _remove(folder, size)
+            freed += _remove(one)
+            left -= one.size
         return freed
+
+    def cache_room(self) -> int:
+        """Bytes that the contents of all caches take."""
+        return self._pool.size()
 
     def _place(self, key: str) -> str:
         return f"{self._builds}/{key[:2]}/{key}"
@@ -438,62 +485,45 @@ class BuildStore:
         return self._store.judgements / key[:2] / key
 
 
-def _remove(folder: Path, size: int) -> int:
-    """Removes a folder and gives the bytes that are free then; none where it was gone."""
-    if not folder.exists():
-        return 0
-    remove_tree(folder)
-    return size
+def _listing(folder: Path, facts: Facts) -> CacheListing:
+    """The listing of a build's cache.
+
+    Raises:
+        StoreError: The cache is not kept, or the listing is damaged.
+    """
+    if facts.cache is None or not (folder / _CACHE).exists():
+        raise StoreError(f"the cache of build {facts.key[:12]} is not kept", hint="--fresh")
+    return unpack((folder / _CACHE).read_bytes(), digest=facts.cache.digest)
 
 
-def footprint(folder: Path) -> Footprint:
-    """What a folder holds, by all but the contents; links are not followed."""
-    digest = hashlib.sha256()
-    entries = size = 0
-    ahead = [os.fsencode(folder)]
-    top = len(ahead[0]) + 1
-    while ahead:
-        inner: list[bytes] = []
-        try:
-            with os.scandir(ahead.pop()) as found:
-                items = sorted(found, key=lambda item: item.name)
-        except PermissionError:
-            digest.update(b"closed\0")
-            continue
-        for item in items:
-            status = item.stat(follow_symlinks=False)
-            if item.is_dir(follow_symlinks=False):
-                inner.append(item.path)
-                length = 0
-            else:
-                length = status.st_size
-            facts = f"{status.st_mode} {length} {status.st_mtime_ns}\0".encode()
-            digest.update(item.path[top:] + b"\0" + facts)
-            entries += 1
-            size += length
-        ahead.extend(reversed(inner))
-    return Footprint(digest=digest.hexdigest(), entries=entries, size=size)
+def _newest_caches(kept: Sequence[Kept], limit: int) -> dict[str, int]:
+    """The contents, by size, of the caches last used that fit; the listings of the others go.
 
-
-def _move(source: Path, target: Path) -> None:
-    """Moves a file or folder; to another file system it is copied, its owner removes the rest."""
-    try:
-        source.rename(target)
-    except OSError as error:
-        if error.errno == errno.EXDEV:
-            copy_tree(source, target)
-        elif error.errno in {errno.EACCES, errno.EPERM}:
-            _move_closed(source, target)
+    Args:
+        kept: The builds, the least recently used first.
+        limit: Bytes that contents may take, each counted once.
+    """
+    contents: dict[str, int] = {}
+    room, full = limit, False
+    for one in reversed([one for one in kept if one.has_cache]):
+        new: dict[str, int] = {}
+        if not full:
+            with contextlib.suppress(StoreError):
+                found = dict(_listing(one.folder, one.facts).contents())
+                new = {name: size for name, size in found.items() if name not in contents}
+            full = sum(new.values()) > room
+        if full:
+            (one.folder / _CACHE).unlink()
         else:
-            raise
+            contents |= new
+            room -= sum(new.values())
+    return contents
 
 
-def _move_closed(source: Path, target: Path) -> None:
-    """Moves a folder that its owner may not write to: as it is it cannot get another parent."""
-    mode = source.stat().st_mode & 0o7777
-    source.chmod(mode | 0o700)
-    source.rename(target)
-    target.chmod(mode)
+def _remove(build: Kept) -> int:
+    """Removes a build and gives the bytes that are free then."""
+    remove_tree(build.folder)
+    return build.size
 
 
 @contextlib.contextmanager

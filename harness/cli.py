@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness import __version__
-from harness.build_store import DEFAULT_LIMIT, BuildStore, footprint
+from harness.build_store import DEFAULT_LIMIT, BuildStore
 from harness.bundled import bundled_scenarios
 from harness.display import showing
 from harness.doctor import checks, usable
@@ -492,14 +492,14 @@ def store_group() -> None:
 def store_show(store: Path) -> None:
     """Shows what takes how much room."""
     kept = Store(root=store)
-    builds = BuildStore(kept).listing()
-    caches = sum(one.cache_size for one in builds)
+    stored = BuildStore(kept)
+    builds, caches = stored.listing(), stored.cache_room()
     rows = [
-        ("builds", str(len(builds)), _megabytes(sum(one.size for one in builds) - caches)),
-        ("their caches", str(sum(one.cache_size > 0 for one in builds)), _megabytes(caches)),
+        ("builds", str(len(builds)), _megabytes(sum(one.size for one in builds))),
+        ("their caches", str(sum(one.has_cache for one in builds)), _megabytes(caches)),
     ]
     for folder in (kept.images, kept.runtimes, kept.tools, kept.releases):
-        found = footprint(folder).size if folder.is_dir() else 0
+        found = sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
         count = sum(1 for one in folder.glob("*") if not one.name.startswith("."))
         rows.append((folder.name, str(count), _megabytes(found)))
     console = _output()

@@ -15,11 +15,12 @@ from harness.sandboxes import End, Outcome
 
 PLACE: Final = Path("/dev/shm")  # noqa: S108 - where Linux has a tmpfs(5) for everybody
 ROOM: Final = 2 * 1024**3
-"""Bytes that must be free for a build that is to work in memory."""
+"""Bytes that must be free for a build that is to work in memory, besides copies of its cache."""
 
-_COPIES = (
-    4  # of its cache that a build may come to hold: given, installed, saved, and in the making
-)
+# Copies of its cache that a build comes to hold: the one given, one installed, one saved. What it
+# was given it did not write, so that one does not count as its own.
+_COPIES = 3
+_OWN_COPIES = 2
 _NO_SPACE = b"No space left on device"
 _TAIL = 256 * 1024
 
@@ -61,24 +62,28 @@ class Room:
         self._taken = 0
 
     @contextlib.contextmanager
-    def held(self, *, cache: int) -> Iterator[Path | None]:
+    def held(self, *, cache: int, memory: int) -> Iterator[Path | None]:
         """Holds room for one build; yields the folder, or None where there is not enough.
 
         Args:
             cache: Bytes of the cache that the build is given.
+            memory: Bytes that it may use, its own files in memory included.
         """
+        wanted = ROOM + _COPIES * cache
+        allowed = self._folder is not None and ROOM // 2 + _OWN_COPIES * cache <= memory
         with self._lock:
-            fits = self._folder is not None and self._fits(cache)
-            self._taken += fits
+            fits = allowed and wanted + self._taken <= _free()
+            taken = wanted if fits else 0
+            self._taken += taken
         try:
             yield self._folder if fits else None
         finally:
             with self._lock:
-                self._taken -= fits
+                self._taken -= taken
 
-    def _fits(self, cache: int) -> bool:
-        free = min(shutil.disk_usage(PLACE).free, psutil.virtual_memory().available)
-        return cache * _COPIES <= ROOM and free >= ROOM * (self._taken + 1)
+
+def _free() -> int:
+    return min(shutil.disk_usage(PLACE).free, psutil.virtual_memory().available)
 
 
 def outgrew(outcome: Outcome, log: Path) -> bool:

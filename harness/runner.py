@@ -260,7 +260,7 @@ class _Run:
         with self._lock:
             self._ran += 1
         called = f"{name.replace('/', '-')}-{number}-{arm}"
-        cache = parent.facts.cache.size if parent else 0
+        cache = parent.facts.cache.size if parent and parent.facts.cache else 0
         with session.place(called, cache=cache, on_disk=planned.on_disk) as place:
             build = self._run_at(place, label, inputs, parent)
             if not (place.in_memory and outgrew(build.outcome, build.log)):
@@ -276,7 +276,7 @@ class _Run:
         self._observer.build_started(label)
         build = run_build(
             inputs,
-            cache=parent.cache if parent else None,
+            cache=partial(self._builds.lay_out_cache, parent) if parent else None,
             sandbox=session.sandbox,
             server=session.server,
             trust=session.trust,

@@ -39,7 +39,7 @@ def scan(root: Path, patterns: tuple[str, ...], *, worth: int = WORTH_A_PROCESS)
     entries: dict[str, Entry] = {}
     with Folder.top(root) as top:
         roots = find_roots(top, patterns)
-        with Readers(_Digests(entries), worth=worth) as files:
+        with Readers(Digests(entries), worth=worth) as files:
             for found in roots:
                 _read_root(top, found, entries, files)
     return Manifest(roots=roots, entries={path: entries[path] for path in sorted(entries)})
@@ -60,7 +60,7 @@ def read_entries(
     """
     entries: dict[str, Entry] = {}
     inside: dict[str, list[str]] = {}
-    with Folder.top(root) as top, Readers(_Digests(entries), worth=worth) as files:
+    with Folder.top(root) as top, Readers(Digests(entries), worth=worth) as files:
         for path in paths:
             if path == HERE:
                 entries[HERE] = top.entry()
@@ -103,19 +103,19 @@ def read_file(root: Path, path: str, *, limit: int) -> bytes:
         return stream.read(limit)
 
 
-class _Digests:
-    """Makes the entries of regular files."""
+class Digests:
+    """Makes the entries of regular files, by path."""
 
     task = DIGEST
     answer_size = FACTS.size
 
     def __init__(self, entries: dict[str, Entry]) -> None:
-        self._entries = entries
+        self.entries = entries
         self._contents = Contents()
 
     def read(self, folders: Folders, names: Sequence[str]) -> None:
         (folder,) = folders
-        descriptor, entries, digest = folder.fd, self._entries, self._contents.digest
+        descriptor, entries, digest = folder.fd, self.entries, self._contents.digest
         for name, path in zip(names, folder.children(names), strict=True):
             try:
                 mode, size, found = digest(descriptor, name)
@@ -126,7 +126,7 @@ class _Digests:
 
     def take(self, folders: Folders, names: Sequence[str], answer: bytes) -> None:
         (folder,) = folders
-        entries = self._entries
+        entries = self.entries
         answers = FACTS.iter_unpack(answer)
         for name, path, facts in zip(names, folder.children(names), answers, strict=True):
             if facts == UNREAD:

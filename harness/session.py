@@ -224,7 +224,7 @@ class Session:
         if on_disk:
             yield Place(folder=self.folder(name))
             return
-        with self._room.held(cache=cache) as memory:
+        with self._room.held(cache=cache, memory=self.settings.limits.memory) as memory:
             yield Place(folder=self.folder(name, within=memory), in_memory=memory is not None)
 
     def done_with(self, folder: Path, built: Built | None = None) -> None:

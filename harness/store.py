@@ -52,6 +52,11 @@ class Store:
         return self.root / "builds"
 
     @property
+    def contents(self) -> Path:
+        """What the caches that builds left hold, each content once, by digest."""
+        return self.root / "contents"
+
+    @property
     def judgements(self) -> Path:
         """What comparing builds showed, one file each."""
         return self.root / "judgements"

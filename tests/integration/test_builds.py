@@ -99,6 +99,17 @@ def instances(own: Store) -> dict[str, str]:
     return {one.key: builds.find(one.key).facts.instance for one in builds.listing()}
 
 
+def names(own: Store, folder: Path) -> list[str]:
+    """What each stored cache holds in the file that builds write to in place."""
+    builds, found = BuildStore(own), []
+    for number, one in enumerate(builds.listing()):
+        built = builds.find(one.key)
+        if builds.has_cache(built):
+            builds.lay_out_cache(built, folder / f"cache{number}")
+            found.append((folder / f"cache{number}" / "names").read_text())
+    return found
+
+
 def without_counts(report: dict[str, Any]) -> dict[str, Any]:
     return {**report, "builds": None}
 
@@ -140,11 +151,7 @@ def test_a_build_that_writes_in_place_changes_nothing_that_is_stored(
         verdicts_of = [step["verdict"] for step in result["steps"]]
         assert verdicts_of == ["agrees", "diverges", "diverges"], said
     builds = BuildStore(own_store)
-    lines = sorted(
-        (one.folder / "cache" / "names").read_text().count("\n")
-        for one in builds.listing()
-        if one.cache_size
-    )
+    lines = sorted(text.count("\n") for text in names(own_store, tmp_path))
     # Two lines a build: the first commit's, then the cached ones of the second and third commits,
     # which hold those before them as well.
     assert lines == [2] + [4] * 3 + [6] * 3
@@ -169,7 +176,7 @@ def test_caches_are_kept_for_the_builds_that_may_be_given_them(
 ):
     ran(own_store, poisonous, scenarios, report=tmp_path / "1")
     kept = BuildStore(own_store).listing()
-    assert sum((one.folder / "cache").is_dir() for one in kept) == 1 + 3 * 2
+    assert sum(one.has_cache for one in kept) == 1 + 3 * 2
     grown = scenarios / "b.toml"
     grown.write_text(
         grown.read_text()
@@ -228,14 +235,15 @@ def test_a_cache_that_was_changed_behind_the_harness_s_back_is_not_given_to_a_bu
     own_store, scenarios, poisonous, tmp_path
 ):
     ran(own_store, poisonous, scenarios / "a.toml", report=tmp_path / "1")
-    for names in own_store.builds.glob("??/*/cache/names"):
-        names.write_text("POISON\n")
+    for content in own_store.contents.glob("??/*"):
+        content.chmod(0o644)
+        content.write_text("POISON\n")
     for judgement in own_store.judgements.glob("??/*"):
         judgement.unlink()
     edited = scenarios / "a.toml"
     edited.write_text(edited.read_text().replace('text = "a3"', 'text = "other"'))
     ran(own_store, poisonous, edited, report=tmp_path / "2")
-    found = [names.read_text() for names in own_store.builds.glob("??/*/cache/names")]
+    found = names(own_store, tmp_path)
     assert any("other" in text and "first" in text for text in found)
     assert not any("POISON" in text and "other" in text for text in found)
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -13,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.build import Build
-from harness.build_store import BuildStore, Built, Check, footprint
-from harness.copying import copy_tree
+from harness.build_store import BuildStore, Built, Check
 from harness.errors import HarnessError, StoreError
 from harness.internet import Request
 from harness.sandboxes import End, Outcome
@@ -25,6 +23,7 @@ from harness.workspace import sweep
 
 KEY = hashlib.sha256(b"key").hexdigest()
 OTHER = hashlib.sha256(b"other").hexdigest()
+THIRD = hashlib.sha256(b"third").hexdigest()
 STEP = Step(
     commit="c", message="m", verdict=Verdict.AGREES, reuse=Reuse.EMPTY,
     seconds=Seconds(cached=1, clean=1),
@@ -53,11 +52,12 @@ def ran(folder: Path, *, content: bytes = b"content", end: End = End.EXITED) -> 
 
 
 def keep(builds: BuildStore, folder: Path, key: str = KEY, **rest) -> Built:
-    parent = rest.pop("parent", None)
+    parent, with_cache = rest.pop("parent", None), rest.pop("with_cache", True)
     build = ran(folder, **rest)
     return builds.keep(
         key,
         build,
+        with_cache=with_cache,
         parent=parent,
         manifest=scan(build.tree, (".",)),
         distributions=(),
@@ -72,8 +72,9 @@ def test_a_build_is_found_again_as_it_was(store, tmp_path):
     assert found is not None
     assert found.facts == kept.facts
     assert found.manifest() == scan(tmp_path / "run" / "tree", (".",))
-    assert (found.cache / "lib" / "file").read_bytes() == b"content"
     assert BuildStore(store).has_cache(found)
+    BuildStore(store).lay_out_cache(found, tmp_path / "copy")
+    assert (tmp_path / "copy" / "lib" / "file").read_bytes() == b"content"
     assert found.log_tail() == ("a line", "\N{REPLACEMENT CHARACTER}")
     assert (found.check("e"), found.check("other")) == ("nothing is there", None)
     entry = found.manifest().entries["lib/file"]
@@ -125,49 +126,47 @@ def test_a_damaged_build_is_dropped_and_the_key_is_free(store, tmp_path, name, d
     assert builds.find(KEY) is not None
 
 
-CHANGES = {
-    "content": lambda file: file.write_bytes(b"longer content"),
-    "same size, later": lambda file: file.write_bytes(b"CONTENT"),
-    "mode": lambda file: file.chmod(0o600),
-    "gone": lambda file: file.unlink(),
-    "more": lambda file: file.with_name("more").touch(),
-    "link": lambda file: (file.unlink(), file.symlink_to("elsewhere")),
-}
+def contents(store: Store) -> list[Path]:
+    return [path for path in store.contents.rglob("*") if path.is_file()]
 
 
-@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_a_cache_that_was_changed_is_no_cache(store, tmp_path, change):
+def test_builds_share_what_their_caches_hold(store, tmp_path):
+    builds = BuildStore(store)
+    first = keep(builds, tmp_path / "1")
+    second = keep(builds, tmp_path / "2", OTHER)
+    assert len(contents(store)) == 1
+    assert builds.has_cache(first)
+    assert builds.has_cache(second)
+
+
+def test_a_cache_whose_contents_were_changed_is_no_cache(store, tmp_path):
     builds = BuildStore(store)
     kept = keep(builds, tmp_path / "run")
-    change(kept.cache / "lib" / "file")
+    (content,) = contents(store)
+    content.chmod(0o644)
+    content.write_bytes(b"CONTENT")
     assert not builds.has_cache(kept)
+    with pytest.raises(StoreError):
+        builds.lay_out_cache(kept, tmp_path / "copy")
+    assert builds.has_cache(keep(builds, tmp_path / "again"))
 
 
-def test_a_copy_has_nothing_in_common_with_what_is_stored(store, tmp_path):
-    """A build may write in place, through hard links too, and change modes and times."""
-    build = ran(tmp_path / "run")
-    os.link(build.cache / "lib" / "file", build.cache / "lib" / "twin")
+@pytest.mark.parametrize("damage", [lambda file: file.unlink(), lambda file: file.write_bytes(b"")])
+def test_a_cache_whose_listing_is_damaged_is_no_cache(store, tmp_path, damage):
     builds = BuildStore(store)
-    kept = builds.keep(
-        KEY, build, parent=None, manifest=scan(build.tree, (".",)), distributions=(), checks=(),
-        aside=tmp_path / "aside",
-    )  # fmt: skip
-    copy = tmp_path / "copy"
-    copy_tree(kept.cache, copy)
-    assert footprint(copy) == kept.facts.cache
-    assert (copy / "lib" / "file").samefile(copy / "lib" / "twin")
-    with (copy / "lib" / "file").open("r+b") as file:
-        file.write(b"POISON!")
-    (copy / "lib" / "twin").chmod(0o777)
-    (copy / "lib").chmod(0o700)
-    assert builds.has_cache(kept)
-    assert (kept.cache / "lib" / "file").read_bytes() == b"content"
+    kept = keep(builds, tmp_path / "run")
+    damage(kept.folder / "cache")
+    assert not builds.has_cache(kept)
+    with pytest.raises(StoreError):
+        builds.lay_out_cache(kept, tmp_path / "copy")
 
 
-def test_a_copy_that_cannot_be_made_leaves_nothing(tmp_path):
-    with pytest.raises(StoreError, match="cannot be copied"):
-        copy_tree(tmp_path / "nowhere", tmp_path / "copy")
-    assert not (tmp_path / "copy").exists()
+def test_a_cache_that_no_build_will_be_given_is_not_kept(store, tmp_path):
+    builds = BuildStore(store)
+    kept = keep(builds, tmp_path / "run", with_cache=False)
+    assert kept.facts.cache is None
+    assert not builds.has_cache(kept)
+    assert contents(store) == []
 
 
 def test_fresh_passes_over_what_earlier_runs_kept(store, tmp_path):
@@ -226,17 +225,31 @@ def test_the_least_recently_used_caches_go_first_then_what_is_known_of_the_build
     builds = BuildStore(store)
     old = aged(keep(builds, tmp_path / "1", content=b"x" * 50_000), 1000)
     new = keep(builds, tmp_path / "2", OTHER, content=b"y" * 50_000)
-    total = sum(one.size for one in builds.listing())
+    total = builds.cache_room() + sum(one.size for one in builds.listing())
+    assert builds.cache_room() == 100_000
     assert builds.prune(limit=total) == 0
-    freed = builds.prune(limit=total - 1)
-    assert freed == 50_000
-    assert (old.cache.exists(), new.cache.exists()) == (False, True)
+    assert builds.prune(limit=total - 1) == 50_000
+    assert (builds.has_cache(old), builds.has_cache(new)) == (False, True)
     assert builds.find(KEY) is not None
-    assert not builds.has_cache(old)
     aged(old, 1000)
     builds.prune(limit=0)
     assert builds.listing() == ()
     assert builds.find(KEY) is None
+    assert builds.cache_room() == 0
+
+
+def test_a_content_that_a_cache_in_use_shares_stays(store, tmp_path):
+    builds = BuildStore(store)
+    old = aged(keep(builds, tmp_path / "1", content=b"x" * 50_000), 1000)
+    new = keep(builds, tmp_path / "2", OTHER, content=b"x" * 50_000)
+    keep(builds, tmp_path / "3", THIRD, content=b"z" * 50_000)
+    known = sum(one.size for one in builds.listing())
+    assert builds.cache_room() == 100_000
+    assert builds.prune(limit=known + 100_000) == 0
+    aged(old, 1000)
+    aged(new, 500)
+    assert builds.prune(limit=known + 50_000) == 50_000
+    assert (builds.has_cache(old), builds.has_cache(new)) == (False, False)
 
 
 def test_what_nobody_used_for_long_goes(store, tmp_path):
@@ -265,8 +278,8 @@ def test_nothing_is_removed_while_somebody_uses_the_store(store, tmp_path):
     with BuildStore(store).in_use():
         builds.drop(KEY)
         assert builds.prune(limit=0) is None
-        assert list(kept.folder.parent.glob(".dropped-*/cache/lib/file"))
-    assert builds.prune(limit=0) == 0
+        assert list(kept.folder.parent.glob(".dropped-*/cache"))
+    assert builds.prune(limit=0) == len(b"content")
     assert not list(store.builds.glob("??/.*"))
 
 
@@ -301,7 +314,7 @@ def run_python(script: str, *arguments: object, **options) -> subprocess.Popen[s
 
 
 KEEPS = """
-import sys, time
+import resource, signal, sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 import harness.build_store, harness.evidence
@@ -313,15 +326,22 @@ def slow(record):
     time.sleep(float(sys.argv[4]))
     return text
 harness.build_store.dump = slow
+record = harness.build_store.record
+def limited(*arguments):
+    if limit := int(sys.argv[5]):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    return record(*arguments)
+harness.build_store.record = limited
 try:
-    keep(BuildStore(Store(root=Path(sys.argv[1]))), Path(sys.argv[2]))
+    keep(BuildStore(Store(root=Path(sys.argv[1]))), Path(sys.argv[2]), content=b"x" * 200)
 except Exception as error:
     print(type(error).__name__, error)
 """
 
 
 def test_a_killed_process_leaves_no_half_build_and_the_next_sweep_its_folder(store, tmp_path):
-    process = run_python(KEEPS, store.root, tmp_path / "run", Path(__file__).parent, 60)
+    process = run_python(KEEPS, store.root, tmp_path / "run", Path(__file__).parent, 60, 0)
     with process:
         assert process.stdout is not None
         assert process.stdout.readline() == "going\n"
@@ -335,17 +355,15 @@ def test_a_killed_process_leaves_no_half_build_and_the_next_sweep_its_folder(sto
     keep(BuildStore(store), tmp_path / "again")
 
 
-def test_a_disk_without_room_leaves_the_store_as_it_was(store, tmp_path):
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-
-    arguments = (store.root, tmp_path / "run", Path(__file__).parent, 0)
-    with run_python(KEEPS, *arguments, preexec_fn=limit) as process:
+@pytest.mark.parametrize("limit", [300, 150], ids=["facts", "cache"])
+def test_a_disk_without_room_leaves_the_store_as_it_was(store, tmp_path, limit):
+    arguments = (store.root, tmp_path / "run", Path(__file__).parent, 0, limit)
+    with run_python(KEEPS, *arguments) as process:
         said, trace = process.communicate()
     assert "StoreError cannot write to the store" in said, trace
     assert "free some room" in said
     assert not list(store.builds.glob("??/*"))
+    assert not list(store.contents.glob("??/.*"))
     assert BuildStore(store).find(KEY) is None
 
 

@@ -23,42 +23,59 @@ def free(monkeypatch):
     return sets
 
 
+def held(room: Room, *, cache: int = 0, memory: int = 2 * ROOM):
+    return room.held(cache=cache, memory=memory)
+
+
 def test_as_many_builds_as_there_is_room_for(free, tmp_path):
     free(2 * ROOM, 3 * ROOM)
     room = Room(tmp_path)
-    with room.held(cache=0) as first:
-        with room.held(cache=0) as second, room.held(cache=0) as third:
+    with held(room) as first:
+        with held(room) as second, held(room) as third:
             assert (first, second, third) == (tmp_path, tmp_path, None)
-        with room.held(cache=0) as again:
+        with held(room) as again:
             assert again == tmp_path
 
 
 @pytest.mark.parametrize(("place", "machine"), [(ROOM - 1, 9 * ROOM), (9 * ROOM, ROOM - 1)])
 def test_the_scarcer_one_counts(free, tmp_path, place, machine):
     free(place, machine)
-    with Room(tmp_path).held(cache=0) as held:
-        assert held is None
+    with held(Room(tmp_path)) as found:
+        assert found is None
 
 
-def test_a_large_cache_goes_to_disk(free, tmp_path):
+def test_a_large_cache_needs_room_for_copies_of_it(free, tmp_path):
+    free(5 * ROOM, 5 * ROOM)
+    room = Room(tmp_path)
+    with (
+        held(room, cache=ROOM, memory=3 * ROOM) as large,
+        held(room, cache=1) as too_much,
+        held(room) as small,
+    ):
+        assert (large, too_much, small) == (tmp_path, None, tmp_path)
+
+
+def test_a_cache_whose_copies_pass_the_memory_limit_goes_to_disk(free, tmp_path):
     free(9 * ROOM, 9 * ROOM)
-    with Room(tmp_path).held(cache=ROOM // 4) as small, Room(tmp_path).held(cache=ROOM) as large:
-        assert (small, large) == (tmp_path, None)
+    room = Room(tmp_path)
+    for limit, expected in ((5 * ROOM // 2 - 1, None), (5 * ROOM // 2, tmp_path)):
+        with held(room, cache=ROOM, memory=limit) as found:
+            assert found == expected
 
 
 def test_room_is_given_back_by_a_build_that_fails(free, tmp_path):
     free(ROOM, ROOM)
     room = Room(tmp_path)
-    with pytest.raises(KeyError), room.held(cache=0):
+    with pytest.raises(KeyError), held(room):
         raise KeyError
-    with room.held(cache=0) as held:
-        assert held == tmp_path
+    with held(room) as found:
+        assert found == tmp_path
 
 
 def test_without_a_folder_there_is_no_room(free):
     free(9 * ROOM, 9 * ROOM)
-    with Room(None).held(cache=0) as held:
-        assert held is None
+    with held(Room(None)) as found:
+        assert found is None
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Stored caches: each a listing of its own, over contents that all of them share."""
