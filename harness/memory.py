@@ -21,6 +21,7 @@ ROOM: Final = 2 * 1024**3
 # was given it did not write, so that one does not count as its own.
 _COPIES = 3
 _OWN_COPIES = 2
+_FOR_FILES = 3 / 4  # of the memory that it may use; the rest is for its processes
 _NO_SPACE = b"No space left on device"
 _TAIL = 256 * 1024
 
@@ -70,7 +71,7 @@ class Room:
             memory: Bytes that it may use, its own files in memory included.
         """
         wanted = ROOM + _COPIES * cache
-        allowed = self._folder is not None and ROOM // 2 + _OWN_COPIES * cache <= memory
+        allowed = self._folder is not None and _OWN_COPIES * cache <= memory * _FOR_FILES
         with self._lock:
             fits = allowed and wanted + self._taken <= _free()
             taken = wanted if fits else 0

@@ -48,7 +48,7 @@ def test_a_large_cache_needs_room_for_copies_of_it(free, tmp_path):
     free(5 * ROOM, 5 * ROOM)
     room = Room(tmp_path)
     with (
-        held(room, cache=ROOM, memory=3 * ROOM) as large,
+        held(room, cache=ROOM, memory=4 * ROOM) as large,
         held(room, cache=1) as too_much,
         held(room) as small,
     ):
@@ -58,7 +58,7 @@ def test_a_large_cache_needs_room_for_copies_of_it(free, tmp_path):
 def test_a_cache_whose_copies_pass_the_memory_limit_goes_to_disk(free, tmp_path):
     free(9 * ROOM, 9 * ROOM)
     room = Room(tmp_path)
-    for limit, expected in ((5 * ROOM // 2 - 1, None), (5 * ROOM // 2, tmp_path)):
+    for limit, expected in ((8 * ROOM // 3 - 1, None), (8 * ROOM // 3 + 1, tmp_path)):
         with held(room, cache=ROOM, memory=limit) as found:
             assert found == expected
 

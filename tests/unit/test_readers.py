@@ -195,8 +195,8 @@ import sys
 from pathlib import Path
 from harness.folder import Folder
 from harness.readers import Readers
-from harness.scan import _Digests
-with Folder.top(Path(sys.argv[1])) as top, Readers(_Digests({}), worth=1) as files:
+from harness.scan import Digests
+with Folder.top(Path(sys.argv[1])) as top, Readers(Digests({}), worth=1) as files:
     with top.enter("0") as folder:
         files.add((folder,), folder.listing().files)
     print(flush=True)
@@ -241,7 +241,7 @@ def test_what_the_other_process_could_not_read_is_read_here(tree: Path) -> None:
     entries: dict[str, Entry] = {}
     facts = FACTS.pack(0o104755, 9, b"d" * 32) + FACTS.pack(*UNREAD)
     with Folder.top(tree / "0") as folder:
-        scanning._Digests(entries).take((folder,), ["absent", "large"], facts)
+        scanning.Digests(entries).take((folder,), ["absent", "large"], facts)
     assert entries["absent"] == Entry(
         kind=EntryKind.FILE, mode=0o4755, size=9, digest=(b"d" * 32).hex()
     )
