@@ -58,7 +58,7 @@ class StoredCache:
     """A cache that is kept, by the sha256 of its packed listing, with its size in bytes."""
 
     digest: str
-    entries: int
+    count: int
     size: int
 
 
@@ -331,7 +331,7 @@ class BuildStore:
             listing = record(folder, self._pool)
         packed = pack_listing(listing)
         digest = hashlib.sha256(packed).hexdigest()
-        return StoredCache(digest=digest, entries=listing.count, size=listing.size), packed
+        return StoredCache(digest=digest, count=listing.count, size=listing.size), packed
 
     def forget_own(self) -> None:
         """Drops what this run stored."""
@@ -379,29 +379,30 @@ class BuildStore:
 
     def listing(self) -> tuple[Kept, ...]:
         """Every stored build, the least recently used first."""
-        kept = []
-        for facts in self._store.builds.glob(_STORED):
-            folder = facts.parent
-            with contextlib.suppress(OSError, StoreError):
-                known = load(Facts, facts.read_text(encoding="ascii", errors="replace"))
-                kept.append(
-                    Kept(
-                        key=folder.name,
-                        folder=folder,
-                        size=sum(path.lstat().st_size for path in folder.iterdir()),
-                        facts=known,
-                        has_cache=(folder / _CACHE).exists(),
-                        used=facts.stat().st_mtime,
-                    )
-                )
-        return tuple(sorted(kept, key=lambda one: (one.used, one.key)))
+        return self._survey()[0]
+
+    def _survey(self) -> tuple[tuple[Kept, ...], tuple[Path, ...]]:
+        """The stored builds, the least recently used first; and the folders of damaged ones."""
+        kept, damaged = [], []
+        for folder in self._folders():
+            try:
+                kept.append(_kept(folder))
+            except StoreError:
+                damaged.append(folder)
+            except OSError:  # it is being replaced
+                continue
+        return tuple(sorted(kept, key=lambda one: (one.used, one.key))), tuple(damaged)
+
+    def _folders(self) -> Iterator[Path]:
+        """The folders of all stored builds."""
+        return (facts.parent for facts in self._store.builds.glob(_STORED))
 
     def verify(self) -> Iterator[tuple[str, str]]:
         """Reads all that is stored; gives key and fault of damaged builds, which are dropped."""
         # A build whose cache held a damaged content lacks it from now on, as is seen below.
         deque(self._pool.verify(), maxlen=0)
-        for facts in sorted(self._store.builds.glob(_STORED)):
-            key = facts.parent.name
+        for folder in sorted(self._folders()):
+            key = folder.name
             try:
                 built = self.find(key)
                 if built is None:
@@ -449,7 +450,9 @@ class BuildStore:
         for dropped in self._store.builds.glob(f"??/{_DROPPED}*"):
             remove_tree(dropped)
         remove_tree(self._store.builds / ".locks")
-        kept = self.listing()
+        kept, damaged = self._survey()
+        for folder in damaged:  # or left by another version: nobody will ask for it
+            remove_tree(folder)
         total = self.cache_room() + sum(one.size for one in kept)
         freed = 0
         if age is not None:
@@ -494,6 +497,23 @@ def _listing(folder: Path, facts: Facts) -> CacheListing:
     if facts.cache is None or not (folder / _CACHE).exists():
         raise StoreError(f"the cache of build {facts.key[:12]} is not kept", hint="--fresh")
     return unpack((folder / _CACHE).read_bytes(), digest=facts.cache.digest)
+
+
+def _kept(folder: Path) -> Kept:
+    """What a listing tells of the build in a folder.
+
+    Raises:
+        StoreError: It is damaged.
+    """
+    facts = folder / "facts"
+    return Kept(
+        key=folder.name,
+        folder=folder,
+        size=sum(path.lstat().st_size for path in folder.iterdir()),
+        facts=load(Facts, facts.read_text(encoding="ascii", errors="replace")),
+        has_cache=(folder / _CACHE).exists(),
+        used=facts.stat().st_mtime,
+    )
 
 
 def _newest_caches(kept: Sequence[Kept], limit: int) -> dict[str, int]:

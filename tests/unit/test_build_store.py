@@ -283,6 +283,18 @@ def test_nothing_is_removed_while_somebody_uses_the_store(store, tmp_path):
     assert not list(store.builds.glob("??/.*"))
 
 
+def test_what_another_version_left_is_removed(store, tmp_path):
+    builds = BuildStore(store)
+    old = keep(builds, tmp_path / "1")
+    (old.folder / "facts").write_text("another version\n")
+    (old.folder / "cache").unlink()
+    (old.folder / "cache" / "lib").mkdir(parents=True)
+    kept = keep(builds, tmp_path / "2", OTHER)
+    builds.prune()
+    assert not old.folder.exists()
+    assert builds.has_cache(kept)
+
+
 def test_pruning_an_empty_store_makes_nothing(store):
     assert BuildStore(store).prune() == 0
     assert not store.root.exists()
