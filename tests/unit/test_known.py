@@ -221,3 +221,19 @@ def test_a_folder_that_one_side_lacks_is_written_as_one_line():
 def test_a_step_without_findings_is_not_written():
     assert "scenario" not in written(run(step()))
     assert replace(BAD, results=()).exit_code == 0
+
+
+ROOT = Path(__file__).parents[2]
+SHIPPED = sorted(ROOT.glob("known/*/*.toml"))
+
+
+def test_lists_are_shipped():
+    assert SHIPPED
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)
+def test_a_shipped_list_is_of_its_release_and_of_scenarios_that_ship(file):
+    known = load_known(file)
+    assert known.table.buildpack == file.stem
+    for entry in known.table.known:
+        assert (ROOT / "scenarios" / f"{entry.scenario}.toml").is_file()
