@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from benchmarks.commits import commits_of
@@ -205,12 +206,16 @@ def _scenario(
     )
 
 
+def _copy(cache: Path, target: Path) -> None:
+    subprocess.run(["cp", "-a", str(cache), str(target)], check=True)
+
+
 def _build(
     commit: Commit, cache: Path | None, session: Session, sandbox: PlainDocker, folder: Path
 ) -> Build:
     build = run_build(
         session.inputs(commit),
-        cache=cache,
+        cache=partial(_copy, cache) if cache else None,
         sandbox=sandbox,
         server=session.server,
         trust=session.trust,
