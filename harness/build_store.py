@@ -8,7 +8,7 @@ import secrets
 import shutil
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from harness.caches.listing import pack as pack_listing
 from harness.caches.pool import Pool
 from harness.caches.record import record
 from harness.distributions import Distribution
-from harness.errors import HarnessError, StoreError
+from harness.errors import CacheError, HarnessError, StoreError
 from harness.evidence import Contents, pack
 from harness.internet import Request
 from harness.manifest import Manifest, content_digest, from_json, to_json
@@ -152,18 +152,24 @@ class Kept:
     Attributes:
         key: Its key.
         folder: Where it is.
-        size: Bytes that it takes, apart from its cache's contents, which others may share.
+        size: Bytes that it takes, apart from its cache.
+        listing: Bytes that its cache's listing takes, 0 where none is kept; the contents may be
+            others' as well.
         facts: What is told of it.
-        has_cache: Whether its cache is kept.
         used: When it was last used.
     """
 
     key: str
     folder: Path
     size: int
+    listing: int
     facts: Facts
-    has_cache: bool
     used: float
+
+    @property
+    def has_cache(self) -> bool:
+        """Whether its cache is kept."""
+        return self.listing > 0
 
 
 class BuildStore:
@@ -242,7 +248,7 @@ class BuildStore:
         """Whether a build's cache is kept, and still as the build left it."""
         try:
             listing = _listing(built.folder, built.facts)
-        except StoreError:
+        except CacheError:
             return False
         return all(self._pool.has(name, size) for name, size in set(listing.contents()))
 
@@ -254,7 +260,8 @@ class BuildStore:
             target: The copy's path; nothing is there yet.
 
         Raises:
-            StoreError: The cache is not kept or damaged, or the copy cannot be written.
+            CacheError: The cache is not kept or damaged, or the copy cannot be made.
+            StoreError: There is no room for it.
         """
         lay_out(_listing(built.folder, built.facts), self._pool, target)
 
@@ -398,9 +405,14 @@ class BuildStore:
         return (facts.parent for facts in self._store.builds.glob(_STORED))
 
     def verify(self) -> Iterator[tuple[str, str]]:
-        """Reads all that is stored; gives key and fault of damaged builds, which are dropped."""
+        """Reads all that is stored; gives key and fault of damaged builds, which are dropped.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
         # A build whose cache held a damaged content lacks it from now on, as is seen below.
-        deque(self._pool.verify(), maxlen=0)
+        with _writing(self._store):
+            deque(self._pool.verify(), maxlen=0)
         for folder in sorted(self._folders()):
             key = folder.name
             try:
@@ -453,7 +465,6 @@ class BuildStore:
         kept, damaged = self._survey()
         for folder in damaged:  # or left by another version: nobody will ask for it
             remove_tree(folder)
-        total = self.cache_room() + sum(one.size for one in kept)
         freed = 0
         if age is not None:
             oldest = time.time() - age
@@ -462,21 +473,34 @@ class BuildStore:
             for path in self._store.judgements.glob("??/[0-9a-f]*"):
                 if path.stat().st_mtime < oldest:
                     path.unlink()
-        if age is None and total <= limit:
-            return freed
-        left = sum(one.size for one in kept)
         with _writing(self._store):
-            freed += self._pool.keep_only(_newest_caches(kept, limit - left))
+            rooms = self._pool.rooms()
+            known = sum(one.size for one in kept)
+            total = known + sum(one.listing for one in kept) + sum(rooms.values())
+            if age is None and total <= limit:
+                return freed
+            contents, going = _newest_caches(kept, rooms, limit - known)
+            for one in going:
+                (one.folder / _CACHE).unlink()
+                freed += one.listing
+            freed += self._pool.keep_only(contents)
         for one in kept:
-            if left <= limit:
+            if known <= limit:
                 break
-            freed += _remove(one)
-            left -= one.size
+            # By now no cache is left: these alone are too much.
+            remove_tree(one.folder)
+            known -= one.size
+            freed += one.size
         return freed
 
     def cache_room(self) -> int:
-        """Bytes that the contents of all caches take."""
-        return self._pool.size()
+        """Bytes that the contents of all caches take, each counted once.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        with _writing(self._store):
+            return sum(self._pool.rooms().values())
 
     def _place(self, key: str) -> str:
         return f"{self._builds}/{key[:2]}/{key}"
@@ -492,11 +516,17 @@ def _listing(folder: Path, facts: Facts) -> CacheListing:
     """The listing of a build's cache.
 
     Raises:
-        StoreError: The cache is not kept, or the listing is damaged.
+        CacheError: The cache is not kept, or the listing is damaged.
     """
-    if facts.cache is None or not (folder / _CACHE).exists():
-        raise StoreError(f"the cache of build {facts.key[:12]} is not kept", hint="--fresh")
-    return unpack((folder / _CACHE).read_bytes(), digest=facts.cache.digest)
+    try:
+        packed = (folder / _CACHE).read_bytes() if facts.cache else None
+    except OSError:
+        packed = None
+    if packed is None or facts.cache is None:
+        raise CacheError(
+            f"the cache of build {facts.key[:12]} is not kept any more", hint="run it again"
+        )
+    return unpack(packed, digest=facts.cache.digest)
 
 
 def _kept(folder: Path) -> Kept:
@@ -506,44 +536,48 @@ def _kept(folder: Path) -> Kept:
         StoreError: It is damaged.
     """
     facts = folder / "facts"
+    sizes = {path.name: path.lstat().st_size for path in folder.iterdir()}
+    listing = sizes.pop(_CACHE, 0)
     return Kept(
         key=folder.name,
         folder=folder,
-        size=sum(path.lstat().st_size for path in folder.iterdir()),
+        size=sum(sizes.values()),
+        listing=listing,
         facts=load(Facts, facts.read_text(encoding="ascii", errors="replace")),
-        has_cache=(folder / _CACHE).exists(),
         used=facts.stat().st_mtime,
     )
 
 
-def _newest_caches(kept: Sequence[Kept], limit: int) -> dict[str, int]:
-    """The contents, by size, of the caches last used that fit; the listings of the others go.
+def _newest_caches(
+    kept: Sequence[Kept], rooms: Mapping[str, int], limit: int
+) -> tuple[set[str], list[Kept]]:
+    """The contents of the caches last used that fit, and the builds whose caches do not.
 
     Args:
         kept: The builds, the least recently used first.
-        limit: Bytes that contents may take, each counted once.
+        rooms: Bytes that each content takes, by its name.
+        limit: Bytes that caches may take, each content counted once.
     """
-    contents: dict[str, int] = {}
-    room, full = limit, False
+    contents: set[str] = set()
+    going: list[Kept] = []
     for one in reversed([one for one in kept if one.has_cache]):
-        new: dict[str, int] = {}
-        if not full:
-            with contextlib.suppress(StoreError):
-                found = dict(_listing(one.folder, one.facts).contents())
-                new = {name: size for name, size in found.items() if name not in contents}
-            full = sum(new.values()) > room
-        if full:
-            (one.folder / _CACHE).unlink()
+        new: set[str] = set()
+        if not going:
+            with contextlib.suppress(CacheError):
+                new = {name for name, _ in _listing(one.folder, one.facts).contents()} - contents
+        room = one.listing + sum(rooms.get(name, 0) for name in new)
+        if going or room > limit:
+            going.append(one)
         else:
             contents |= new
-            room -= sum(new.values())
-    return contents
+            limit -= room
+    return contents, going
 
 
 def _remove(build: Kept) -> int:
     """Removes a build and gives the bytes that are free then."""
     remove_tree(build.folder)
-    return build.size
+    return build.size + build.listing
 
 
 @contextlib.contextmanager

@@ -493,7 +493,8 @@ def store_show(store: Path) -> None:
     """Shows what takes how much room."""
     kept = Store(root=store)
     stored = BuildStore(kept)
-    builds, caches = stored.listing(), stored.cache_room()
+    builds = stored.listing()
+    caches = stored.cache_room() + sum(one.listing for one in builds)
     rows = [
         ("builds", str(len(builds)), _megabytes(sum(one.size for one in builds))),
         ("their caches", str(sum(one.has_cache for one in builds)), _megabytes(caches)),
@@ -542,7 +543,8 @@ def store_verify(store: Path) -> int:
     """Reads every stored build whole, and drops those that are damaged."""
     console = _output()
     builds = BuildStore(Store(root=store))
-    damaged = list(builds.verify())
+    with builds.in_use():
+        damaged = list(builds.verify())
     for key, fault in damaged:
         console.print(f"{key[:12]}: {fault}; dropped", markup=False, highlight=False)
     whole = len(builds.listing())

@@ -64,6 +64,10 @@ class StoreError(HarnessError):
     """The store cannot be read or written."""
 
 
+class CacheError(HarnessError):
+    """A cache that a build left cannot be kept or laid out; others can."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """One fault in a file that a person wrote.

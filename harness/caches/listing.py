@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import zstandard
 
-from harness.errors import StoreError
+from harness.errors import CacheError
 
 _LEVEL = 1  # packing must not cost a build's time
 _LARGEST = 2**31
@@ -93,10 +93,10 @@ def unpack(data: bytes, *, digest: str) -> CacheListing:
         digest: Its sha256 in hex.
 
     Raises:
-        StoreError: The data is damaged.
+        CacheError: The data is damaged.
     """
     if hashlib.sha256(data).hexdigest() != digest:
-        raise StoreError(
+        raise CacheError(
             "a stored cache's listing is damaged",
             hint="`cache-harness store verify` removes damaged builds, which are then built again",
         )

@@ -5,22 +5,35 @@ import os
 import secrets
 import stat
 from collections.abc import Collection, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from blake3 import blake3
 
 from harness.contents import OPEN_FILE
-from harness.errors import StoreError
+from harness.errors import CacheError
 
 SPARSE: Final = ".sparse"
 """How the name of a content ends that has holes, which are kept as such and cost nothing."""
 
 _CHUNK = 256 * 1024
-_HOLE = bytes(_CHUNK)
+_PAGE = 4096
+_HOLE = bytes(_PAGE)
 # No write goes unseen, since it leaves another time than this one.
-_SEAL = (0, 0)
+_SEAL = 0
 _STAGED = ".staged-"
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """What lies in the pool under a name, finished or not; its room leaves out holes."""
+
+    path: Path
+    name: str
+    room: int
 
 
 class Pool:
@@ -31,7 +44,8 @@ class Pool:
 
     def __init__(self, folder: Path) -> None:
         """Args: the folder, which is made once something is kept."""
-        self._folder = os.fspath(folder)
+        self._folder = folder
+        self._prefix = os.fspath(folder)
 
     def has(self, name: str, size: int) -> bool:
         """Whether a content is there and, by its size and time, as it was kept."""
@@ -40,8 +54,7 @@ class Pool:
             status = os.stat(self._path(name), follow_symlinks=False)  # noqa: PTH116
         except OSError:
             return False
-        sealed = stat.S_ISREG(status.st_mode) and status.st_mtime_ns == _SEAL[1]
-        return sealed and status.st_size == size
+        return _is_sealed(status, size)
 
     def add(self, file: int, name: str, size: int) -> None:
         """Keeps the content of an open file, unless it is there.
@@ -52,7 +65,8 @@ class Pool:
             size: Its length in bytes.
 
         Raises:
-            OSError: It cannot be read or kept, or is another content by now.
+            CacheError: It is another content by now.
+            OSError: It cannot be kept.
         """
         if self.has(name, size):
             return
@@ -63,7 +77,7 @@ class Pool:
         """Keeps the content of an open file with holes, unless it is there; gives its name.
 
         Raises:
-            OSError: It cannot be read or kept.
+            OSError: It cannot be kept.
         """
         name = _sparse_name(file, size)
         if not self.has(name, size):
@@ -74,130 +88,144 @@ class Pool:
         """Writes a content to an open empty file.
 
         Raises:
+            CacheError: It is damaged.
             OSError: It is not there, or the file cannot be written.
-            StoreError: It is damaged.
         """
-        with _opened(self._path(name)) as file:
-            status = os.fstat(file)
-            if status.st_size != size or status.st_mtime_ns != _SEAL[1]:
-                raise StoreError(
+        file = os.open(self._path(name), OPEN_FILE)
+        try:
+            if not _is_sealed(os.fstat(file), size):
+                raise CacheError(
                     f"the stored content {name[:12]} was changed",
                     hint="`cache-harness store verify` removes what is damaged",
                 )
             if name.endswith(SPARSE):
                 _copy_sparse(file, into, size)
             else:
-                _copy(file, into)
+                _copy(file, into, digesting=False)
+        finally:
+            os.close(file)
 
-    def size(self) -> int:
-        """Bytes that it takes on the disk, holes left out."""
-        return sum(room for _, _, room in self._kept())
+    def rooms(self) -> dict[str, int]:
+        """Bytes that each content takes on the disk, and what was never finished, by name.
+
+        Raises:
+            OSError: The pool cannot be read.
+        """
+        return {content.name: content.room for content in self._contents()}
 
     def keep_only(self, names: Collection[str]) -> int:
         """Removes all other contents, and what was never finished; gives the bytes freed.
 
-        Nobody else may be using the pool.
+        Nobody else may be keeping anything meanwhile.
 
         Raises:
             OSError: Something cannot be removed.
         """
         freed = 0
-        for path, name, room in self._kept():
-            if name not in names:
-                os.unlink(path)  # noqa: PTH108 - there are many
-                freed += room
+        for content in self._contents():
+            if content.name not in names:
+                content.path.unlink(missing_ok=True)
+                freed += content.room
         return freed
 
     def verify(self) -> Iterator[str]:
-        """Reads every content; gives the names of the damaged, which are removed."""
-        for path, name, _ in list(self._kept()):
-            try:
-                with _opened(path) as file:
-                    size = os.fstat(file).st_size
-                    found = _sparse_name(file, size) if name.endswith(SPARSE) else _digest(file)
-            except FileNotFoundError:
-                continue
-            if found != name and not name.startswith(_STAGED):
-                os.unlink(path)  # noqa: PTH108
-                yield name
+        """Reads every content; gives the names of the damaged, which are removed.
 
-    def _kept(self) -> Iterator[tuple[str, str, int]]:
-        """Path, name and room of each content, and of what was never finished."""
+        Raises:
+            OSError: The pool cannot be read, or something cannot be removed.
+        """
+        for content in self._contents():
+            if content.name.startswith(_STAGED):
+                continue
+            before = _inode(content.path)
+            if _digest_at(content.path, sparse=content.name.endswith(SPARSE)) == content.name:
+                continue
+            # Meanwhile somebody may have kept it anew.
+            if before is not None and before == _inode(content.path):
+                content.path.unlink(missing_ok=True)
+                yield content.name
+
+    def _contents(self) -> Iterator[_Content]:
         try:
-            folders = sorted(os.listdir(self._folder))  # noqa: PTH208 - a Path each takes longer
+            with os.scandir(self._folder) as found:
+                folders = sorted(item.path for item in found if item.is_dir(follow_symlinks=False))
         except FileNotFoundError:
             return
         for folder in folders:
-            with os.scandir(f"{self._folder}/{folder}") as found:
+            with os.scandir(folder) as found:
                 for item in found:
-                    status = item.stat(follow_symlinks=False)
-                    # A disk that puts off writing may tell no blocks yet.
-                    room = status.st_blocks * 512 if item.name.endswith(SPARSE) else status.st_size
-                    yield item.path, item.name, room
+                    # A run beside this one finishes what it keeps.
+                    with suppress(FileNotFoundError):
+                        status = item.stat(follow_symlinks=False)
+                        if stat.S_ISDIR(status.st_mode):
+                            continue
+                        # A disk that puts off writing may tell no blocks yet.
+                        sparse = item.name.endswith(SPARSE)
+                        room = status.st_blocks * 512 if sparse else status.st_size
+                        yield _Content(Path(item.path), item.name, room)
 
     def _path(self, name: str) -> str:
-        return f"{self._folder}/{name[:2]}/{name}"
+        return f"{self._prefix}/{name[:2]}/{name}"
 
     def _keep(self, file: int, name: str, size: int) -> None:
-        folder = f"{self._folder}/{name[:2]}"
-        staged = f"{folder}/{_STAGED}{secrets.token_hex(6)}"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        final = Path(self._path(name))
+        staged = final.with_name(f"{_STAGED}{secrets.token_hex(6)}")
         try:
-            target = os.open(staged, flags, 0o444)
+            target = os.open(staged, _NEW_FILE, 0o444)
         except FileNotFoundError:
-            os.makedirs(folder, exist_ok=True)  # noqa: PTH103
-            target = os.open(staged, flags, 0o444)
+            final.parent.mkdir(parents=True, exist_ok=True)
+            target = os.open(staged, _NEW_FILE, 0o444)
         try:
             try:
                 if name.endswith(SPARSE):
                     _copy_sparse(file, target, size)
-                elif _copy(file, target, digesting=True) != name:
-                    raise OSError(errno.EAGAIN, "it changed while it was read")
-                os.utime(target, ns=_SEAL)
+                elif _copy(file, target) != name:
+                    raise CacheError(
+                        "a file of a cache changed while it was read", hint="run it again"
+                    )
+                os.utime(target, ns=(_SEAL, _SEAL))
             finally:
                 os.close(target)
-            os.replace(staged, self._path(name))  # noqa: PTH105
+            staged.replace(final)
         except BaseException:
-            os.unlink(staged)  # noqa: PTH108
+            staged.unlink(missing_ok=True)
             raise
 
 
-class _opened:  # noqa: N801 - it is used as a function
-    """A regular file that is open for reading in the block."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-
-    def __enter__(self) -> int:
-        self._file = os.open(self._path, OPEN_FILE)
-        return self._file
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._file)
+def _is_sealed(status: os.stat_result, size: int) -> bool:
+    sealed = stat.S_ISREG(status.st_mode) and status.st_mtime_ns == _SEAL
+    return sealed and status.st_size == size
 
 
-def _copy(source: int, target: int, *, digesting: bool = False) -> str:
-    """Copies from where a file stands to its end; gives the BLAKE3 of it where that is asked."""
-    digest = blake3() if digesting else None
-    while data := os.read(source, _CHUNK):
-        if digest is not None:
-            digest.update(data)
-        _write(target, data)
-    return digest.hexdigest() if digest is not None else ""
+def _inode(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
 
 
-def _digest(file: int) -> str:
+def _digest_at(path: Path, *, sparse: bool) -> str:
+    """The name that a content must have; empty where it cannot be read."""
+    try:
+        file = os.open(path, OPEN_FILE)
+        try:
+            return _sparse_name(file, os.fstat(file).st_size) if sparse else _copy(file, None)
+        finally:
+            os.close(file)
+    except OSError:
+        return ""
+
+
+def _copy(source: int, target: int | None, *, digesting: bool = True) -> str:
+    """Copies from where a file stands to its end, if to anywhere; gives the BLAKE3 of it."""
     digest = blake3()
-    while data := os.read(file, _CHUNK):
-        digest.update(data)
+    while data := os.read(source, _CHUNK):
+        if digesting:
+            digest.update(data)
+        if target is not None:
+            _write(target, data)
     return digest.hexdigest()
-
-
-def _copy_sparse(source: int, target: int, size: int) -> None:
-    for start, data in _chunks(source, size):
-        os.lseek(target, start, os.SEEK_SET)
-        _write(target, data)
-    os.ftruncate(target, size)
 
 
 def _write(target: int, data: bytes) -> None:
@@ -206,28 +234,56 @@ def _write(target: int, data: bytes) -> None:
         rest = rest[os.write(target, rest) :]
 
 
+def _copy_sparse(source: int, target: int, size: int) -> None:
+    for start, data in _runs(source, size):
+        os.lseek(target, start, os.SEEK_SET)
+        _write(target, data)
+    os.ftruncate(target, size)
+
+
 def _sparse_name(file: int, size: int) -> str:
+    """The name of a content by its pages that are not all zero, wherever the holes are."""
     digest = blake3(f"{size}\n".encode())
-    for start, data in _chunks(file, size):
-        digest.update(f"{start} {len(data)}\n".encode())
-        digest.update(data)
+    for start, data in _runs(file, size):
+        for at in range(0, len(data), _PAGE):
+            digest.update(f"{start + at}\n".encode())
+            digest.update(data[at : at + _PAGE])
     return digest.hexdigest() + SPARSE
 
 
-def _chunks(file: int, size: int) -> Iterator[tuple[int, bytes]]:
-    """The parts of a file that are not all zero, wherever the file system has its holes."""
-    start = 0
-    while start < size:
+def _runs(file: int, size: int) -> Iterator[tuple[int, bytes]]:
+    """Where the runs of pages begin that are not all zero, and what they hold."""
+    at = 0
+    while at < size:
         try:
-            start = os.lseek(file, start, os.SEEK_DATA)
+            begin = os.lseek(file, at, os.SEEK_DATA)
         except OSError as error:
             if error.errno == errno.ENXIO:  # nothing but a hole from here on
                 return
             raise
-        start -= start % _CHUNK
-        data = os.pread(file, min(_CHUNK, size - start), start)
-        if not data:
-            return
-        if data != _HOLE[: len(data)]:
-            yield start, data
-        start += len(data)
+        end = min(size, _up(os.lseek(file, begin, os.SEEK_HOLE)))
+        at = max(at, begin - begin % _PAGE)
+        while at < end:
+            data = os.pread(file, min(_CHUNK, end - at), at)
+            if not data:
+                return
+            yield from ((at + start, data[start:stop]) for start, stop in _filled(data))
+            at += len(data)
+
+
+def _filled(data: bytes) -> Iterator[tuple[int, int]]:
+    """From where to where there are pages that are not all zero."""
+    begin = None
+    for at in range(0, len(data), _PAGE):
+        page = data[at : at + _PAGE]
+        if page != _HOLE[: len(page)]:
+            begin = at if begin is None else begin
+        elif begin is not None:
+            yield begin, at
+            begin = None
+    if begin is not None:
+        yield begin, len(data)
+
+
+def _up(offset: int) -> int:
+    return -(-offset // _PAGE) * _PAGE

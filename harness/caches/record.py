@@ -3,16 +3,19 @@
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from harness.caches.listing import CacheEntry, CacheFolder, CacheListing
 from harness.caches.pool import Pool
-from harness.folder import Folder, walk
+from harness.errors import CacheError
+from harness.folder import Folder, reading, walk
 from harness.readers import WORTH_A_PROCESS, Folders, Readers
 from harness.scan import Digests
 
 _TOP = "."
+# Each folder on the way is held open, here and by whoever lays the cache out.
+_DEEPEST = 200
 
 Attributes = tuple[tuple[str, str], ...]
 
@@ -29,6 +32,7 @@ def record(cache: Path, pool: Pool, *, worth: int = WORTH_A_PROCESS) -> CacheLis
         worth: From so many files on, a second process reads with this one.
 
     Raises:
+        CacheError: It is too deep, or changed while it was read.
         ManifestError: Something cannot be read.
         OSError: Something cannot be kept.
     """
@@ -67,13 +71,17 @@ class _Recorder(Digests):
 
     def visit(self, folder: Folder) -> list[str]:
         depth = 0 if folder.path == _TOP else folder.path.count("/") + 1
+        if depth > _DEEPEST:
+            raise CacheError(
+                f"a cache is more than {_DEEPEST} folders deep, which cannot be kept",
+                hint="look at what the buildpack saves: a folder may hold a copy of itself",
+            )
         name = folder.path.rpartition("/")[2]
         own = _entry(name, os.fstat(folder.fd), _attributes(folder.fd))
         own = own._replace(mode=stat.S_IFDIR | folder.mode)
         entries: list[CacheEntry] = []
         inner, files = [], []
-        for item in sorted(os.scandir(folder.fd), key=lambda item: item.name):
-            status = item.stat(follow_symlinks=False)
+        for item, status in _statuses(folder):
             if stat.S_ISDIR(status.st_mode):
                 inner.append(item.name)
                 continue
@@ -142,13 +150,21 @@ def _entry(name: str, status: os.stat_result, attributes: Attributes) -> CacheEn
     )
 
 
+def _statuses(folder: Folder) -> list[tuple[os.DirEntry[str], os.stat_result]]:
+    with reading(folder.path), os.scandir(folder.fd) as found:
+        items = sorted(found, key=lambda item: item.name)
+        return [(item, item.stat(follow_symlinks=False)) for item in items]
+
+
 def _attributes_of(folder: Folder, name: str) -> Attributes:
     return _attributes(f"/proc/self/fd/{folder.fd}/{name}")
 
 
 def _attributes(of: int | str) -> Attributes:
-    try:
-        names = os.listxattr(of)
-        return tuple((name, os.getxattr(of, name).hex()) for name in sorted(names))
-    except OSError:  # such as on a file system that has none
-        return ()
+    """Those that may be read, of a file system that has any."""
+    found = []
+    with suppress(OSError):
+        for name in sorted(os.listxattr(of)):
+            with suppress(OSError):
+                found.append((name, os.getxattr(of, name).hex()))
+    return tuple(found)

@@ -260,6 +260,22 @@ def test_a_scenario_that_cannot_be_judged_leaves_the_others_right(own_store, sce
     assert "--compare GLOB" in said
 
 
+def test_a_cache_that_cannot_be_kept_leaves_the_other_scenarios_right(
+    own_store, scenarios, tmp_path
+):
+    deep = """
+touch "$packages/x"
+cd "$cache" && [ "$(cat "$build/name")" != b ] || for _ in $(seq 250); do mkdir d && cd d; done
+"""
+    pack = buildpack(tmp_path / "deep", deep)
+    report, said = ran(own_store, pack, scenarios, report=tmp_path / "1")
+    found = {result["scenario"]: result for result in report["results"]}
+    assert [found[name]["verdict"] for name in "abc"] == ["agrees", "failed", "agrees"], said
+    assert "folders deep" in found["b"]["error"]
+    assert "a folder may hold a copy of itself" in said
+    assert not list(own_store.contents.glob("??/.*"))
+
+
 @pytest.mark.parametrize("kind", SANDBOXES)
 def test_a_build_whose_files_take_its_memory_is_run_again_on_disk(own_store, tmp_path, kind):
     if folder_of_runs() is None:

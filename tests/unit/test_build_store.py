@@ -13,7 +13,7 @@ import pytest
 
 from harness.build import Build
 from harness.build_store import BuildStore, Built, Check
-from harness.errors import HarnessError, StoreError
+from harness.errors import CacheError, HarnessError, StoreError
 from harness.internet import Request
 from harness.sandboxes import End, Outcome
 from harness.scan import scan
@@ -146,7 +146,7 @@ def test_a_cache_whose_contents_were_changed_is_no_cache(store, tmp_path):
     content.chmod(0o644)
     content.write_bytes(b"CONTENT")
     assert not builds.has_cache(kept)
-    with pytest.raises(StoreError):
+    with pytest.raises(CacheError):
         builds.lay_out_cache(kept, tmp_path / "copy")
     assert builds.has_cache(keep(builds, tmp_path / "again"))
 
@@ -157,7 +157,7 @@ def test_a_cache_whose_listing_is_damaged_is_no_cache(store, tmp_path, damage):
     kept = keep(builds, tmp_path / "run")
     damage(kept.folder / "cache")
     assert not builds.has_cache(kept)
-    with pytest.raises(StoreError):
+    with pytest.raises(CacheError):
         builds.lay_out_cache(kept, tmp_path / "copy")
 
 
@@ -225,10 +225,11 @@ def test_the_least_recently_used_caches_go_first_then_what_is_known_of_the_build
     builds = BuildStore(store)
     old = aged(keep(builds, tmp_path / "1", content=b"x" * 50_000), 1000)
     new = keep(builds, tmp_path / "2", OTHER, content=b"y" * 50_000)
-    total = builds.cache_room() + sum(one.size for one in builds.listing())
+    listings = {one.key: one.listing for one in builds.listing()}
+    total = builds.cache_room() + sum(one.size + one.listing for one in builds.listing())
     assert builds.cache_room() == 100_000
     assert builds.prune(limit=total) == 0
-    assert builds.prune(limit=total - 1) == 50_000
+    assert builds.prune(limit=total - 1) == 50_000 + listings[KEY]
     assert (builds.has_cache(old), builds.has_cache(new)) == (False, True)
     assert builds.find(KEY) is not None
     aged(old, 1000)
@@ -243,13 +244,52 @@ def test_a_content_that_a_cache_in_use_shares_stays(store, tmp_path):
     old = aged(keep(builds, tmp_path / "1", content=b"x" * 50_000), 1000)
     new = keep(builds, tmp_path / "2", OTHER, content=b"x" * 50_000)
     keep(builds, tmp_path / "3", THIRD, content=b"z" * 50_000)
-    known = sum(one.size for one in builds.listing())
+    known = sum(one.size + one.listing for one in builds.listing())
     assert builds.cache_room() == 100_000
     assert builds.prune(limit=known + 100_000) == 0
     aged(old, 1000)
     aged(new, 500)
-    assert builds.prune(limit=known + 50_000) == 50_000
+    # Without the oldest cache's content nothing is won, as the next one shares it.
+    gone = sum(one.listing for one in builds.listing() if one.key != THIRD)
+    assert builds.prune(limit=known + 50_000) == 50_000 + gone
     assert (builds.has_cache(old), builds.has_cache(new)) == (False, False)
+    assert len(builds.listing()) == 3
+
+
+def test_a_listing_that_went_makes_room_for_builds(store, tmp_path):
+    builds = BuildStore(store)
+    for number, key in enumerate((KEY, OTHER)):
+        folder = tmp_path / str(number)
+        keep(builds, folder, key)
+    known = sum(one.size for one in builds.listing())
+    assert builds.prune(limit=known) > 0
+    assert len(builds.listing()) == 2
+    assert not any(one.has_cache for one in builds.listing())
+
+
+def test_holes_do_not_count_as_room(store, tmp_path):
+    builds = BuildStore(store)
+    aged(keep(builds, tmp_path / "1"), 1000)
+    build = ran(tmp_path / "2")
+    os.truncate(build.cache / "lib" / "file", 2**40)
+    kept = builds.keep(
+        OTHER, build, parent=None, manifest=scan(build.tree, (".",)), distributions=(), checks=(),
+        aside=tmp_path / "aside",
+    )  # fmt: skip
+    assert builds.prune(age=10**6) == 0
+    assert all(one.has_cache for one in builds.listing())
+    assert builds.has_cache(kept)
+
+
+def test_a_build_dropped_by_another_process_has_no_cache(store, tmp_path):
+    builds = BuildStore(store)
+    kept = keep(builds, tmp_path / "1")
+    BuildStore(store).drop(KEY)
+    assert not builds.has_cache(kept)
+    with pytest.raises(CacheError, match="not kept any more"):
+        builds.lay_out_cache(kept, tmp_path / "copy")
+    keep(BuildStore(store), tmp_path / "2")
+    assert not builds.has_cache(kept)
 
 
 def test_what_nobody_used_for_long_goes(store, tmp_path):

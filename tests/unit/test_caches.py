@@ -1,21 +1,34 @@
 """Caches kept as listings over one pool of contents: shared, exact, and never written again."""
 
+import errno
 import os
+import tempfile
+import threading
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from harness.caches import pool as pool_module
+from harness.caches import record as record_module
 from harness.caches.laying import lay_out
 from harness.caches.listing import pack, unpack
 from harness.caches.pool import SPARSE, Pool
 from harness.caches.record import record
-from harness.errors import StoreError
+from harness.errors import CacheError, HarnessError, ManifestError, StoreError
 from harness.folder import Folder
+from harness.removal import remove_tree
+
+NOBODY = 65534
 
 
 @pytest.fixture
 def cache(tmp_path: Path) -> Path:
-    folder = tmp_path / "cache"
+    return filled(tmp_path / "cache")
+
+
+def filled(folder: Path) -> Path:
     (folder / "lib").mkdir(parents=True)
     (folder / "lib" / "file").write_bytes(b"content")
     (folder / "lib" / "same").write_bytes(b"content")
@@ -67,7 +80,7 @@ def test_holes_cost_neither_room_nor_time(cache, pool, tmp_path):
         file.write(b"in the middle")
         file.truncate(size)
     listing = record(cache, pool)
-    assert pool.size() < 2**21
+    assert sum(pool.rooms().values()) < 2**21
     copy = tmp_path / "copy"
     lay_out(listing, pool, copy)
     with (copy / "huge").open("rb") as file:
@@ -87,6 +100,139 @@ def test_extended_attributes_come_along(cache, pool, tmp_path):
     lay_out(record(cache, pool), pool, tmp_path / "copy")
     assert os.getxattr(tmp_path / "copy" / "lib" / "file", "user.note") == b"\0\xff"
     assert os.listxattr(tmp_path / "copy" / "lib" / "same") == []
+
+
+def as_an_ordinary_user(work: Callable[[Path], None]) -> None:
+    """Does it in a process that is not root's, in a folder of its own."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if os.geteuid() != 0:
+            work(folder)
+            return
+        os.chown(folder, NOBODY, NOBODY)
+        child = os.fork()
+        if child == 0:
+            try:
+                os.setgroups([])
+                os.setgid(NOBODY)
+                os.setuid(NOBODY)
+                work(folder)
+            except BaseException:  # noqa: BLE001 - whatever it is, pytest must not go on in here
+                traceback.print_exc()
+                os._exit(1)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        assert os.waitstatus_to_exitcode(status) == 0
+
+
+@pytest.mark.parametrize("mode", [0, 0o600])
+def test_a_hard_link_to_a_file_in_a_closed_folder(mode):
+    def work(folder: Path) -> None:
+        cache, pool = filled(folder / "cache"), Pool(folder / "pool")
+        (cache / "z").mkdir()
+        os.link(cache / "lib" / "file", cache / "z" / "twin")
+        (cache / "lib").chmod(mode)
+        copy = folder / "copy"
+        lay_out(record(cache, pool), pool, copy)
+        assert (copy / "lib").stat().st_mode & 0o777 == mode
+        (copy / "lib").chmod(0o700)
+        assert (copy / "lib" / "file").samefile(copy / "z" / "twin")
+        (cache / "lib").chmod(0o700)
+
+    as_an_ordinary_user(work)
+
+
+def test_a_hard_link_to_a_file_by_a_path_longer_than_the_system_takes(cache, pool, tmp_path):
+    way = [os.open(cache, os.O_RDONLY)]
+    try:
+        for _ in range(20):
+            os.mkdir("d" * 240, dir_fd=way[-1])
+            way.append(os.open("d" * 240, os.O_RDONLY, dir_fd=way[-1]))
+        os.close(os.open("f", os.O_CREAT | os.O_WRONLY, dir_fd=way[-1]))
+        os.link("f", "g", src_dir_fd=way[-1], dst_dir_fd=way[-1])
+    finally:
+        for folder in way:
+            os.close(folder)
+    listing = record(cache, pool)
+    lay_out(listing, pool, tmp_path / "copy")
+    assert record(tmp_path / "copy", pool) == listing
+    for each in (cache, tmp_path / "copy"):
+        remove_tree(each)  # pytest cannot
+
+
+def test_a_cache_too_deep_is_that_cache_s_fault(cache, pool, tmp_path):
+    folder = cache
+    for _ in range(250):
+        folder /= "d"
+    folder.mkdir(parents=True)
+    with pytest.raises(CacheError, match="folders deep"):
+        record(cache, pool)
+
+
+def test_a_folder_that_cannot_be_read_is_that_cache_s_fault(cache, pool, monkeypatch):
+    def fails(_: int) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(record_module.os, "scandir", fails)
+    with pytest.raises(ManifestError, match="Too many open files"):
+        record(cache, pool)
+
+
+def test_what_cannot_be_laid_out_is_that_cache_s_fault_unless_there_is_no_room(
+    cache, pool, tmp_path, monkeypatch
+):
+    listing = record(cache, pool)
+    for number, kind in ((errno.EIO, CacheError), (errno.ENOSPC, StoreError)):
+
+        def fails(*_: object, number: int = number) -> None:
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(pool, "copy", fails)
+        with pytest.raises(HarnessError) as caught:
+            lay_out(listing, pool, tmp_path / "copy")
+        assert type(caught.value) is kind
+        assert not (tmp_path / "copy").exists()
+
+
+def test_scattered_pages_grow_neither_in_the_pool_nor_in_a_copy(cache, pool, tmp_path):
+    with (cache / "scattered").open("wb") as file:
+        for number in range(50):
+            file.seek(number * 2**18 + 8192)
+            file.write(b"x" * 4096)
+        file.truncate(50 * 2**18)
+    taken = (cache / "scattered").stat().st_blocks
+    listing = record(cache, pool)
+    copy = tmp_path / "copy"
+    lay_out(listing, pool, copy)
+    assert (copy / "scattered").read_bytes() == (cache / "scattered").read_bytes()
+    assert (copy / "scattered").stat().st_blocks <= taken
+    assert sum(pool.rooms().values()) <= taken * 512 + 7
+    assert record(copy, pool) == listing
+
+
+def test_a_content_s_name_does_not_depend_on_where_its_holes_are(cache, pool):
+    data = bytes(8192) + b"x" * 5000 + bytes(300_000) + b"y"
+    for name, punched in (("one", True), ("other", False)):
+        with (cache / name).open("wb") as file:
+            if punched:
+                file.seek(8192)
+                file.write(data[8192:13192])
+                file.seek(len(data) - 1)
+                file.write(b"y")
+            else:
+                file.write(data)
+    with (cache / "other").open("ab") as file:
+        file.truncate(2**20)
+    with (cache / "one").open("ab") as file:
+        file.truncate(2**20)
+    names = {
+        entry.name: entry.content
+        for folder in record(cache, pool).folders
+        for entry in folder.entries
+        if entry.name in {"one", "other"}
+    }
+    assert names["one"] == names["other"]
+    assert names["one"].endswith(SPARSE)
 
 
 def test_a_folder_that_nobody_may_write_to_is_laid_out(cache, pool, tmp_path):
@@ -111,12 +257,74 @@ def test_a_damaged_content_is_not_laid_out_and_can_be_kept_anew(cache, pool, tmp
     damage(content)
     assert not pool.has(content.name, 7)
     copy = tmp_path / "copy"
-    with pytest.raises(StoreError):
+    with pytest.raises(CacheError):
         lay_out(listing, pool, copy)
     assert not copy.exists()
     assert record(cache, pool) == listing
     lay_out(listing, pool, copy)
     assert (copy / "lib" / "file").read_bytes() == b"content"
+
+
+UNREADABLE = {
+    **DAMAGES,
+    "closed": lambda file: file.chmod(0),
+    "a pipe": lambda file: (file.unlink(), os.mkfifo(file)),
+}
+del UNREADABLE["gone"]
+
+
+@pytest.mark.parametrize("damage", UNREADABLE.values(), ids=UNREADABLE)
+def test_verify_removes_what_cannot_be_read(damage):
+    def work(folder: Path) -> None:
+        pool = Pool(folder / "pool")
+        record(filled(folder / "cache"), pool)
+        (content,) = kept(folder)
+        damage(content)
+        assert content.name in list(pool.verify())
+        assert not os.path.lexists(content)
+
+    as_an_ordinary_user(work)
+
+
+def test_verify_leaves_what_was_kept_anew_meanwhile(cache, pool, tmp_path, monkeypatch):
+    listing = record(cache, pool)
+    (content,) = kept(tmp_path)
+    content.chmod(0o644)
+    content.write_bytes(b"CONTENT")
+    digest_at = pool_module._digest_at
+
+    def and_then_it_is_kept_anew(path: Path, *, sparse: bool) -> str:
+        found = digest_at(path, sparse=sparse)
+        record(cache, pool)
+        return found
+
+    monkeypatch.setattr(pool_module, "_digest_at", and_then_it_is_kept_anew)
+    assert list(pool.verify()) == []
+    lay_out(listing, pool, tmp_path / "copy")
+
+
+def test_the_pool_is_read_while_others_keep_and_whatever_lies_there(cache, pool, tmp_path):
+    record(cache, pool)
+    (tmp_path / "pool" / "stray").touch()
+    (kept(tmp_path)[0].parent / "folder").mkdir()
+    stop = threading.Event()
+
+    def keeps() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            (cache / "lib" / "file").write_bytes(f"{number}".encode())
+            record(cache, pool)
+
+    thread = threading.Thread(target=keeps)
+    thread.start()
+    try:
+        for _ in range(200):
+            pool.rooms()
+    finally:
+        stop.set()
+        thread.join()
+    assert list(pool.verify()) == []
 
 
 def test_verify_reads_contents_and_removes_the_damaged(cache, pool, tmp_path):
@@ -139,7 +347,7 @@ def test_what_no_cache_holds_and_what_was_never_finished_is_removed(cache, pool,
     record(cache, pool)
     (content,) = (path for path in kept(tmp_path) if path.read_bytes() == b"content")
     (content.parent / ".staged-x").write_bytes(b"half")
-    assert pool.size() == 15
+    assert sum(pool.rooms().values()) == 15
     assert pool.keep_only(dict(listing.contents())) == 8
     assert kept(tmp_path) == [content]
 
@@ -147,7 +355,7 @@ def test_what_no_cache_holds_and_what_was_never_finished_is_removed(cache, pool,
 def test_a_content_that_is_another_by_now_is_not_kept(cache, pool, tmp_path):
     file = os.open(cache / "lib" / "file", os.O_RDONLY)
     try:
-        with pytest.raises(OSError, match="changed while it was read"):
+        with pytest.raises(CacheError, match="changed while it was read"):
             pool.add(file, "ab" * 32, 7)
     finally:
         os.close(file)
@@ -155,7 +363,7 @@ def test_a_content_that_is_another_by_now_is_not_kept(cache, pool, tmp_path):
 
 
 def test_a_damaged_listing_is_an_error():
-    with pytest.raises(StoreError, match="damaged"):
+    with pytest.raises(CacheError, match="damaged"):
         unpack(b"damaged", digest="0")
 
 
