@@ -26,10 +26,10 @@ from benchmarks.report import Report, Spread, Table, save, show
 from benchmarks.stores import cold_store, scratch
 from harness.build import run_build
 from harness.caches.laying import lay_out
-from harness.caches.pool import Pool
 from harness.caches.record import record
 from harness.distributions import read_distributions
 from harness.errors import HarnessError
+from harness.pool import Pool
 from harness.progress import Label, Silent
 from harness.removal import remove_tree
 from harness.rules import LARGEST

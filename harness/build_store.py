@@ -8,9 +8,8 @@ import secrets
 import shutil
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -20,18 +19,17 @@ from harness.build import Build
 from harness.caches.laying import lay_out
 from harness.caches.listing import CacheListing, unpack
 from harness.caches.listing import pack as pack_listing
-from harness.caches.pool import Pool
 from harness.caches.record import record
 from harness.distributions import Distribution
 from harness.errors import CacheError, HarnessError, StoreError
-from harness.evidence import Contents, pack
+from harness.evidence import keep_contents
 from harness.internet import Request
-from harness.manifest import Manifest, content_digest, from_json, to_json
+from harness.manifest import Entry, EntryKind, Manifest, digests_in, from_json, to_json
+from harness.pool import Pool
 from harness.records import dump, load
 from harness.removal import remove_tree
 from harness.rules import LARGEST
 from harness.sandboxes import End, Outcome
-from harness.scan import read_file
 from harness.store import Store
 from harness.verdict import Step
 
@@ -98,13 +96,18 @@ class _Installed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """A build that has ended: its facts, and a folder with its log, files and cache.
+    """A build that has ended.
 
-    `stored` tells whether later runs find it as well.
+    Attributes:
+        facts: What is told of it.
+        folder: Its log, and what is known of its files and cache.
+        pool: Where the contents of these are.
+        stored: Whether later runs find it as well.
     """
 
     facts: Facts
     folder: Path
+    pool: Pool
     stored: bool = True
 
     @property
@@ -134,9 +137,13 @@ class Built:
         with self.log.open(encoding="utf-8", errors="replace") as lines:
             return tuple(line.rstrip() for line in deque(lines, maxlen=_TAIL_LINES))
 
-    def contents(self) -> Contents:
-        """The contents of the files in its manifest."""
-        return Contents(self.folder / "contents")
+    def content(self, entry: Entry) -> bytes:
+        """What a regular file of its manifest holds.
+
+        Raises:
+            ManifestError: It is larger than what is kept, or damaged.
+        """
+        return self.pool.read(entry.digest, entry.size)
 
     def check(self, expectation: str) -> str | None:
         """What its tree lacks of an expectation; None where that was not looked at."""
@@ -152,9 +159,8 @@ class Kept:
     Attributes:
         key: Its key.
         folder: Where it is.
-        size: Bytes that it takes, apart from its cache.
-        listing: Bytes that its cache's listing takes, 0 where none is kept; the contents may be
-            others' as well.
+        size: Bytes that it takes, apart from its cache and from contents, which may be others' too.
+        listing: Bytes that its cache's listing takes, 0 where none is kept.
         facts: What is told of it.
         used: When it was last used.
     """
@@ -242,7 +248,7 @@ class BuildStore:
             raise StoreError(f"the stored build {key[:12]} was damaged")
         with contextlib.suppress(OSError):
             os.utime(folder / "facts")
-        return Built(facts=facts, folder=folder)
+        return Built(facts=facts, folder=folder, pool=self._pool)
 
     def has_cache(self, built: Built) -> bool:
         """Whether a build's cache is kept, and still as the build left it."""
@@ -314,8 +320,7 @@ class BuildStore:
             (folder / "manifest").write_text(text, encoding="ascii")
             installed = dump(_Installed(distributions=distributions))
             (folder / "distributions").write_text(installed, encoding="ascii")
-            read = partial(read_file, build.tree, limit=LARGEST)
-            pack(manifest, read, folder / "contents", largest=LARGEST)
+            keep_contents(manifest, build.tree, self._pool, largest=LARGEST)
             shutil.move(build.log, folder / "log")
             if cache is not None:
                 (folder / _CACHE).write_bytes(listing)
@@ -325,12 +330,12 @@ class BuildStore:
             if build.outcome.end is End.TIMEOUT:
                 aside.mkdir(parents=True)
                 fill(aside)
-                return Built(facts=facts, folder=aside, stored=False)
+                return Built(facts=facts, folder=aside, pool=self._pool, stored=False)
             self.drop(key)
             with self._store.staged(self._folder(key)) as staging:
                 fill(staging)
         self._own.add(key)
-        return Built(facts=facts, folder=self._folder(key))
+        return Built(facts=facts, folder=self._folder(key), pool=self._pool)
 
     def _keep_cache(self, folder: Path) -> tuple[StoredCache, bytes]:
         """Keeps a cache's contents; gives what tells of it, and its packed listing."""
@@ -410,7 +415,7 @@ class BuildStore:
         Raises:
             StoreError: The store cannot be read.
         """
-        # A build whose cache held a damaged content lacks it from now on, as is seen below.
+        # A build that held a damaged content lacks it from now on, as is seen below.
         with _writing(self._store):
             deque(self._pool.verify(), maxlen=0)
         for folder in sorted(self._folders()):
@@ -427,12 +432,10 @@ class BuildStore:
                 yield key, fault
 
     def _fault(self, built: Built) -> str:
-        with built.contents() as contents:
-            for entry in built.manifest().entries.values():
-                if entry.digest and entry.size <= LARGEST:
-                    data = contents.read(entry.digest, size=entry.size)
-                    if content_digest(data) != entry.digest:
-                        return "a file's contents are damaged"
+        for entry in built.manifest().entries.values():
+            is_kept = entry.kind is EntryKind.FILE and entry.size <= LARGEST
+            if is_kept and not self._pool.has(entry.digest, entry.size):
+                return "a file's content was damaged"
         if (built.folder / _CACHE).exists() and not self.has_cache(built):
             return "its cache was changed"
         return ""
@@ -475,32 +478,27 @@ class BuildStore:
                     path.unlink()
         with _writing(self._store):
             rooms = self._pool.rooms()
-            known = sum(one.size for one in kept)
-            total = known + sum(one.listing for one in kept) + sum(rooms.values())
+            total = sum(one.size + one.listing for one in kept) + sum(rooms.values())
             if age is None and total <= limit:
                 return freed
-            contents, going = _newest_caches(kept, rooms, limit - known)
-            for one in going:
-                (one.folder / _CACHE).unlink()
-                freed += one.listing
-            freed += self._pool.keep_only(contents)
-        for one in kept:
-            if known <= limit:
-                break
-            # By now no cache is left: these alone are too much.
-            remove_tree(one.folder)
-            known -= one.size
-            freed += one.size
-        return freed
+            shelf = _Shelf(rooms, limit)
+            newest = kept[::-1]
+            staying = [one for one in newest if shelf.takes(one.size, _compared(one))]
+            freed += sum(_remove(one) for one in newest[len(staying) :])
+            for one in staying:
+                if one.has_cache and not shelf.takes(one.listing, _cached(one)):
+                    (one.folder / _CACHE).unlink()
+                    freed += one.listing
+            return freed + self._pool.keep_only(shelf.contents)
 
-    def cache_room(self) -> int:
-        """Bytes that the contents of all caches take, each counted once.
+    def contents_rooms(self) -> tuple[int, ...]:
+        """Bytes that each content takes that builds or their caches hold.
 
         Raises:
             StoreError: The store cannot be read.
         """
         with _writing(self._store):
-            return sum(self._pool.rooms().values())
+            return tuple(self._pool.rooms().values())
 
     def _place(self, key: str) -> str:
         return f"{self._builds}/{key[:2]}/{key}"
@@ -548,30 +546,39 @@ def _kept(folder: Path) -> Kept:
     )
 
 
-def _newest_caches(
-    kept: Sequence[Kept], rooms: Mapping[str, int], limit: int
-) -> tuple[set[str], list[Kept]]:
-    """The contents of the caches last used that fit, and the builds whose caches do not.
+class _Shelf:
+    """What may stay, from the newest on, each content counted once."""
 
-    Args:
-        kept: The builds, the least recently used first.
-        rooms: Bytes that each content takes, by its name.
-        limit: Bytes that caches may take, each content counted once.
-    """
-    contents: set[str] = set()
-    going: list[Kept] = []
-    for one in reversed([one for one in kept if one.has_cache]):
-        new: set[str] = set()
-        if not going:
-            with contextlib.suppress(CacheError):
-                new = {name for name, _ in _listing(one.folder, one.facts).contents()} - contents
-        room = one.listing + sum(rooms.get(name, 0) for name in new)
-        if going or room > limit:
-            going.append(one)
-        else:
-            contents |= new
-            limit -= room
-    return contents, going
+    def __init__(self, rooms: Mapping[str, int], room: int) -> None:
+        """Args: bytes that each content takes, by its name; and bytes that may stay."""
+        self.contents: set[str] = set()
+        self._rooms = rooms
+        self._room = room
+
+    def takes(self, own: int, contents: Iterable[str]) -> bool:
+        """Whether something still fits, with the contents that it names; if not, nothing will."""
+        new = set(contents) - self.contents
+        wanted = own + sum(self._rooms.get(name, 0) for name in new)
+        if wanted > self._room:
+            self._room = 0
+            return False
+        self._room -= wanted
+        self.contents |= new
+        return True
+
+
+def _compared(build: Kept) -> list[str]:
+    """The contents that a build's manifest names."""
+    with contextlib.suppress(OSError):
+        return digests_in((build.folder / "manifest").read_text(encoding="ascii", errors="replace"))
+    return []
+
+
+def _cached(build: Kept) -> list[str]:
+    """The contents that a build's cache holds."""
+    with contextlib.suppress(CacheError):
+        return [name for name, _ in _listing(build.folder, build.facts).contents()]
+    return []
 
 
 def _remove(build: Kept) -> int:

@@ -494,10 +494,12 @@ def store_show(store: Path) -> None:
     kept = Store(root=store)
     stored = BuildStore(kept)
     builds = stored.listing()
-    caches = stored.cache_room() + sum(one.listing for one in builds)
+    caches = [one.listing for one in builds if one.has_cache]
+    contents = stored.contents_rooms()
     rows = [
         ("builds", str(len(builds)), _megabytes(sum(one.size for one in builds))),
-        ("their caches", str(sum(one.has_cache for one in builds)), _megabytes(caches)),
+        ("their caches", str(len(caches)), _megabytes(sum(caches))),
+        ("contents of both", str(len(contents)), _megabytes(sum(contents))),
     ]
     for folder in (kept.images, kept.runtimes, kept.tools, kept.releases):
         found = sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())

@@ -223,6 +223,20 @@ class Folder:
             finally:
                 os.close(file)
 
+    @contextmanager
+    def opened(self, name: str) -> Iterator[int]:
+        """The same, where an OSError of the block is not about the file.
+
+        Raises:
+            ManifestError: It cannot be opened.
+        """
+        with self.file(name) as file:
+            own = os.dup(file)
+        try:
+            yield own
+        finally:
+            os.close(own)
+
     def entry(self) -> Entry:
         """The directory's own entry."""
         return Entry(kind=EntryKind.DIRECTORY, mode=self.mode)

@@ -1,7 +1,6 @@
 """Says what the two builds of one commit show."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from harness import compare as comparing
@@ -142,17 +141,12 @@ def _settle(
 
 def _compare(cached: Built, clean: Built) -> Comparison:
     manifests = {Side.CACHED: cached.manifest(), Side.CLEAN: clean.manifest()}
-    with ExitStack() as stack:
-        contents = {
-            Side.CACHED: stack.enter_context(cached.contents()),
-            Side.CLEAN: stack.enter_context(clean.contents()),
-        }
+    builds = {Side.CACHED: cached, Side.CLEAN: clean}
 
-        def read(side: Side, path: str) -> bytes:
-            entry = manifests[side].entries[path]
-            return contents[side].read(entry.digest, size=entry.size)
+    def read(side: Side, path: str) -> bytes:
+        return builds[side].content(manifests[side].entries[path])
 
-        found = comparing.compare(manifests[Side.CACHED], manifests[Side.CLEAN], read=read)
+    found = comparing.compare(manifests[Side.CACHED], manifests[Side.CLEAN], read=read)
     # A root that is a link somewhere is an entry, and shows nothing of what is installed.
     links = {root for manifest in manifests.values() for root in _linked_roots(manifest)}
     return replace(found, compared=found.compared - len(links))

@@ -192,12 +192,23 @@ def from_json(text: str) -> Manifest:
     )
 
 
+def digests_in(text: str) -> list[str]:
+    """The digests that a manifest holds, from what `to_json` wrote: much quicker than reading it.
+
+    Of a damaged text some may be missing, or be none.
+    """
+    return _DIGEST.findall(text.partition(_DIGESTS)[2].partition("]")[0])
+
+
 def _head(rest: str) -> str:
     digest = blake3(rest.encode("ascii", "backslashreplace")).hexdigest()
     return f'{{"format":{FORMAT},"blake3":"{digest}",'
 
 
 _HEAD_LENGTH = len(_head(""))
+# In a path each quotation mark has a backslash before it.
+_DIGESTS = ',"digests":['
+_DIGEST = re.compile("[0-9a-f]{64}")
 
 
 def _entries(document: dict[str, Any]) -> Iterator[Entry]:

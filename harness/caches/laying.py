@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Self
 
 from harness.caches.listing import CacheEntry, CacheFolder, CacheListing
-from harness.caches.pool import Pool
 from harness.errors import CacheError, HarnessError, StoreError
 from harness.folder import Folder, native
+from harness.pool import Pool
 from harness.removal import remove_tree
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}

@@ -2,14 +2,14 @@
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from harness.caches.listing import CacheEntry, CacheFolder, CacheListing
-from harness.caches.pool import Pool
 from harness.errors import CacheError
 from harness.folder import Folder, reading, walk
+from harness.pool import Pool
 from harness.readers import WORTH_A_PROCESS, Folders, Readers
 from harness.scan import Digests
 
@@ -32,8 +32,8 @@ def record(cache: Path, pool: Pool, *, worth: int = WORTH_A_PROCESS) -> CacheLis
         worth: From so many files on, a second process reads with this one.
 
     Raises:
-        CacheError: It is too deep, or changed while it was read.
-        ManifestError: Something cannot be read.
+        CacheError: It is too deep.
+        ManifestError: Something cannot be read, or changed while it was read.
         OSError: Something cannot be kept.
     """
     recorder = _Recorder(pool)
@@ -66,7 +66,7 @@ class _Recorder(Digests):
         for name, path in zip(names, folder.children(names), strict=True):
             entry = self.entries[path]
             if not self._pool.has(entry.digest, entry.size):
-                with _opened(folder, name) as file:
+                with folder.opened(name) as file:
                     self._pool.add(file, entry.digest, entry.size)
 
     def visit(self, folder: Folder) -> list[str]:
@@ -97,7 +97,7 @@ class _Recorder(Digests):
             if stat.S_ISREG(status.st_mode):
                 entry = entry._replace(attributes=_attributes_of(folder, item.name))
                 if status.st_blocks * 512 < status.st_size:
-                    with _opened(folder, item.name) as file:
+                    with folder.opened(item.name) as file:
                         self._sparse[path] = self._pool.add_sparse(file, status.st_size)
                 else:
                     files.append(item.name)
@@ -124,17 +124,6 @@ class _Recorder(Digests):
             return entry._replace(content=self._sparse[path])
         found = self.entries[path]
         return entry._replace(size=found.size, content=found.digest)
-
-
-@contextmanager
-def _opened(folder: Folder, name: str) -> Iterator[int]:
-    """A file that is open in the block, whose errors are not the file's."""
-    with folder.file(name) as file:
-        own = os.dup(file)
-    try:
-        yield own
-    finally:
-        os.close(own)
 
 
 def _entry(name: str, status: os.stat_result, attributes: Attributes) -> CacheEntry:

@@ -11,8 +11,8 @@ from trees import Node, manifest, open_up, trees, write
 
 from harness.caches.laying import lay_out
 from harness.caches.listing import pack, unpack
-from harness.caches.pool import Pool
 from harness.caches.record import record
+from harness.pool import Pool
 from harness.scan import WHOLE_TREE, scan
 
 TIMES = st.integers(0, 2**33).map(lambda seconds: seconds * 10**9 + 987_654_321)

@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from trees import Node, manifest, open_up, trees, write
 
 from harness.errors import ManifestError
-from harness.manifest import Entry, EntryKind, escape, file_entry, from_json, to_json, unescape
+from harness.manifest import (
+    Entry,
+    EntryKind,
+    digests_in,
+    escape,
+    file_entry,
+    from_json,
+    to_json,
+    unescape,
+)
 from harness.scan import WHOLE_TREE, read_file, scan
 
 
@@ -37,6 +46,8 @@ def test_a_stored_manifest_is_the_same(tree: dict[str, Node]) -> None:
     restored = from_json(stored)
     assert restored == manifest(tree)
     assert list(restored.entries) == list(manifest(tree).entries)
+    digests = [each.digest for each in restored.entries.values() if each.kind is EntryKind.FILE]
+    assert digests_in(stored) == digests
 
 
 @given(tree=trees(), data=st.data())

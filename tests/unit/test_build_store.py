@@ -35,11 +35,13 @@ def store(tmp_path: Path) -> Store:
     return Store(root=tmp_path / "store")
 
 
-def ran(folder: Path, *, content: bytes = b"content", end: End = End.EXITED) -> Build:
-    """A build that has just ended in a folder of its own."""
-    for name in ("tree", "cache"):
+def ran(
+    folder: Path, *, built: bytes = b"built", content: bytes = b"content", end: End = End.EXITED
+) -> Build:
+    """A build that has just ended in a folder of its own, with a file in its tree and its cache."""
+    for name, data in (("tree", built), ("cache", content)):
         (folder / name / "lib").mkdir(parents=True)
-        (folder / name / "lib" / "file").write_bytes(content)
+        (folder / name / "lib" / "file").write_bytes(data)
     (folder / "log").write_bytes(b"a line\n\xff\n")
     return Build(
         outcome=Outcome(end=end, status=0, seconds=1.5),
@@ -78,8 +80,7 @@ def test_a_build_is_found_again_as_it_was(store, tmp_path):
     assert found.log_tail() == ("a line", "\N{REPLACEMENT CHARACTER}")
     assert (found.check("e"), found.check("other")) == ("nothing is there", None)
     entry = found.manifest().entries["lib/file"]
-    with found.contents() as contents:
-        assert contents.read(entry.digest, size=entry.size) == b"content"
+    assert found.content(entry) == b"built"
 
 
 def test_another_key_is_another_build(store, tmp_path):
@@ -126,15 +127,16 @@ def test_a_damaged_build_is_dropped_and_the_key_is_free(store, tmp_path, name, d
     assert builds.find(KEY) is not None
 
 
-def contents(store: Store) -> list[Path]:
-    return [path for path in store.contents.rglob("*") if path.is_file()]
+def contents(store: Store) -> dict[bytes, Path]:
+    return {path.read_bytes(): path for path in store.contents.rglob("*") if path.is_file()}
 
 
-def test_builds_share_what_their_caches_hold(store, tmp_path):
+def test_builds_share_what_they_and_their_caches_hold(store, tmp_path):
     builds = BuildStore(store)
     first = keep(builds, tmp_path / "1")
-    second = keep(builds, tmp_path / "2", OTHER)
-    assert len(contents(store)) == 1
+    second = keep(builds, tmp_path / "2", OTHER, built=b"content")
+    assert set(contents(store)) == {b"built", b"content"}
+    assert len(builds.contents_rooms()) == 2
     assert builds.has_cache(first)
     assert builds.has_cache(second)
 
@@ -142,7 +144,7 @@ def test_builds_share_what_their_caches_hold(store, tmp_path):
 def test_a_cache_whose_contents_were_changed_is_no_cache(store, tmp_path):
     builds = BuildStore(store)
     kept = keep(builds, tmp_path / "run")
-    (content,) = contents(store)
+    content = contents(store)[b"content"]
     content.chmod(0o644)
     content.write_bytes(b"CONTENT")
     assert not builds.has_cache(kept)
@@ -166,7 +168,7 @@ def test_a_cache_that_no_build_will_be_given_is_not_kept(store, tmp_path):
     kept = keep(builds, tmp_path / "run", with_cache=False)
     assert kept.facts.cache is None
     assert not builds.has_cache(kept)
-    assert contents(store) == []
+    assert set(contents(store)) == {b"built"}
 
 
 def test_fresh_passes_over_what_earlier_runs_kept(store, tmp_path):
@@ -226,8 +228,8 @@ def test_the_least_recently_used_caches_go_first_then_what_is_known_of_the_build
     old = aged(keep(builds, tmp_path / "1", content=b"x" * 50_000), 1000)
     new = keep(builds, tmp_path / "2", OTHER, content=b"y" * 50_000)
     listings = {one.key: one.listing for one in builds.listing()}
-    total = builds.cache_room() + sum(one.size + one.listing for one in builds.listing())
-    assert builds.cache_room() == 100_000
+    total = sum(builds.contents_rooms()) + sum(one.size + one.listing for one in builds.listing())
+    assert sum(builds.contents_rooms()) == 100_005
     assert builds.prune(limit=total) == 0
     assert builds.prune(limit=total - 1) == 50_000 + listings[KEY]
     assert (builds.has_cache(old), builds.has_cache(new)) == (False, True)
@@ -236,7 +238,7 @@ def test_the_least_recently_used_caches_go_first_then_what_is_known_of_the_build
     builds.prune(limit=0)
     assert builds.listing() == ()
     assert builds.find(KEY) is None
-    assert builds.cache_room() == 0
+    assert sum(builds.contents_rooms()) == 0
 
 
 def test_a_content_that_a_cache_in_use_shares_stays(store, tmp_path):
@@ -244,8 +246,8 @@ def test_a_content_that_a_cache_in_use_shares_stays(store, tmp_path):
     old = aged(keep(builds, tmp_path / "1", content=b"x" * 50_000), 1000)
     new = keep(builds, tmp_path / "2", OTHER, content=b"x" * 50_000)
     keep(builds, tmp_path / "3", THIRD, content=b"z" * 50_000)
-    known = sum(one.size + one.listing for one in builds.listing())
-    assert builds.cache_room() == 100_000
+    known = 5 + sum(one.size + one.listing for one in builds.listing())
+    assert sum(builds.contents_rooms()) == 100_005
     assert builds.prune(limit=known + 100_000) == 0
     aged(old, 1000)
     aged(new, 500)
@@ -262,9 +264,22 @@ def test_a_listing_that_went_makes_room_for_builds(store, tmp_path):
         folder = tmp_path / str(number)
         keep(builds, folder, key)
     known = sum(one.size for one in builds.listing())
-    assert builds.prune(limit=known) > 0
+    assert builds.prune(limit=known + len(b"built")) > 0
     assert len(builds.listing()) == 2
     assert not any(one.has_cache for one in builds.listing())
+
+
+def test_what_a_build_that_stays_holds_stays_and_what_no_other_holds_goes(store, tmp_path):
+    builds = BuildStore(store)
+    old = aged(keep(builds, tmp_path / "1", built=b"x" * 50_000, content=b"shared"), 1000)
+    new = keep(builds, tmp_path / "2", OTHER, built=b"shared", with_cache=False)
+    sizes = {one.key: one.size for one in builds.listing()}
+    assert builds.prune(limit=sizes[OTHER] + 6) > 50_000
+    assert not old.folder.exists()
+    assert set(contents(store)) == {b"shared"}
+    assert new.content(new.manifest().entries["lib/file"]) == b"shared"
+    assert builds.prune(limit=sizes[OTHER] + 5) == sizes[OTHER] + 6
+    assert contents(store) == {}
 
 
 def test_holes_do_not_count_as_room(store, tmp_path):
@@ -319,7 +334,7 @@ def test_nothing_is_removed_while_somebody_uses_the_store(store, tmp_path):
         builds.drop(KEY)
         assert builds.prune(limit=0) is None
         assert list(kept.folder.parent.glob(".dropped-*/cache"))
-    assert builds.prune(limit=0) == len(b"content")
+    assert builds.prune(limit=0) == len(b"content") + len(b"built")
     assert not list(store.builds.glob("??/.*"))
 
 
@@ -346,10 +361,11 @@ def test_pruning_an_empty_store_makes_nothing(store):
 def test_verify_drops_the_damaged_and_names_them(store, tmp_path):
     builds = BuildStore(store)
     keep(builds, tmp_path / "whole")
-    bad = keep(builds, tmp_path / "bad", OTHER)
-    packed = bytearray((bad.folder / "contents").read_bytes())
-    packed[80] ^= 0xFF
-    (bad.folder / "contents").write_bytes(packed)
+    keep(builds, tmp_path / "bad", OTHER, built=b"other", with_cache=False)
+    content = contents(store)[b"other"]
+    content.chmod(0o644)
+    content.write_bytes(b"OTHER")
+    os.utime(content, (0, 0))
     assert [key for key, _ in builds.verify()] == [OTHER]
     assert [one.key for one in builds.listing()] == [KEY]
     assert list(builds.verify()) == []
@@ -369,7 +385,7 @@ KEEPS = """
 import resource, signal, sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
-import harness.build_store, harness.evidence
+import harness.build_store
 from test_build_store import keep, BuildStore, Store
 real = harness.build_store.dump
 def slow(record):

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from harness.caches import pool as pool_module
+from harness import pool as pool_module
 from harness.caches import record as record_module
 from harness.caches.laying import lay_out
 from harness.caches.listing import pack, unpack
-from harness.caches.pool import SPARSE, Pool
 from harness.caches.record import record
 from harness.errors import CacheError, HarnessError, ManifestError, StoreError
 from harness.folder import Folder
+from harness.pool import SPARSE, Pool
 from harness.removal import remove_tree
 
 NOBODY = 65534
@@ -355,7 +355,7 @@ def test_what_no_cache_holds_and_what_was_never_finished_is_removed(cache, pool,
 def test_a_content_that_is_another_by_now_is_not_kept(cache, pool, tmp_path):
     file = os.open(cache / "lib" / "file", os.O_RDONLY)
     try:
-        with pytest.raises(CacheError, match="changed while it was read"):
+        with pytest.raises(ManifestError, match="changed while it was read"):
             pool.add(file, "ab" * 32, 7)
     finally:
         os.close(file)

@@ -1,63 +1,65 @@
-"""The contents of a tree's files in one pack."""
+"""The contents of a tree's files, kept so that the tree need not be."""
 
-import hashlib
+import os
+from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from harness.errors import ManifestError
-from harness.evidence import Contents, pack
-from harness.manifest import Entry, EntryKind, Manifest
+from harness.evidence import keep_contents
+from harness.pool import Pool
+from harness.scan import scan
 
 
-def manifest(files: dict[str, bytes]) -> Manifest:
-    entries = {
-        path: Entry(kind=EntryKind.FILE, size=len(data), digest=hashlib.sha256(data).hexdigest())
-        for path, data in files.items()
-    }
-    return Manifest(roots=(".",), entries={**entries, "a link": Entry(kind=EntryKind.SYMLINK)})
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    tree = tmp_path / "tree"
+    for path, data in {"a": b"a", "b/one": b"same", "b/c/two": b"same", "z": b"large"}.items():
+        (tree / path).parent.mkdir(parents=True, exist_ok=True)
+        (tree / path).write_bytes(data)
+    (tree / "link").symlink_to("/etc/passwd")
+    os.mkfifo(tree / "b" / "pipe")
+    return tree
 
 
-@given(files=st.dictionaries(st.text(min_size=1, max_size=5), st.binary(max_size=200), max_size=6))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_each_content_comes_back(tmp_path_factory, files):
-    path = tmp_path_factory.mktemp("pack") / "contents"
-    tree = manifest(files)
-    pack(tree, files.__getitem__, path, largest=100)
-    with Contents(path) as contents:
-        for name, data in files.items():
-            entry = tree.entries[name]
-            if len(data) <= 100:
-                assert contents.read(entry.digest, size=entry.size) == data
-            else:
-                with pytest.raises(ManifestError):
-                    contents.read(entry.digest, size=entry.size)
+@pytest.fixture
+def pool(tmp_path: Path) -> Pool:
+    return Pool(tmp_path / "pool")
 
 
-def test_a_content_that_many_files_have_is_packed_once(tmp_path):
-    files = {f"f{number}": b"x" * 1000 for number in range(50)}
-    read: list[str] = []
-
-    def reading(path: str) -> bytes:
-        read.append(path)
-        return files[path]
-
-    pack(manifest(files), reading, tmp_path / "contents", largest=5000)
-    assert len(read) == 1
+def test_each_content_is_kept_once_but_for_large_ones(tree, pool):
+    manifest = scan(tree, (".",))
+    keep_contents(manifest, tree, pool, largest=4)
+    assert set(pool.rooms()) == {manifest.entries[path].digest for path in ("a", "b/one")}
+    assert pool.read(manifest.entries["b/c/two"].digest, 4) == b"same"
+    with pytest.raises(ManifestError, match="cannot be read"):
+        pool.read(manifest.entries["z"].digest, 5)
 
 
-def test_damage_is_told_and_takes_no_more_memory_than_the_file(tmp_path):
-    path = tmp_path / "contents"
-    data = b"\0" * 1_000_000
-    tree = manifest({"f": data})
-    pack(tree, lambda _: data, path, largest=10**7)
-    digest = tree.entries["f"].digest
-    with Contents(path) as contents, pytest.raises(ManifestError, match="damaged"):
-        contents.read(digest, size=10)
-    whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ManifestError, match="damaged"):
-        Contents(path)
-    with pytest.raises(ManifestError, match="damaged"):
-        Contents(tmp_path / "nowhere")
+def test_a_file_that_changed_since_is_not_kept_under_the_old_name(tree, pool):
+    manifest = scan(tree, (".",))
+    (tree / "a").write_bytes(b"A")
+    with pytest.raises(ManifestError, match="changed"):
+        keep_contents(manifest, tree, pool, largest=4)
+    assert not pool.has(manifest.entries["a"].digest, 1)
+
+
+def test_what_is_kept_already_is_not_read(tree, pool):
+    manifest = scan(tree, (".",))
+    keep_contents(manifest, tree, pool, largest=5)
+    (tree / "b" / "c" / "two").unlink()
+    keep_contents(manifest, tree, pool, largest=5)
+
+
+def test_damage_is_told(tree, pool, tmp_path):
+    manifest = scan(tree, (".",))
+    keep_contents(manifest, tree, pool, largest=5)
+    digest = manifest.entries["z"].digest
+    content = tmp_path / "pool" / digest[:2] / digest
+    content.chmod(0o644)
+    content.write_bytes(b"LARGE")
+    with pytest.raises(ManifestError, match="was changed"):
+        pool.read(digest, 5)
+    os.utime(content, (0, 0))  # as if the disk had done it
+    with pytest.raises(ManifestError, match="was changed"):
+        pool.read(digest, 5)

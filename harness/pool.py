@@ -1,11 +1,11 @@
-"""Contents of files, each kept once under its digest, whatever caches hold it."""
+"""Contents of files, each kept once under its digest, whatever builds and caches hold it."""
 
 import errno
 import os
 import secrets
 import stat
 from collections.abc import Collection, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,7 +13,7 @@ from typing import Final
 from blake3 import blake3
 
 from harness.contents import OPEN_FILE
-from harness.errors import CacheError
+from harness.errors import ManifestError
 
 SPARSE: Final = ".sparse"
 """How the name of a content ends that has holes, which are kept as such and cost nothing."""
@@ -65,7 +65,7 @@ class Pool:
             size: Its length in bytes.
 
         Raises:
-            CacheError: It is another content by now.
+            ManifestError: It is another content by now.
             OSError: It cannot be kept.
         """
         if self.has(name, size):
@@ -88,20 +88,37 @@ class Pool:
         """Writes a content to an open empty file.
 
         Raises:
-            CacheError: It is damaged.
+            ManifestError: It is damaged.
             OSError: It is not there, or the file cannot be written.
         """
-        file = os.open(self._path(name), OPEN_FILE)
-        try:
-            if not _is_sealed(os.fstat(file), size):
-                raise CacheError(
-                    f"the stored content {name[:12]} was changed",
-                    hint="`cache-harness store verify` removes what is damaged",
-                )
+        with self._opened(name, size) as file:
             if name.endswith(SPARSE):
                 _copy_sparse(file, into, size)
             else:
                 _copy(file, into, digesting=False)
+
+    def read(self, name: str, size: int) -> bytes:
+        """A content that was kept by `add`, read whole.
+
+        Raises:
+            ManifestError: It is not there or damaged.
+        """
+        try:
+            with self._opened(name, size) as file, os.fdopen(file, "rb", closefd=False) as stream:
+                data = stream.read(size)
+        except OSError as error:
+            raise _damaged(name, f"cannot be read: {error.strerror}") from error
+        if blake3(data).hexdigest() != name:
+            raise _damaged(name, "was changed")
+        return data
+
+    @contextmanager
+    def _opened(self, name: str, size: int) -> Iterator[int]:
+        file = os.open(self._path(name), OPEN_FILE)
+        try:
+            if not _is_sealed(os.fstat(file), size):
+                raise _damaged(name, "was changed")
+            yield file
         finally:
             os.close(file)
 
@@ -180,8 +197,8 @@ class Pool:
                 if name.endswith(SPARSE):
                     _copy_sparse(file, target, size)
                 elif _copy(file, target) != name:
-                    raise CacheError(
-                        "a file of a cache changed while it was read", hint="run it again"
+                    raise ManifestError(
+                        "what a build left changed while it was read", hint="run it again"
                     )
                 os.utime(target, ns=(_SEAL, _SEAL))
             finally:
@@ -190,6 +207,13 @@ class Pool:
         except BaseException:
             staged.unlink(missing_ok=True)
             raise
+
+
+def _damaged(name: str, what: str) -> ManifestError:
+    return ManifestError(
+        f"the stored content {name[:12]} {what}",
+        hint="`cache-harness store verify` removes damaged builds, which are then built again",
+    )
 
 
 def _is_sealed(status: os.stat_result, size: int) -> bool:
