@@ -21,10 +21,10 @@ from harness.caches.listing import CacheListing, unpack
 from harness.caches.listing import pack as pack_listing
 from harness.caches.record import record
 from harness.distributions import Distribution
-from harness.errors import CacheError, HarnessError, StoreError
-from harness.evidence import keep_contents
+from harness.errors import CacheError, HarnessError, ManifestError, StoreError
+from harness.evidence import Contents, keep_contents
 from harness.internet import Request
-from harness.manifest import Entry, EntryKind, Manifest, digests_in, from_json, to_json
+from harness.manifest import EntryKind, Manifest, digests_in, from_json, to_json
 from harness.pool import Pool
 from harness.records import dump, load
 from harness.removal import remove_tree
@@ -37,6 +37,7 @@ DEFAULT_LIMIT: Final = 10 * 1024**3
 """Bytes that stored builds may take before the least recently used are dropped."""
 
 _CACHE = "cache"
+_CONTENTS = "contents"
 _DROPPED = ".dropped-"
 _STORED = "??/[0-9a-f]*/facts"
 _TAIL_LINES = 40
@@ -137,13 +138,13 @@ class Built:
         with self.log.open(encoding="utf-8", errors="replace") as lines:
             return tuple(line.rstrip() for line in deque(lines, maxlen=_TAIL_LINES))
 
-    def content(self, entry: Entry) -> bytes:
-        """What a regular file of its manifest holds.
+    def contents(self) -> Contents:
+        """The contents of the files in its manifest.
 
         Raises:
-            ManifestError: It is larger than what is kept, or damaged.
+            ManifestError: What is known of them is damaged.
         """
-        return self.pool.read(entry.digest, entry.size)
+        return Contents(self.pool, self.folder / _CONTENTS)
 
     def check(self, expectation: str) -> str | None:
         """What its tree lacks of an expectation; None where that was not looked at."""
@@ -320,7 +321,8 @@ class BuildStore:
             (folder / "manifest").write_text(text, encoding="ascii")
             installed = dump(_Installed(distributions=distributions))
             (folder / "distributions").write_text(installed, encoding="ascii")
-            keep_contents(manifest, build.tree, self._pool, largest=LARGEST)
+            contents = folder / _CONTENTS
+            keep_contents(manifest, build.tree, self._pool, contents, largest=LARGEST)
             shutil.move(build.log, folder / "log")
             if cache is not None:
                 (folder / _CACHE).write_bytes(listing)
@@ -432,9 +434,10 @@ class BuildStore:
                 yield key, fault
 
     def _fault(self, built: Built) -> str:
+        contents = built.contents()
         for entry in built.manifest().entries.values():
             is_kept = entry.kind is EntryKind.FILE and entry.size <= LARGEST
-            if is_kept and not self._pool.has(entry.digest, entry.size):
+            if is_kept and contents.lacks(entry):
                 return "a file's content was damaged"
         if (built.folder / _CACHE).exists() and not self.has_cache(built):
             return "its cache was changed"
@@ -483,13 +486,21 @@ class BuildStore:
                 return freed
             shelf = _Shelf(rooms, limit)
             newest = kept[::-1]
-            staying = [one for one in newest if shelf.takes(one.size, _compared(one))]
+            staying = [one for one in newest if shelf.takes(one.size, self._compared(one))]
             freed += sum(_remove(one) for one in newest[len(staying) :])
             for one in staying:
                 if one.has_cache and not shelf.takes(one.listing, _cached(one)):
                     (one.folder / _CACHE).unlink()
                     freed += one.listing
             return freed + self._pool.keep_only(shelf.contents)
+
+    def _compared(self, build: Kept) -> list[str]:
+        """The contents that are kept of the files in a build's manifest."""
+        built = Built(facts=build.facts, folder=build.folder, pool=self._pool)
+        with contextlib.suppress(OSError, ManifestError):
+            manifest = (build.folder / "manifest").read_text(encoding="ascii", errors="replace")
+            return [*digests_in(manifest), *built.contents().names()]
+        return []
 
     def contents_rooms(self) -> tuple[int, ...]:
         """Bytes that each content takes that builds or their caches hold.
@@ -565,13 +576,6 @@ class _Shelf:
         self._room -= wanted
         self.contents |= new
         return True
-
-
-def _compared(build: Kept) -> list[str]:
-    """The contents that a build's manifest names."""
-    with contextlib.suppress(OSError):
-        return digests_in((build.folder / "manifest").read_text(encoding="ascii", errors="replace"))
-    return []
 
 
 def _cached(build: Kept) -> list[str]:

@@ -1,38 +1,116 @@
-"""Keeps the contents of a built tree's files: to be judged, the tree itself need not be kept."""
+"""The contents of a built tree's files: to be judged, the tree itself need not be kept."""
 
+import struct
+from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
+from typing import Final
 
+from harness.errors import ManifestError
 from harness.folder import Folder, native
-from harness.manifest import EntryKind, Manifest
-from harness.pool import Pool
+from harness.manifest import Entry, EntryKind, Manifest, content_digest
+from harness.pool import BYTECODE, HEAD, Headed, Pool
+
+# The digests of the whole file and of what follows its head, and the head.
+_HEADED: Final = struct.Struct(f"32s32s{HEAD}s")
 
 
-def keep_contents(manifest: Manifest, tree: Path, pool: Pool, *, largest: int) -> None:
+def keep_contents(manifest: Manifest, tree: Path, pool: Pool, into: Path, *, largest: int) -> None:
     """Keeps what the regular files of a manifest hold, each content once.
 
     Args:
         manifest: What the tree held when it was read.
         tree: The tree's folder.
         pool: Where contents are kept.
+        into: A file to write, by which `Contents` finds them again.
         largest: Files of more bytes are left out.
 
     Raises:
         ManifestError: A file cannot be read, or holds something else by now.
         OSError: Something cannot be kept.
     """
-    missing = {
-        entry.digest: path
-        for path, entry in manifest.entries.items()
-        if entry.kind is EntryKind.FILE
-        and entry.size <= largest
-        and not pool.has(entry.digest, entry.size)
-    }
+    headed = {}
     with Folder.top(tree) as top:
-        for _, paths in groupby(missing.values(), key=lambda path: path.rpartition("/")[0]):
+        for _, paths in groupby(_missing(manifest, pool, largest), key=_folder):
             siblings = list(paths)
-            with top.parent_of(siblings[0]) as (folder, _):
+            with top.parent_of(siblings[0]) as (opened, _):
                 for path in siblings:
-                    entry = manifest.entries[path]
-                    with folder.opened(native(path.rpartition("/")[2])) as file:
-                        pool.add(file, entry.digest, entry.size)
+                    entry, name = manifest.entries[path], path.rpartition("/")[2]
+                    with opened.opened(native(name)) as file:
+                        if _is_headed(path, entry):
+                            headed[entry.digest] = pool.add_headed(file, entry.size)
+                        else:
+                            pool.add(file, entry.digest, entry.size)
+    known = [
+        _HEADED.pack(bytes.fromhex(digest), bytes.fromhex(name), head)
+        for digest, (head, name) in headed.items()
+    ]
+    into.write_bytes(b"".join(known))
+
+
+class Contents:
+    """The contents that were kept of a tree."""
+
+    def __init__(self, pool: Pool, path: Path) -> None:
+        """Args: where contents are kept, and the file that `keep_contents` wrote.
+
+        Raises:
+            ManifestError: The file is not there or damaged.
+        """
+        self._pool = pool
+        self._headed: dict[str, Headed] = {}
+        try:
+            for digest, name, head in _HEADED.iter_unpack(path.read_bytes()):
+                self._headed[digest.hex()] = Headed(head, name.hex())
+        except (OSError, struct.error) as error:
+            raise _damaged() from error
+
+    def read(self, entry: Entry) -> bytes:
+        """What a regular file of the manifest holds.
+
+        Raises:
+            ManifestError: It is not kept or damaged.
+        """
+        head, name = self._find(entry)
+        data = head + self._pool.read(name, entry.size - len(head))
+        if head and content_digest(data) != entry.digest:
+            raise _damaged()
+        return data
+
+    def lacks(self, entry: Entry) -> bool:
+        """Whether a regular file's content is not there, by its size and time."""
+        head, name = self._find(entry)
+        return not self._pool.has(name, entry.size - len(head))
+
+    def names(self) -> Iterator[str]:
+        """The names in the pool of contents that have none by their files' digests."""
+        return (found.name for found in self._headed.values())
+
+    def _find(self, entry: Entry) -> Headed:
+        return self._headed.get(entry.digest, Headed(b"", entry.digest))
+
+
+def _missing(manifest: Manifest, pool: Pool, largest: int) -> Iterator[str]:
+    """The paths of files whose contents are still to be kept, a folder's mostly side by side."""
+    seen = set()
+    for path, entry in manifest.entries.items():
+        if entry.kind is not EntryKind.FILE or entry.size > largest or entry.digest in seen:
+            continue
+        if _is_headed(path, entry) or not pool.has(entry.digest, entry.size):
+            seen.add(entry.digest)
+            yield path
+
+
+def _is_headed(path: str, entry: Entry) -> bool:
+    return path.endswith(BYTECODE) and entry.size > HEAD
+
+
+def _folder(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+def _damaged() -> ManifestError:
+    return ManifestError(
+        "what is stored of a build's files is damaged",
+        hint="`cache-harness store verify` removes damaged builds, which are then built again",
+    )

@@ -141,10 +141,10 @@ def _settle(
 
 def _compare(cached: Built, clean: Built) -> Comparison:
     manifests = {Side.CACHED: cached.manifest(), Side.CLEAN: clean.manifest()}
-    builds = {Side.CACHED: cached, Side.CLEAN: clean}
+    contents = {Side.CACHED: cached.contents(), Side.CLEAN: clean.contents()}
 
     def read(side: Side, path: str) -> bytes:
-        return builds[side].content(manifests[side].entries[path])
+        return contents[side].read(manifests[side].entries[path])
 
     found = comparing.compare(manifests[Side.CACHED], manifests[Side.CLEAN], read=read)
     # A root that is a link somewhere is an entry, and shows nothing of what is installed.

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from blake3 import blake3
 
@@ -18,6 +18,11 @@ from harness.errors import ManifestError
 SPARSE: Final = ".sparse"
 """How the name of a content ends that has holes, which are kept as such and cost nothing."""
 
+BYTECODE: Final = ".pyc"
+HEAD: Final = 16
+"""Bytes of a `.pyc` file before its code (PEP 552). They tell the source's time, so they differ in
+each build where the code does not, and are kept apart from it."""
+
 _CHUNK = 256 * 1024
 _PAGE = 4096
 _HOLE = bytes(_PAGE)
@@ -25,6 +30,13 @@ _HOLE = bytes(_PAGE)
 _SEAL = 0
 _STAGED = ".staged-"
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+
+
+class Headed(NamedTuple):
+    """A content by its first bytes, and the name in the pool of what follows them."""
+
+    head: bytes
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +96,25 @@ class Pool:
             self._keep(file, name, size)
         return name
 
+    def add_headed(self, file: int, size: int) -> Headed:
+        """Keeps what follows an open file's first `HEAD` bytes, unless it is there.
+
+        Raises:
+            ManifestError: It has another size by now.
+            OSError: It cannot be kept.
+        """
+        head = os.pread(file, HEAD, 0)
+        os.lseek(file, HEAD, os.SEEK_SET)
+        name = _copy(file, None)
+        if os.lseek(file, 0, os.SEEK_CUR) != size:
+            raise _changed()
+        if not self.has(name, size - HEAD):
+            os.lseek(file, HEAD, os.SEEK_SET)
+            self._keep(file, name, size - HEAD)
+        return Headed(head, name)
+
     def copy(self, name: str, size: int, into: int) -> None:
-        """Writes a content to an open empty file.
+        """Writes a content to an open file, from where it stands to its end.
 
         Raises:
             ManifestError: It is damaged.
@@ -197,9 +226,7 @@ class Pool:
                 if name.endswith(SPARSE):
                     _copy_sparse(file, target, size)
                 elif _copy(file, target) != name:
-                    raise ManifestError(
-                        "what a build left changed while it was read", hint="run it again"
-                    )
+                    raise _changed()
                 os.utime(target, ns=(_SEAL, _SEAL))
             finally:
                 os.close(target)
@@ -207,6 +234,10 @@ class Pool:
         except BaseException:
             staged.unlink(missing_ok=True)
             raise
+
+
+def _changed() -> ManifestError:
+    return ManifestError("what a build left changed while it was read", hint="run it again")
 
 
 def _damaged(name: str, what: str) -> ManifestError:

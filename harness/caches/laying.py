@@ -125,7 +125,10 @@ def _make(entry: CacheEntry, pool: Pool, folder: int) -> None:
     if stat.S_ISREG(entry.mode):
         file = os.open(name, _NEW_FILE, 0o600, dir_fd=folder)
         try:
-            pool.copy(entry.content, entry.size, file)
+            head = bytes.fromhex(entry.head)
+            if head:
+                os.write(file, head)
+            pool.copy(entry.content, entry.size - len(head), file)
             _complete(file, entry)
         finally:
             os.close(file)

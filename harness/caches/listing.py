@@ -25,6 +25,7 @@ class CacheEntry(NamedTuple):
         owner: Its user and group.
         size: Bytes of a regular file.
         content: A regular file's, by its name in the pool; where a symlink points.
+        head: A regular file's first bytes, in hex, where its content in the pool begins after them.
         twin: The path of the entry before that is the same file, where it has hard links.
         device: A device's number.
         attributes: Extended attributes, in hex, by name.
@@ -36,6 +37,7 @@ class CacheEntry(NamedTuple):
     owner: tuple[int, int]
     size: int = 0
     content: str = ""
+    head: str = ""
     twin: str = ""
     device: int = 0
     attributes: tuple[tuple[str, str], ...] = ()
@@ -66,11 +68,11 @@ class CacheListing:
         for folder in self.folders:
             for entry in folder.entries:
                 if stat.S_ISREG(entry.mode) and not entry.twin:
-                    yield entry.content, entry.size
+                    yield entry.content, entry.size - len(entry.head) // 2
 
     @property
     def size(self) -> int:
-        """Bytes of its regular files, each counted once."""
+        """Bytes that the contents of its regular files take."""
         return sum(size for _, size in self.contents())
 
     @property
@@ -101,7 +103,12 @@ def unpack(data: bytes, *, digest: str) -> CacheListing:
             hint="`cache-harness store verify` removes damaged builds, which are then built again",
         )
     text = zstandard.ZstdDecompressor().decompress(data, max_output_size=_LARGEST)
-    return CacheListing(tuple(_folder(*found) for found in json.loads(text)))
+    try:
+        return CacheListing(tuple(_folder(*found) for found in json.loads(text)))
+    except (TypeError, ValueError) as error:
+        raise CacheError(
+            "a stored cache is of another version", hint="`cache-harness store prune --all`"
+        ) from error
 
 
 def _folder(depth: int, own: list[Any], entries: list[list[Any]]) -> CacheFolder:
@@ -109,7 +116,7 @@ def _folder(depth: int, own: list[Any], entries: list[list[Any]]) -> CacheFolder
 
 
 def _entry(name: str, mode: int, time: int, owner: list[int], *rest: Any) -> CacheEntry:
-    size, content, twin, device, attributes = rest
+    size, content, head, twin, device, attributes = rest
     user, group = owner
     pairs = tuple((key, value) for key, value in attributes)
-    return CacheEntry(name, mode, time, (user, group), size, content, twin, device, pairs)
+    return CacheEntry(name, mode, time, (user, group), size, content, head, twin, device, pairs)

@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.caches.listing import CacheEntry, CacheFolder, CacheListing
 from harness.errors import CacheError
 from harness.folder import Folder, reading, walk
-from harness.pool import Pool
+from harness.pool import BYTECODE, HEAD, Headed, Pool
 from harness.readers import WORTH_A_PROCESS, Folders, Readers
 from harness.scan import Digests
 
@@ -51,6 +51,7 @@ class _Recorder(Digests):
         super().__init__({})
         self._folders: list[tuple[int, CacheEntry, str, list[CacheEntry]]] = []
         self._sparse: dict[str, str] = {}
+        self._headed: dict[str, Headed] = {}
         self._twins: dict[tuple[int, int], str] = {}
         self.files: Readers
 
@@ -65,7 +66,10 @@ class _Recorder(Digests):
     def _keep(self, folder: Folder, names: Sequence[str]) -> None:
         for name, path in zip(names, folder.children(names), strict=True):
             entry = self.entries[path]
-            if not self._pool.has(entry.digest, entry.size):
+            if name.endswith(BYTECODE) and entry.size > HEAD:
+                with folder.opened(name) as file:
+                    self._headed[path] = self._pool.add_headed(file, entry.size)
+            elif not self._pool.has(entry.digest, entry.size):
                 with folder.opened(name) as file:
                     self._pool.add(file, entry.digest, entry.size)
 
@@ -123,6 +127,9 @@ class _Recorder(Digests):
         if path in self._sparse:
             return entry._replace(content=self._sparse[path])
         found = self.entries[path]
+        if path in self._headed:
+            head, name = self._headed[path]
+            return entry._replace(size=found.size, content=name, head=head.hex())
         return entry._replace(size=found.size, content=found.digest)
 
 

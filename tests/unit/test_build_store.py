@@ -80,7 +80,7 @@ def test_a_build_is_found_again_as_it_was(store, tmp_path):
     assert found.log_tail() == ("a line", "\N{REPLACEMENT CHARACTER}")
     assert (found.check("e"), found.check("other")) == ("nothing is there", None)
     entry = found.manifest().entries["lib/file"]
-    assert found.content(entry) == b"built"
+    assert found.contents().read(entry) == b"built"
 
 
 def test_another_key_is_another_build(store, tmp_path):
@@ -277,7 +277,7 @@ def test_what_a_build_that_stays_holds_stays_and_what_no_other_holds_goes(store,
     assert builds.prune(limit=sizes[OTHER] + 6) > 50_000
     assert not old.folder.exists()
     assert set(contents(store)) == {b"shared"}
-    assert new.content(new.manifest().entries["lib/file"]) == b"shared"
+    assert new.contents().read(new.manifest().entries["lib/file"]) == b"shared"
     assert builds.prune(limit=sizes[OTHER] + 5) == sizes[OTHER] + 6
     assert contents(store) == {}
 

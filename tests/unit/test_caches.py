@@ -1,6 +1,7 @@
 """Caches kept as listings over one pool of contents: shared, exact, and never written again."""
 
 import errno
+import hashlib
 import os
 import tempfile
 import threading
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from harness import pool as pool_module
 from harness.caches import record as record_module
@@ -360,6 +362,25 @@ def test_a_content_that_is_another_by_now_is_not_kept(cache, pool, tmp_path):
     finally:
         os.close(file)
     assert kept(tmp_path) == []
+
+
+def test_bytecode_that_differs_in_its_source_s_time_alone_is_kept_once(cache, pool, tmp_path):
+    for number in (1, 2):
+        (cache / f"m{number}.pyc").write_bytes(b"%16d" % number + b"code")
+    (cache / "short.pyc").write_bytes(b"short")
+    listing = record(cache, pool)
+    assert sorted(path.read_bytes() for path in kept(tmp_path)) == [b"code", b"content", b"short"]
+    assert (listing.size, len(set(listing.contents()))) == (14 + 4 + 4 + 5, 3)
+    copy = tmp_path / "copy"
+    lay_out(unpack(pack(listing), digest=hashlib.sha256(pack(listing)).hexdigest()), pool, copy)
+    for name in ("m1.pyc", "m2.pyc", "short.pyc"):
+        assert (copy / name).read_bytes() == (cache / name).read_bytes()
+
+
+def test_a_listing_of_another_version_is_an_error():
+    data = zstandard.compress(b'[[0, ["name", 0], []]]')
+    with pytest.raises(CacheError, match="version"):
+        unpack(data, digest=hashlib.sha256(data).hexdigest())
 
 
 def test_a_damaged_listing_is_an_error():

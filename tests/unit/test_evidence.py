@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import ManifestError
-from harness.evidence import keep_contents
+from harness.evidence import Contents, keep_contents
+from harness.manifest import content_digest
 from harness.pool import Pool
 from harness.scan import scan
 
@@ -27,39 +28,93 @@ def pool(tmp_path: Path) -> Pool:
     return Pool(tmp_path / "pool")
 
 
-def test_each_content_is_kept_once_but_for_large_ones(tree, pool):
+@pytest.fixture
+def known(tmp_path: Path) -> Path:
+    return tmp_path / "known"
+
+
+def test_each_content_is_kept_once_but_for_large_ones(tree, pool, known):
     manifest = scan(tree, (".",))
-    keep_contents(manifest, tree, pool, largest=4)
+    keep_contents(manifest, tree, pool, known, largest=4)
     assert set(pool.rooms()) == {manifest.entries[path].digest for path in ("a", "b/one")}
-    assert pool.read(manifest.entries["b/c/two"].digest, 4) == b"same"
+    contents = Contents(pool, known)
+    assert contents.read(manifest.entries["b/c/two"]) == b"same"
+    assert contents.lacks(manifest.entries["z"])
     with pytest.raises(ManifestError, match="cannot be read"):
-        pool.read(manifest.entries["z"].digest, 5)
+        contents.read(manifest.entries["z"])
 
 
-def test_a_file_that_changed_since_is_not_kept_under_the_old_name(tree, pool):
+def bytecode(tree: Path, name: str, *, time: bytes, code: bytes = b"code") -> None:
+    (tree / name).write_bytes(time.ljust(16, b".") + code)
+
+
+def test_bytecode_that_differs_in_its_source_s_time_alone_is_kept_once(tree, pool, known, tmp_path):
+    for name, time in (("m.pyc", b"early"), ("n.pyc", b"late"), ("o.pyc", b"late"), ("p", b"p")):
+        bytecode(tree, name, time=time)
+    for name, data in (("empty.pyc", b""), ("short.pyc", b"only-sixteen-by.")):
+        (tree / name).write_bytes(data)
+    manifest = scan(tree, (".",))
+    keep_contents(manifest, tree, pool, known, largest=100)
+    contents = Contents(pool, known)
+    files = [path for path in tree.rglob("*") if path.is_file() and not path.is_symlink()]
+    for path in files:
+        assert contents.read(manifest.entries[str(path.relative_to(tree))]) == path.read_bytes()
+    # Two times and one code, the same under a name without one, and what is too short for both.
+    kept = [path.read_bytes() for path in (tmp_path / "pool").rglob("*") if path.is_file()]
+    assert sorted(kept) == sorted(
+        [b"a", b"same", b"large", b"code", b"p...............code", b"", b"only-sixteen-by."]
+    )
+    assert set(contents.names()) == {content_digest(b"code")}
+
+
+def test_a_file_that_changed_since_is_not_kept_under_the_old_name(tree, pool, known):
     manifest = scan(tree, (".",))
     (tree / "a").write_bytes(b"A")
     with pytest.raises(ManifestError, match="changed"):
-        keep_contents(manifest, tree, pool, largest=4)
+        keep_contents(manifest, tree, pool, known, largest=4)
     assert not pool.has(manifest.entries["a"].digest, 1)
 
 
-def test_what_is_kept_already_is_not_read(tree, pool):
+@pytest.mark.parametrize("code", [b"cod", b"codes", b"CODE"])
+def test_bytecode_that_changed_since_is_not_taken_for_what_it_was(tree, pool, known, code):
+    bytecode(tree, "m.pyc", time=b"early")
     manifest = scan(tree, (".",))
-    keep_contents(manifest, tree, pool, largest=5)
-    (tree / "b" / "c" / "two").unlink()
-    keep_contents(manifest, tree, pool, largest=5)
+    bytecode(tree, "m.pyc", time=b"early", code=code)
+    with pytest.raises(ManifestError, match=r"changed|damaged"):  # noqa: PT012
+        keep_contents(manifest, tree, pool, known, largest=100)
+        Contents(pool, known).read(manifest.entries["m.pyc"])
 
 
-def test_damage_is_told(tree, pool, tmp_path):
+def test_what_is_kept_already_is_not_read(tree, pool, known):
     manifest = scan(tree, (".",))
-    keep_contents(manifest, tree, pool, largest=5)
-    digest = manifest.entries["z"].digest
-    content = tmp_path / "pool" / digest[:2] / digest
+    keep_contents(manifest, tree, pool, known, largest=5)
+    (tree / "b" / "one").unlink()
+    keep_contents(manifest, tree, pool, known, largest=5)
+
+
+def test_damage_is_told(tree, pool, known, tmp_path):
+    manifest = scan(tree, (".",))
+    keep_contents(manifest, tree, pool, known, largest=5)
+    entry = manifest.entries["z"]
+    content = tmp_path / "pool" / entry.digest[:2] / entry.digest
     content.chmod(0o644)
     content.write_bytes(b"LARGE")
     with pytest.raises(ManifestError, match="was changed"):
-        pool.read(digest, 5)
+        Contents(pool, known).read(entry)
     os.utime(content, (0, 0))  # as if the disk had done it
     with pytest.raises(ManifestError, match="was changed"):
-        pool.read(digest, 5)
+        Contents(pool, known).read(entry)
+
+
+def test_damage_to_what_is_known_of_bytecode_is_told(tree, pool, known):
+    bytecode(tree, "m.pyc", time=b"early")
+    manifest = scan(tree, (".",))
+    keep_contents(manifest, tree, pool, known, largest=100)
+    whole = known.read_bytes()
+    known.write_bytes(whole[:-1] + b"!")
+    with pytest.raises(ManifestError, match="damaged"):
+        Contents(pool, known).read(manifest.entries["m.pyc"])
+    for damage in (lambda: known.write_bytes(whole[:-1]), known.unlink):
+        damage()
+        with pytest.raises(ManifestError, match="damaged"):
+            Contents(pool, known)
