@@ -47,12 +47,12 @@ _SCAN = "scanning"
 _DISTRIBUTIONS = "reading distributions"
 _KEEP = "keeping"
 _RECORD = "keeping: its cache"
-_PACK = "keeping: packing contents"
+_COMPARED = "keeping: compared contents"
 _JUDGE = "judging"
 _REST = "scheduling, all else"
 _EACH = (
     *(_JOB, _ENGINE, _AROUND, _SOCKETS, _SERVER, _INPUTS, _LAY_OUT, _COPY),
-    *(_SCAN, _DISTRIBUTIONS, _KEEP, _RECORD, _PACK, _JUDGE, _REST),
+    *(_SCAN, _DISTRIBUTIONS, _KEEP, _RECORD, _COMPARED, _JUDGE, _REST),
 )
 
 _PLACES: tuple[tuple[object, str, str], ...] = (
@@ -67,7 +67,7 @@ _PLACES: tuple[tuple[object, str, str], ...] = (
     (harness.runner, "read_distributions", _DISTRIBUTIONS),
     (BuildStore, "keep", _KEEP),
     (harness.build_store, "record", _RECORD),
-    (harness.build_store, "pack", _PACK),
+    (harness.build_store, "keep_contents", _COMPARED),
     (judge, "look", _JUDGE),
     (judge, "judge", _JUDGE),
     (BuildStore, "keep_judgement", _JUDGE),

@@ -1,8 +1,10 @@
 """Buildpacks side by side: a row a scenario, a column a buildpack, and where they part."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -16,6 +18,7 @@ _REUSE = {
     Reuse.EMPTY: "",
     Reuse.UNKNOWN: "?",
 }
+_WIDEST = 10_000
 _LEGEND = (
     "after the verdict, commit by commit: r the cache was reused, d discarded, ? not known;"
     " » differs from the column to its left"
@@ -28,7 +31,7 @@ def render(run: Run) -> RenderableType:
     scenarios = tuple(dict.fromkeys(result.scenario for result in run.results))
     cells = {(result.scenario, result.buildpack): result for result in run.results}
     grid = Table(box=None, pad_edge=False, header_style="bold")
-    grid.add_column("scenario", overflow="fold")
+    grid.add_column("scenario", no_wrap=True)
     for name in shortened(buildpacks).values():
         grid.add_column(escape(name), no_wrap=True)
     for scenario in scenarios:
@@ -40,7 +43,19 @@ def render(run: Run) -> RenderableType:
         )
     builds = run.builds
     told = f"{builds.needed} builds needed, {builds.run} run, {builds.reused} results used again"
-    return Group(grid, Text(_LEGEND, style="dim"), Text(told))
+    return Group(_Whole(grid), Text(_LEGEND, style="dim"), Text(told))
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """A table as wide as it is: many columns that are squeezed into a terminal cannot be read."""
+
+    table: Table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        anything = options.update(max_width=_WIDEST)
+        wanted = Measurement.get(console, anything, self.table).maximum
+        yield from console.render(self.table, options.update(width=wanted))
 
 
 def shortened(buildpacks: tuple[str, ...]) -> Mapping[str, str]:

@@ -232,8 +232,8 @@ def test_a_failing_control_build_is_not_called_a_difference_of_two_clean_builds(
     assert "two clean builds differ" not in text
 
 
-def matrix_lines(*results: Result) -> list[str]:
-    console = Console(file=io.StringIO(), width=120)
+def matrix_lines(*results: Result, width: int = 120) -> list[str]:
+    console = Console(file=io.StringIO(), width=width, soft_wrap=True)
     console.print(matrix_report.render(run(*results)))
     return [line.rstrip() for line in console.file.getvalue().splitlines()]
 
@@ -253,6 +253,17 @@ def test_a_matrix_has_a_row_a_scenario_and_a_column_a_buildpack_and_marks_change
     assert f"diverges, unmet {count} d" in lines[1]
     assert "» agrees r" in lines[1]
     assert "»" not in lines[2]
+
+
+def test_a_matrix_wider_than_the_terminal_keeps_a_row_on_a_line():
+    columns = [f"../repo@v{number}" for number in range(8)]
+    lines = matrix_lines(
+        *(replace(result(AGREES, DIVERGES, scenario="some/scenario"), buildpack=one)
+          for one in columns), width=80,
+    )  # fmt: skip
+    assert lines[0].split() == ["scenario", *(f"v{number}" for number in range(8))]
+    assert lines[1].startswith("some/scenario ")
+    assert lines[1].count("diverges") == 8
 
 
 def test_columns_that_would_be_called_alike_keep_their_whole_names():
