@@ -18,7 +18,7 @@ from harness.build_store import DEFAULT_LIMIT, BuildStore
 from harness.bundled import bundled_scenarios
 from harness.display import showing
 from harness.doctor import checks, usable
-from harness.errors import ExitCode, HarnessError, TapeError
+from harness.errors import ExitCode, HarnessError, TapeError, refusal
 from harness.internet.recorder import Recorder
 from harness.internet.tape import read_index
 from harness.known import load_known, with_known, written
@@ -66,6 +66,12 @@ def main() -> None:
         # with 1, which would be a finding.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = ExitCode.UNKNOWN
+    except OSError as error:
+        refused = refusal(error)
+        if refused is None:
+            raise
+        _say_error(str(refused))
+        status = refused.exit_code
     sys.exit(int(status or 0))
 
 

@@ -1,5 +1,7 @@
 """Every error a person can cause, each with what to try next."""
 
+import errno
+import os
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -11,6 +13,18 @@ class ExitCode(IntEnum):
     FINDING = 1
     UNKNOWN = 2
     INTERRUPTED = 130
+
+
+_ANOTHER = "name another, or let this user read and write it"
+_REFUSALS = {
+    errno.EACCES: _ANOTHER,
+    errno.EPERM: _ANOTHER,
+    errno.EROFS: _ANOTHER,
+    errno.ENAMETOOLONG: "name a shorter path",
+    errno.ELOOP: "name one whose symlinks lead somewhere",
+    errno.ENOSPC: "free some room",
+    errno.EDQUOT: "free some room",
+}
 
 
 class HarnessError(Exception):
@@ -30,6 +44,18 @@ class HarnessError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}\n  try: {self.hint}" if self.hint else self.message
+
+
+def refusal(error: OSError) -> HarnessError | None:
+    """What the system refused to do with a path that a person gave.
+
+    Returns:
+        The person's error; None where it may as well be a fault of the harness's own.
+    """
+    if error.filename is None or error.errno not in _REFUSALS:
+        return None
+    path = os.fsdecode(error.filename)
+    return HarnessError(f"{path}: {error.strerror}", hint=_REFUSALS[error.errno])
 
 
 class SandboxError(HarnessError):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, refusal
 from harness.known import load_known, with_known
 from harness.reports import console
 from harness.runner import run_scenarios
@@ -112,6 +112,8 @@ class ScenarioItem(pytest.Item):
         error = excinfo.value
         if isinstance(error, ScenarioFailed):
             return console.plain(error.result)
+        if isinstance(error, OSError):
+            error = refusal(error) or error
         if isinstance(error, HarnessError):
             return str(error)
         return super().repr_failure(excinfo, style)

@@ -293,6 +293,41 @@ def test_a_store_that_cannot_be_one_is_told(invoke, tmp_path, arguments, scenari
     assert status in {ExitCode.EXPECTED, ExitCode.UNKNOWN}
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "{refused}"),
+        ("run", "{scenario}", "--known", "{refused}"),
+        ("run", "{scenario}", "--write-known", "{refused}"),
+        ("run", "{scenario}", "--report", "json={refused}"),
+        ("run", "{scenario}", "--buildpack", "{refused}"),
+        ("run", "{scenario}", "--buildpack", "{refused}@v1"),
+        ("run", "{scenario}", "--tape", "{refused}"),
+        ("run", "{scenario}", "--store", "{refused}"),
+        ("record", "{scenario}", "--tape", "{refused}"),
+        ("import", "{refused}"),
+        ("tape", "show", "{refused}"),
+        ("store", "show", "--store", "{refused}"),
+        ("store", "prune", "--store", "{refused}"),
+        ("store", "verify", "--store", "{refused}"),
+        ("doctor", "--store", "{refused}"),
+        ("image", "list", "--store", "{refused}"),
+        ("image", "build", "--store", "{refused}"),
+        ("runtime", "list", "--store", "{refused}"),
+        ("runtime", "pack", "{refused}"),
+    ],
+    ids=lambda arguments: " ".join(arguments).replace("{scenario} ", ""),
+)
+def test_a_path_that_the_system_refuses_is_told(invoke, scenario, tmp_path, arguments):
+    refused = str(tmp_path / ("x" * 300))
+    image = ("--image", "host") if arguments[0] in {"run", "record"} else ()
+    given = [argument.format(scenario=scenario, refused=refused) for argument in arguments]
+    status, _, err = invoke(*given, *image)
+    assert "Traceback" not in err
+    assert status == ExitCode.UNKNOWN
+    assert "x" * 300 in "".join(err.split())
+
+
 def test_a_tape_is_listed(invoke, tmp_path):
     body = tmp_path / "body"
     body.write_bytes(b"x")
