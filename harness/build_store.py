@@ -459,7 +459,10 @@ class BuildStore:
         if not self._store.builds.is_dir():
             return 0
         try:
-            with _locked(self._store.builds, exclusive=True, wait=False):
+            with (
+                _locked(self._store.builds, exclusive=True, wait=False),
+                _writing(self._store),
+            ):
                 return self._prune(limit, age)
         except BlockingIOError:
             return None
@@ -479,20 +482,19 @@ class BuildStore:
             for path in self._store.judgements.glob("??/[0-9a-f]*"):
                 if path.stat().st_mtime < oldest:
                     path.unlink()
-        with _writing(self._store):
-            rooms = self._pool.rooms()
-            total = sum(one.size + one.listing for one in kept) + sum(rooms.values())
-            if age is None and total <= limit:
-                return freed
-            shelf = _Shelf(rooms, limit)
-            newest = kept[::-1]
-            staying = [one for one in newest if shelf.takes(one.size, self._compared(one))]
-            freed += sum(_remove(one) for one in newest[len(staying) :])
-            for one in staying:
-                if one.has_cache and not shelf.takes(one.listing, _cached(one)):
-                    (one.folder / _CACHE).unlink()
-                    freed += one.listing
-            return freed + self._pool.keep_only(shelf.contents)
+        rooms = self._pool.rooms()
+        total = sum(one.size + one.listing for one in kept) + sum(rooms.values())
+        if age is None and total <= limit:
+            return freed
+        shelf = _Shelf(rooms, limit)
+        newest = kept[::-1]
+        staying = [one for one in newest if shelf.takes(one.size, self._compared(one))]
+        freed += sum(_remove(one) for one in newest[len(staying) :])
+        for one in staying:
+            if one.has_cache and not shelf.takes(one.listing, _cached(one)):
+                (one.folder / _CACHE).unlink()
+                freed += one.listing
+        return freed + self._pool.keep_only(shelf.contents)
 
     def _compared(self, build: Kept) -> list[str]:
         """The contents that are kept of the files in a build's manifest."""

@@ -14,7 +14,7 @@ from harness.build_store import BuildStore, Built
 from harness.buildpacks import Route
 from harness.buildpacks.row import Neighbour
 from harness.buildpacks.source import Buildpack, resolve
-from harness.errors import ImageError, RuntimeArchiveError, TapeError
+from harness.errors import ImageError, RuntimeArchiveError, StoreError, TapeError
 from harness.identity import NOT_BUILDING, code_digest
 from harness.internet import Download, Internet, Release, Repository
 from harness.internet.recorder import Recorder
@@ -198,7 +198,11 @@ class Session:
                     if settings.recording and not settings.keep:
                         # Nobody will ever ask for them: what they saw has no name but this run's.
                         session.builds.forget_own()
-            session.builds.prune()
+            try:
+                session.builds.prune()
+            except StoreError as error:
+                # What the run found is worth more than room.
+                tell(f"no room was made in the store: {error.message}")
 
     @property
     def work_folder(self) -> Path:

@@ -1,0 +1,58 @@
+"""A run's session: what its end must not lose."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from harness.build_store import BuildStore
+from harness.errors import StoreError
+from harness.progress import Silent
+from harness.sandboxes import registry
+from harness.session import Session, Settings
+from harness.store import Store
+
+
+class Nowhere(SimpleNamespace):
+    """A sandbox that can be had anywhere and runs nothing."""
+
+    def __init__(self, settings: registry.SandboxSettings) -> None:
+        super().__init__(name="nowhere", settings=settings)
+
+    def close(self) -> None:
+        pass
+
+    @staticmethod
+    def unavailable() -> str:
+        return ""
+
+
+class Notes(Silent):
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.told.append(text)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_store_in_which_no_room_can_be_made_is_told_and_no_error(tmp_path, monkeypatch, fails):
+    pruned = []
+
+    def prune(_: BuildStore) -> None:
+        pruned.append(1)
+        if fails:
+            raise StoreError("cannot write to the store")
+
+    monkeypatch.setattr(registry, "backends", lambda: {"nowhere": Nowhere})
+    monkeypatch.setattr(BuildStore, "prune", prune)
+    notes = Notes()
+    settings = Settings(
+        buildpack="root-requirements",
+        sandbox="nowhere",
+        image="host",
+        store=Store(root=tmp_path / "store"),
+    )
+    with Session.open(settings, observer=notes):
+        assert not pruned
+    assert pruned
+    assert notes.told == ["no room was made in the store: cannot write to the store"] * fails
