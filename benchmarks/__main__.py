@@ -1,5 +1,6 @@
 """Runs benchmarks and gathers what they found: `python -m benchmarks --help`."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -48,10 +49,23 @@ def main(context: click.Context) -> Path:
 
 @main.result_callback()
 def gather(out: Path) -> None:
-    """Writes the page from what each benchmark found last."""
-    found = [saved(name, out) for name in _REPORTS]
-    sections = [markdown(report) for report in found if report is not None]
-    _RESULTS.write_text("\n".join((_HEAD, *sections)), encoding="utf-8")
+    """Writes the page from what each benchmark found last; what another machine found stays."""
+    sections = _sections(_RESULTS.read_text(encoding="utf-8"))
+    for name in _REPORTS:
+        report = saved(name, out)
+        if report is not None:
+            sections[name] = markdown(report)
+    page = [_HEAD, *(sections[name] for name in _REPORTS if name in sections)]
+    _RESULTS.write_text("\n".join(page), encoding="utf-8")
+
+
+def _sections(page: str) -> dict[str, str]:
+    """The sections of a page by their headings."""
+    _, *sections = re.split(r"(?m)^(?=## )", page)
+    return {
+        section.partition("\n")[0].removeprefix("## "): section.rstrip("\n") + "\n"
+        for section in sections
+    }
 
 
 for each in _COMMANDS:
