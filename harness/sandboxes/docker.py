@@ -205,9 +205,11 @@ class DockerSandbox:
             _kill(engine, container)
             seconds = follower.seconds
             state = _state(engine, container)
+            # The engine may hear of a kill after the end of a job that went on all the same.
+            killed = state.get("OOMKilled") or _out_of_memory(engine, container, began)
         if self._closed:
             raise SandboxError("the sandbox was closed while a job ran in it")
-        if state.get("OOMKilled"):
+        if killed:
             end = End.MEMORY
         return Outcome(end=end, status=int(state.get("ExitCode", KILLED)), seconds=seconds)
 
@@ -556,9 +558,9 @@ def _out_of_memory(engine: docker.APIClient, container: str, since: int) -> End 
     The container's state tells so only after its end.
     """
     filters = {"container": container, "event": "oom"}
-    found = _asking(
-        lambda: list(engine.events(since=since, until=int(time.time()), filters=filters))
-    )
+    # A whole second would leave out what happened in this one; the client passes text on as it is.
+    until: Any = f"{time.time():.9f}"
+    found = _asking(lambda: list(engine.events(since=since, until=until, filters=filters)))
     return End.MEMORY if found else None
 
 
