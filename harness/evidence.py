@@ -6,10 +6,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final
 
+from blake3 import blake3
+
 from harness.errors import ManifestError
 from harness.folder import Folder, native
-from harness.manifest import Entry, EntryKind, Manifest, content_digest
-from harness.pool import BYTECODE, HEAD, Headed, Pool
+from harness.manifest import Entry, EntryKind, Manifest
+from harness.pool import HEAD, Headed, Pool, is_headed
 
 # The digests of the whole file and of what follows its head, and the head.
 _HEADED: Final = struct.Struct(f"32s32s{HEAD}s")
@@ -37,15 +39,16 @@ def keep_contents(manifest: Manifest, tree: Path, pool: Pool, into: Path, *, lar
                 for path in siblings:
                     entry, name = manifest.entries[path], path.rpartition("/")[2]
                     with opened.opened(native(name)) as file:
-                        if _is_headed(path, entry):
-                            headed[entry.digest] = pool.add_headed(file, entry.size)
+                        if is_headed(path, entry.size):
+                            found = pool.add_headed(file, entry.digest, entry.size)
+                            headed[entry.digest] = found
                         else:
                             pool.add(file, entry.digest, entry.size)
-    known = [
+    known = b"".join(
         _HEADED.pack(bytes.fromhex(digest), bytes.fromhex(name), head)
         for digest, (head, name) in headed.items()
-    ]
-    into.write_bytes(b"".join(known))
+    )
+    into.write_bytes(blake3(known).digest() + known)
 
 
 class Contents:
@@ -60,10 +63,14 @@ class Contents:
         self._pool = pool
         self._headed: dict[str, Headed] = {}
         try:
-            for digest, name, head in _HEADED.iter_unpack(path.read_bytes()):
-                self._headed[digest.hex()] = Headed(head, name.hex())
-        except (OSError, struct.error) as error:
+            data = path.read_bytes()
+        except OSError as error:
             raise _damaged() from error
+        known = data[blake3.digest_size :]
+        if data != blake3(known).digest() + known:
+            raise _damaged()
+        for digest, name, head in _HEADED.iter_unpack(known):
+            self._headed[digest.hex()] = Headed(head, name.hex())
 
     def read(self, entry: Entry) -> bytes:
         """What a regular file of the manifest holds.
@@ -72,10 +79,7 @@ class Contents:
             ManifestError: It is not kept or damaged.
         """
         head, name = self._find(entry)
-        data = head + self._pool.read(name, entry.size - len(head))
-        if head and content_digest(data) != entry.digest:
-            raise _damaged()
-        return data
+        return head + self._pool.read(name, entry.size - len(head))
 
     def lacks(self, entry: Entry) -> bool:
         """Whether a regular file's content is not there, by its size and time."""
@@ -96,13 +100,9 @@ def _missing(manifest: Manifest, pool: Pool, largest: int) -> Iterator[str]:
     for path, entry in manifest.entries.items():
         if entry.kind is not EntryKind.FILE or entry.size > largest or entry.digest in seen:
             continue
-        if _is_headed(path, entry) or not pool.has(entry.digest, entry.size):
+        if is_headed(path, entry.size) or not pool.has(entry.digest, entry.size):
             seen.add(entry.digest)
             yield path
-
-
-def _is_headed(path: str, entry: Entry) -> bool:
-    return path.endswith(BYTECODE) and entry.size > HEAD
 
 
 def _folder(path: str) -> str:

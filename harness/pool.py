@@ -18,7 +18,6 @@ from harness.errors import ManifestError
 SPARSE: Final = ".sparse"
 """How the name of a content ends that has holes, which are kept as such and cost nothing."""
 
-BYTECODE: Final = ".pyc"
 HEAD: Final = 16
 """Bytes of a `.pyc` file before its code (PEP 552). They tell the source's time, so they differ in
 each build where the code does not, and are kept apart from it."""
@@ -30,6 +29,11 @@ _HOLE = bytes(_PAGE)
 _SEAL = 0
 _STAGED = ".staged-"
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+
+
+def is_headed(name: str, size: int) -> bool:
+    """Whether of a file of this name and size the head is kept apart."""
+    return name.endswith(".pyc") and size > HEAD
 
 
 class Headed(NamedTuple):
@@ -96,17 +100,23 @@ class Pool:
             self._keep(file, name, size)
         return name
 
-    def add_headed(self, file: int, size: int) -> Headed:
+    def add_headed(self, file: int, digest: str, size: int) -> Headed:
         """Keeps what follows an open file's first `HEAD` bytes, unless it is there.
 
+        Args:
+            file: The file's descriptor.
+            digest: The BLAKE3 of all that it holds, in hex.
+            size: Its length in bytes.
+
         Raises:
-            ManifestError: It has another size by now.
+            ManifestError: It is another content by now.
             OSError: It cannot be kept.
         """
         head = os.pread(file, HEAD, 0)
         os.lseek(file, HEAD, os.SEEK_SET)
-        name = _copy(file, None)
-        if os.lseek(file, 0, os.SEEK_CUR) != size:
+        whole = blake3(head)
+        name = _copy(file, None, whole=whole)
+        if whole.hexdigest() != digest:
             raise _changed()
         if not self.has(name, size - HEAD):
             os.lseek(file, HEAD, os.SEEK_SET)
@@ -272,12 +282,19 @@ def _digest_at(path: Path, *, sparse: bool) -> str:
         return ""
 
 
-def _copy(source: int, target: int | None, *, digesting: bool = True) -> str:
-    """Copies from where a file stands to its end, if to anywhere; gives the BLAKE3 of it."""
+def _copy(
+    source: int, target: int | None, *, digesting: bool = True, whole: blake3 | None = None
+) -> str:
+    """Copies from where a file stands to its end, if to anywhere; gives the BLAKE3 of it.
+
+    `whole` takes it as well, after what came before.
+    """
     digest = blake3()
     while data := os.read(source, _CHUNK):
         if digesting:
             digest.update(data)
+        if whole is not None:
+            whole.update(data)
         if target is not None:
             _write(target, data)
     return digest.hexdigest()

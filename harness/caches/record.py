@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.caches.listing import CacheEntry, CacheFolder, CacheListing
 from harness.errors import CacheError
 from harness.folder import Folder, reading, walk
-from harness.pool import BYTECODE, HEAD, Headed, Pool
+from harness.pool import Headed, Pool, is_headed
 from harness.readers import WORTH_A_PROCESS, Folders, Readers
 from harness.scan import Digests
 
@@ -66,9 +66,9 @@ class _Recorder(Digests):
     def _keep(self, folder: Folder, names: Sequence[str]) -> None:
         for name, path in zip(names, folder.children(names), strict=True):
             entry = self.entries[path]
-            if name.endswith(BYTECODE) and entry.size > HEAD:
+            if is_headed(name, entry.size):
                 with folder.opened(name) as file:
-                    self._headed[path] = self._pool.add_headed(file, entry.size)
+                    self._headed[path] = self._pool.add_headed(file, entry.digest, entry.size)
             elif not self._pool.has(entry.digest, entry.size):
                 with folder.opened(name) as file:
                     self._pool.add(file, entry.digest, entry.size)

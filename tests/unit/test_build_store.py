@@ -358,6 +358,14 @@ def test_pruning_an_empty_store_makes_nothing(store):
 # --- damage that only reading everything shows -------------------------------------------------
 
 
+def test_verify_drops_a_build_whose_files_are_not_known_any_more(store, tmp_path):
+    builds = BuildStore(store)
+    kept = keep(builds, tmp_path / "1")
+    (kept.folder / "contents").write_bytes(b"damaged")
+    assert [key for key, _ in builds.verify()] == [KEY]
+    assert builds.find(KEY) is None
+
+
 def test_verify_drops_the_damaged_and_names_them(store, tmp_path):
     builds = BuildStore(store)
     keep(builds, tmp_path / "whole")

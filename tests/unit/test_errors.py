@@ -6,6 +6,7 @@ import os
 import pytest
 
 from harness.errors import ExitCode, refusal
+from harness.pytest_plugin import ScenarioItem
 
 
 @pytest.mark.parametrize(
@@ -32,3 +33,10 @@ def test_a_refusal_names_the_path_and_what_to_try(number):
 )
 def test_what_may_be_the_harness_s_own_fault_is_none(error):
     assert refusal(error) is None
+
+
+def test_pytest_shows_a_refusal_without_a_traceback():
+    with pytest.raises(PermissionError) as caught:
+        raise PermissionError(errno.EACCES, "Permission denied", "/root/store")
+    shown = ScenarioItem.repr_failure(None, caught)
+    assert shown.startswith("/root/store: Permission denied\n  try: ")
