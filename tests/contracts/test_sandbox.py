@@ -192,6 +192,20 @@ def test_memory_limit_counts_all_processes(bench: Bench) -> None:
     assert bench.python(MANY, memory=150 * MEBIBYTE, seconds=60).outcome.end is End.MEMORY
 
 
+GOES_ON = f"""
+import os
+if os.fork() == 0:
+    exec({HOG.format(400)!r})
+os.wait()
+"""
+
+
+@pytest.mark.parametrize("_", range(3))
+def test_memory_limit_is_told_of_a_job_that_goes_on_and_ends_at_once(bench: Bench, _: int) -> None:
+    outcome = bench.python(GOES_ON, memory=128 * MEBIBYTE, seconds=60).outcome
+    assert outcome.end is End.MEMORY
+
+
 COUNT = """
 import os, time
 made = 0
