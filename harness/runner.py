@@ -2,7 +2,8 @@
 
 import hashlib
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,7 @@ from harness.rules import LARGEST
 from harness.scan import read_file, scan
 from harness.scenarios.gitobjects import commit_shas
 from harness.scenarios.history import play_app
-from harness.scenarios.scenario import Scenario
+from harness.scenarios.scenario import Scenario, Stage
 from harness.scenarios.scenario_file import Expectation
 from harness.schedule import Schedule
 from harness.session import Place, Session
@@ -64,6 +65,7 @@ class _Case:
 
     scenario: Scenario
     buildpack: str
+    stages: tuple[Stage, ...] = ()
     pairs: tuple[Pair, ...] = ()
     shas: tuple[str, ...] = ()
     judgements: tuple[str, ...] = ()
@@ -101,7 +103,16 @@ class _Run:
 
     def run(self, scenarios: Sequence[Scenario], jobs: int) -> Run:
         buildpacks = self._session.settings.buildpacks
-        cases = [self._case(scenario, spec) for spec in buildpacks for scenario in scenarios]
+        cases = [
+            _Case(scenario=scenario, buildpack=spec)
+            for spec in buildpacks
+            for scenario in scenarios
+        ]
+        # All of them before any is planned, which waits for the build tools that it is offered.
+        for case in cases:
+            self._set_out(case)
+        for case in cases:
+            self._plan(case)
         self._look_up(cases)
         self._enter(cases)
         try:
@@ -123,27 +134,30 @@ class _Run:
 
     # --- planning ------------------------------------------------------------------------------
 
-    def _case(self, scenario: Scenario, spec: str) -> _Case:
-        case = _Case(scenario=scenario, buildpack=spec)
+    def _set_out(self, case: _Case) -> None:
+        """Finds what the case's commits are, and begins to fetch what their builds need."""
         session = self._session
-        try:
-            stages = scenario.stages(session.pythons(scenario.python_slots(), spec))
-            case.pairs = plan(
-                scenario,
+        with _error_of(case):
+            pythons = session.pythons(case.scenario.python_slots(), case.buildpack)
+            case.stages = case.scenario.stages(pythons)
+            session.expect(case.buildpack, case.stages)
+
+    def _plan(self, case: _Case) -> None:
+        session, spec, stages = self._session, case.buildpack, case.stages
+        if case.error is not None:
+            return
+        with _error_of(case):
+            pairs = plan(
+                case.scenario,
                 stages,
                 buildpack=lambda revision: at_revision(spec, revision) if revision else spec,
                 digest=session.inputs_digest,
             )
-        except InputError:
-            raise
-        except HarnessError as error:
-            case.error = error
-            return case
-        if session.settings.keep:
-            play_app(stages, session.folder(f"{scenario.name.replace('/', '-')}-app"))
-        case.shas = commit_shas((stage.tree, stage.message, stage.time) for stage in stages)
-        case.judgements = tuple(_judgement_key(case, index) for index in range(len(case.pairs)))
-        return case
+            if session.settings.keep:
+                play_app(stages, session.folder(f"{case.scenario.name.replace('/', '-')}-app"))
+            case.pairs = pairs
+            case.shas = commit_shas((stage.tree, stage.message, stage.time) for stage in stages)
+            case.judgements = tuple(_judgement_key(case, index) for index in range(len(pairs)))
 
     def _look_up(self, cases: Iterable[_Case]) -> None:
         for case in cases:
@@ -386,6 +400,21 @@ class _Run:
             steps=tuple(step for _, step in sorted(case.steps.items())),
             error=str(case.error) if case.error else "",
         )
+
+
+@contextmanager
+def _error_of(case: _Case) -> Iterator[None]:
+    """What the harness cannot tell of a case is the case's; what a person wrote wrong ends the run.
+
+    Raises:
+        InputError: A scenario's file is wrong.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except HarnessError as error:
+        case.error = error
 
 
 def _build_task(build: PlannedBuild) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 import platform
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from harness.build import Inputs
 from harness.build_store import BuildStore, Built
 from harness.buildpacks import Route
 from harness.buildpacks.row import Neighbour
-from harness.buildpacks.source import Buildpack, resolve
+from harness.buildpacks.source import Buildpack, at_revision, resolve
 from harness.errors import ImageError, RuntimeArchiveError, StoreError, TapeError
 from harness.identity import NOT_BUILDING, code_digest
 from harness.internet import Download, Internet, Release, Repository
@@ -25,10 +25,10 @@ from harness.internet.trust import Authority, trust_env, trust_mounts
 from harness.internet.upstream import Upstream
 from harness.memory import Room
 from harness.packages import pip
-from harness.packages.closure import fetch_closure
+from harness.packages.fetcher import Fetcher, Wanted
 from harness.packages.programs import programs_archive
 from harness.packages.releases import build_release
-from harness.packages.tools import BASE_TOOLS, fetch_tools, merged
+from harness.packages.tools import BASE_TOOLS
 from harness.plan import Commit
 from harness.progress import Observer, Silent
 from harness.removal import Remover
@@ -37,6 +37,7 @@ from harness.sandboxes.docker_images import image_id, load_into_docker
 from harness.sandboxes.registry import SandboxSettings, choose, open_sandbox
 from harness.scenarios.fork import Fork
 from harness.scenarios.history import play_fork
+from harness.scenarios.scenario import Stage
 from harness.scenarios.scenario_file import SUBJECT
 from harness.scenarios.tree import digest
 from harness.scenarios.world import PublishedRelease
@@ -117,6 +118,7 @@ class Session:
         image_identity: str,
         runtimes: tuple[Runtime, ...],
         remover: Remover,
+        fetcher: Fetcher,
         beyond: Tape | Recorder | None = None,
     ) -> None:
         """Used by `open`, which makes the parts and removes them."""
@@ -127,6 +129,7 @@ class Session:
         self.builds = BuildStore(settings.store, fresh=settings.fresh)
         self._image_identity = image_identity
         self._remover = remover
+        self._fetcher = fetcher
         self._room = Room(workspace.memory)
         self._runtimes = runtimes
         self._workspace = workspace
@@ -135,9 +138,9 @@ class Session:
         self._buildpacks: dict[str, Buildpack] = {}
         self._repositories: dict[str, Path] = {}
         self._releases: dict[str, Release] = {}
-        self._tools: dict[tuple[str, tuple[str, ...]], tuple[Release, ...]] = {}
         self._suited: dict[str, tuple[str, ...]] = {}
-        self._served_digests: dict[tuple[str, str, tuple[str, ...]], str] = {}
+        self._tools: dict[str, tuple[str, ...]] = {}
+        self._served_digests: dict[tuple[str, str, Wanted], str] = {}
         self._folders = 0
         scratch = workspace.folder / "internet"
         trust = workspace.folder / "trust"
@@ -189,6 +192,7 @@ class Session:
                 image_identity=_identity(settings, name, image) or workspace.id,
                 runtimes=runtimes,
                 remover=exits.enter_context(Remover()),
+                fetcher=exits.enter_context(Fetcher(store, beyond)),
                 beyond=beyond,
             )
             with session.builds.in_use():
@@ -286,6 +290,19 @@ class Session:
         """The buildpack that builds a commit."""
         return self.buildpack(commit.buildpack)
 
+    def expect(self, spec: str, stages: Iterable[Stage]) -> None:
+        """Begins to fetch the build tools that builds of some stages will be offered.
+
+        What of it cannot be had is told where it is needed.
+
+        Raises:
+            HarnessError: The buildpack is not to be had.
+        """
+        for stage in stages:
+            revision = stage.world.buildpack
+            buildpack = self.buildpack(at_revision(spec, revision) if revision else spec)
+            self._fetcher.begin(self._wanted(buildpack, stage))
+
     def roots(self, commit: Commit) -> tuple[str, ...]:
         """Globs of what is compared, relative to the build dir."""
         return (*self.buildpack_of(commit).kind.roots, *self.settings.compare)
@@ -346,11 +363,11 @@ class Session:
 
     def _served(self, buildpack: Buildpack, commit: Commit) -> str:
         """The digest of the tools and downloads that a commit's builds can reach."""
-        stack, managers = commit.stage.world.stack, self._managers(buildpack, commit)
-        key = (buildpack.digest, stack, managers)
+        stack, wanted = commit.stage.world.stack, self._wanted(buildpack, commit.stage)
+        key = (buildpack.digest, stack, wanted)
         with self._lock:
             if key not in self._served_digests:
-                tools = self._tools_of(buildpack, managers)
+                tools = self._fetcher.releases(wanted)
                 files = [(file.name, file.sha256) for tool in tools for file in tool.files]
                 downloads = [
                     (one.host, one.path, one.sha256)
@@ -363,7 +380,7 @@ class Session:
     def _internet(self, commit: Commit, buildpack: Buildpack) -> Internet:
         scenario, world = commit.scenario, commit.stage.world
         forks = {fork.name: fork for fork in scenario.forks}
-        tools = self._tools_of(buildpack, self._managers(buildpack, commit))
+        tools = self._fetcher.releases(self._wanted(buildpack, commit.stage))
         repositories = tuple(
             Repository(
                 owner=fork.owner,
@@ -384,25 +401,19 @@ class Session:
             downloads=tuple(self._downloads(buildpack.kind.routes, world.stack, tools)),
         )
 
-    def _managers(self, buildpack: Buildpack, commit: Commit) -> tuple[str, ...]:
-        """The package managers, as pins, that a commit's builds install."""
-        return buildpack.kind.managers(buildpack.folder, commit.stage.tree.entries.keys())
-
-    def _tools_of(self, buildpack: Buildpack, managers: tuple[str, ...]) -> tuple[Release, ...]:
-        key = (buildpack.digest, managers)
+    def _wanted(self, buildpack: Buildpack, stage: Stage) -> Wanted:
+        """The build tools, and the package managers, that builds of a stage are offered."""
+        kind, folder = buildpack.kind, buildpack.folder
         with self._lock:
-            if key not in self._tools:
-                store = self.settings.store
-                own = buildpack.kind.tools(buildpack.folder)
-                pins = (*BASE_TOOLS, *own, *self.settings.tools)
-                pythons = self._chosen_pythons(buildpack.spec).values()
-                closures = [
-                    fetch_closure(pin, pythons, store=store, toolbox=self.beyond)
-                    for pin in managers
-                ]
-                tools = fetch_tools(pins, store=store, toolbox=self.beyond)
-                self._tools[key] = merged(tools, *closures)
-            return self._tools[key]
+            if buildpack.digest not in self._tools:
+                tools = (*BASE_TOOLS, *kind.tools(folder), *self.settings.tools)
+                self._tools[buildpack.digest] = tuple(dict.fromkeys(tools))
+            tools = self._tools[buildpack.digest]
+        return Wanted(
+            tools=tools,
+            managers=kind.managers(folder, stage.tree.entries.keys()),
+            pythons=tuple(self._chosen_pythons(buildpack.spec).values()),
+        )
 
     def _repository(self, fork: Fork) -> Path:
         key = hashlib.sha256(repr(sorted(fork.shas.items())).encode()).hexdigest()[:16]
@@ -419,7 +430,7 @@ class Session:
                 self._releases[published.sha] = build_release(
                     fork.revision(published.revision).tree,
                     label=label,
-                    tools=fetch_tools(BASE_TOOLS, store=self.settings.store, toolbox=self.beyond),
+                    tools=self._fetcher.releases(Wanted(tools=BASE_TOOLS)),
                     store=self.settings.store,
                     sandbox=self.sandbox,
                     scratch=self._workspace.folder,
@@ -447,13 +458,9 @@ class Session:
                     yield Download(host=route.host, path=path, file=wheel.path, sha256=wheel.sha256)
                 continue
             for runtime in self._runtimes:
-                zst = route.serves.endswith(".zst")
-                yield Download(
-                    host=route.host,
-                    path=route.path.format(version=runtime.version, **common),
-                    file=runtime.zst if zst else runtime.gz,
-                    sha256=runtime.zst_sha256 if zst else runtime.gz_sha256,
-                )
+                file, sha256 = runtime.archive(route.serves)
+                path = route.path.format(version=runtime.version, **common)
+                yield Download(host=route.host, path=path, file=file, sha256=sha256)
 
     def _programs(
         self, route: Route, tools: tuple[Release, ...], fields: Mapping[str, str]

@@ -57,9 +57,10 @@ class Route:
         host: The host; `*` matches any run of characters.
         path: The path, with fields such as `{version}`, `{stack}`, `{ubuntu}`, `{arch}`,
             `{machine}`, `{wheel}`.
-        serves: `runtime.tar.gz` or `runtime.tar.zst` (a packed CPython), `tool` (a kept wheel), or
-            `programs of NAME` (those of a kept wheel of that project, in an archive whose one
-            folder is called as the archive is).
+        serves: `runtime.tar.gz` or `runtime.tar.zst` (a packed CPython), `pip.tar.zst` (the pip
+            that comes with it, unpacked and compiled), `tool` (a kept wheel), or `programs of NAME`
+            (those of a kept wheel of that project, in an archive whose one folder is called as the
+            archive is).
     """
 
     host: str

@@ -78,6 +78,11 @@ class ClassicKind:
             path="/python-{version}.tar.zst",
             serves="runtime.tar.zst",
         ),
+        Route(
+            host="runtimes.cache-harness.invalid",
+            path="/pip-for-{version}.tar.zst",
+            serves="pip.tar.zst",
+        ),
     )
 
     def recognises(self, folder: Path) -> bool:

@@ -1,10 +1,12 @@
 """The operator's own pip, with the operator's own configuration: it fetches wheels."""
 
 import ast
+import os
 import re
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 from harness.errors import ReleaseError
@@ -94,13 +96,18 @@ def _said(*argv: str) -> str:
 
 def _pip() -> list[str]:
     """Returns the command that runs pip: an environment may be made without one (uv, pipx)."""
-    own = [sys.executable, "-m", "pip"]
+    return [*_pip_of(sys.executable, os.environ.get("PATH"))]
+
+
+@cache
+def _pip_of(python: str, path: str | None) -> tuple[str, ...]:
+    own = (python, "-m", "pip")
     if subprocess.run([*own, "--version"], capture_output=True, check=False).returncode == 0:
         return own
-    found = shutil.which("pip3") or shutil.which("pip")
+    found = shutil.which("pip3", path=path) or shutil.which("pip", path=path)
     if found is None:
         raise ReleaseError(
-            f"{sys.executable} has no pip, and there is none on PATH",
-            hint=f"run `{sys.executable} -m ensurepip`, or install python3-pip",
+            f"{python} has no pip, and there is none on PATH",
+            hint=f"run `{python} -m ensurepip`, or install python3-pip",
         )
-    return [found]
+    return (found,)

@@ -37,10 +37,12 @@ def fetch_tools(
         ReleaseError: A requirement is no exact pin, or pip could not fetch its wheel. pip is the
             one of this Python (else the first on PATH), with the operator's own configuration.
     """
-    return tuple(_fetch(requirement, store, toolbox) for requirement in dict.fromkeys(requirements))
+    wanted = dict.fromkeys(requirements)
+    return tuple(fetch_tool(each, store=store, toolbox=toolbox) for each in wanted)
 
 
-def _fetch(requirement: str, store: Store, toolbox: Toolbox | None) -> Release:
+def fetch_tool(requirement: str, *, store: Store, toolbox: Toolbox | None = None) -> Release:
+    """Returns the release of one requirement; see `fetch_tools`."""
     name, version = pinned(requirement)
 
     def fetch(staging: Path) -> None:

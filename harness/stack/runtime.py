@@ -1,23 +1,20 @@
 """Python runtimes: installed CPythons, packed as the archives that a buildpack downloads."""
 
-import gzip
 import hashlib
 import json
 import os
 import re
 import shutil
-import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import zstandard
 from filelock import FileLock
 from packaging.version import Version
 
 from harness.errors import HarnessError, RuntimeArchiveError
-from harness.stack.bootstrap import EPOCH, Bootstrap, OnLine, quiet, unpack, write_tar
+from harness.stack.bootstrap import Bootstrap, OnLine, quiet, unpack, write_tar
 from harness.stack.debian_python import find_wheels, headers, stand_alone
 from harness.stack.distro import SUITES, distro_of, find_archive
 from harness.stack.image import Image
@@ -27,13 +24,15 @@ from harness.stack.interpreter import (
     installed_minors,
     read_interpreter,
 )
+from harness.stack.runtime_archives import write_archives
+from harness.stack.runtime_pip import pack_pip
 from harness.stack.system import System
 from harness.store import Store
 
 HOME = "/app/.heroku/python"
 """Where classic Python buildpacks unpack a runtime; the build settings inside it say so too."""
 
-FORMAT = 1
+FORMAT = 2
 """Goes up when the same prefix would be packed otherwise."""
 
 _OLDEST = 8
@@ -73,7 +72,7 @@ print("well")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
-    """A kept runtime: one tree, as two archives with the prefix's contents at their root.
+    """A kept runtime: one tree, as two archives with the prefix's contents at their root, and pip.
 
     Attributes:
         version: As in `3.11.7`.
@@ -85,6 +84,8 @@ class Runtime:
         gz_sha256: Its sha256 in hex.
         zst: `python-X.Y.Z.tar.zst`.
         zst_sha256: Its sha256 in hex.
+        pip: `pip-for-X.Y.Z.tar.zst`: the pip whose wheel it brings, unpacked and compiled for it.
+        pip_sha256: Its sha256 in hex.
     """
 
     version: str
@@ -95,11 +96,21 @@ class Runtime:
     gz_sha256: str
     zst: Path
     zst_sha256: str
+    pip: Path
+    pip_sha256: str
 
     @property
     def minor(self) -> str:
         """As in `3.11`."""
         return ".".join(self.version.split(".")[:2])
+
+    def archive(self, kind: str) -> tuple[Path, str]:
+        """The file, and its sha256, that a route serves: see `harness.buildpacks.Route`."""
+        return {
+            "runtime.tar.gz": (self.gz, self.gz_sha256),
+            "runtime.tar.zst": (self.zst, self.zst_sha256),
+            "pip.tar.zst": (self.pip, self.pip_sha256),
+        }[kind]
 
 
 def pack_runtime(
@@ -146,7 +157,7 @@ def pack_runtime(
     runtime = next((kept for kept in available_runtimes(store) if kept.digest == digest), None)
     if runtime is None:
         raise RuntimeArchiveError(
-            f"the runtime {interpreter.version}-{digest[:12]} in {store.runtimes} is not whole",
+            f"the runtime {_name(interpreter.version, digest)} in {store.runtimes} is not whole",
             hint="remove that folder, then run the command again",
         )
     if image is not None:
@@ -250,11 +261,13 @@ def available_runtimes(store: Store) -> tuple[Runtime, ...]:
                 gz_sha256=str(facts["gz"]),
                 zst=file.parent / f"python-{version}.tar.zst",
                 zst_sha256=str(facts["zst"]),
+                pip=file.parent / f"pip-for-{version}.tar.zst",
+                pip_sha256=str(facts["pip"]),
             )
             packed = file.stat().st_mtime
         except (OSError, ValueError, KeyError, TypeError):
             continue
-        if runtime.gz.is_file() and runtime.zst.is_file():
+        if all(each.is_file() for each in (runtime.gz, runtime.zst, runtime.pip)):
             found.append((_order(version), packed, runtime))
     return tuple(runtime for *_, runtime in sorted(found, key=lambda f: f[:2], reverse=True))
 
@@ -488,47 +501,16 @@ def _compile(interpreter: Interpreter, tree: Path) -> None:
         )
 
 
-def write_archives(tree: Path, gz: Path, zst: Path) -> str:
-    """Writes a tree as two archives; the same tree gives the same bytes.
-
-    Returns:
-        The sha256 of the tar that both compress, in hex.
-    """
-    tar = gz.with_suffix(".plain")
-    with tarfile.open(tar, "w", format=tarfile.GNU_FORMAT) as archive:
-        for path in sorted(tree.rglob("*"), key=lambda p: p.relative_to(tree).parts):
-            archive.add(path, path.relative_to(tree).as_posix(), recursive=False, filter=_plain)
-    with (
-        tar.open("rb") as source,
-        zst.open("wb") as zst_file,
-        gz.open("wb") as gz_file,
-        gzip.GzipFile("", "wb", compresslevel=4, fileobj=gz_file, mtime=0) as gzipped,
-    ):
-        zstandard.ZstdCompressor(level=3, threads=-1).copy_stream(source, zst_file)
-        source.seek(0)
-        shutil.copyfileobj(source, gzipped, 1 << 20)
-    digest = _sha256(tar)
-    tar.unlink()
-    return digest
-
-
-def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    member.uid = member.gid = 0
-    member.uname = member.gname = "root"
-    member.mtime = EPOCH
-    executable = member.isdir() or member.mode & 0o100
-    member.mode = 0o777 if member.issym() else 0o755 if executable else 0o644
-    return member
-
-
 def _keep(
     store: Store, interpreter: Interpreter, tree: Path, bundled: tuple[str, ...], origin: str
 ) -> str:
     """Writes the archives into the store, where the same bytes are not there yet."""
     version = interpreter.version
     gz, zst = (tree.parent / f"python-{version}.tar.{kind}" for kind in ("gz", "zst"))
+    pip = tree.parent / f"pip-for-{version}.tar.zst"
     digest = write_archives(tree, gz, zst)
-    final = store.runtimes / f"{version}-{digest[:12]}"
+    pack_pip(tree, pip, version=version, system=interpreter.system)
+    final = store.runtimes / _name(version, digest)
     facts = {
         "format": FORMAT,
         "version": version,
@@ -537,13 +519,19 @@ def _keep(
         "bundled": bundled,
         "gz": _sha256(gz),
         "zst": _sha256(zst),
+        "pip": _sha256(pip),
     }
     if not final.exists():
         with store.staged(final) as staging:
-            gz.rename(staging / gz.name)
-            zst.rename(staging / zst.name)
+            for archive in (gz, zst, pip):
+                archive.rename(staging / archive.name)
             (staging / "runtime.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
     return digest
+
+
+def _name(version: str, digest: str) -> str:
+    """What a runtime's folder is called."""
+    return f"{version}-{digest[:12]}-{FORMAT}"
 
 
 def _sha256(file: Path) -> str:

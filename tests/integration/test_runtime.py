@@ -1,5 +1,6 @@
 """Packed Pythons as a build uses them: unpacked at their place in the image, with nothing else."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -49,6 +50,11 @@ suffix=$(python -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX
 include=$(python -c 'import sysconfig; print(sysconfig.get_path("include"))')
 gcc -shared -fPIC -I$include -o $packages/native$suffix /tmp/native.c
 python -c 'import native; print(native.__name__)'
+# Compiled, and so nothing is compiled: the folder cannot be written here.
+python -v /cache/pip/pip --isolated list 2>/tmp/loaded >/tmp/listed
+grep -c '^# code object from /cache/pip' /tmp/loaded || true
+test $(grep -c '^# /cache/pip/.*matches' /tmp/loaded) -gt 100
+cat /tmp/listed | tail -n 1 | cut -d ' ' -f 1
 python -m venv /tmp/venv
 /tmp/venv/bin/python -m pip --isolated install -q --no-index --disable-pip-version-check $WHEEL
 /tmp/venv/bin/python -c 'import sample; print(sample.__file__.split("/")[2])'
@@ -104,6 +110,9 @@ def test_a_runtime_works_where_a_buildpack_unpacks_it(kept, bwrap, tmp_path, pos
     home.mkdir(parents=True)
     archive = runtime.gz if position % 2 else runtime.zst
     subprocess.run(["tar", "--extract", f"--file={archive}", f"--directory={home}"], check=True)
+    (tmp_path / "pip").mkdir()
+    unpack = ("tar", "--extract", f"--file={runtime.pip}", f"--directory={tmp_path / 'pip'}")
+    subprocess.run(unpack, check=True)
     wheel = make_wheel(tmp_path)
     command = (
         *(bwrap, "--ro-bind", str(kept.rootfs), "/", "--bind", str(tmp_path / "app"), "/app"),
@@ -118,7 +127,7 @@ def test_a_runtime_works_where_a_buildpack_unpacks_it(kept, bwrap, tmp_path, pos
     assert done.stdout.splitlines() == [
         *("__pycache__", "sample-1.0.dist-info", "sample.py"),
         f"{HOME}/lib/python{runtime.minor}/site-packages/sample.py",
-        *("native", "venv"),
+        *("native", "0", "sample", "venv"),
     ]
 
 
@@ -126,10 +135,11 @@ def test_the_same_prefix_gives_the_same_bytes_in_any_store(kept, tmp_path):
     prefix, root = kept.rootfs / "usr", kept.rootfs
     first = pack_runtime(prefix, Store(root=tmp_path / "a"), image=kept, root=root)
     second = pack_runtime(prefix, Store(root=tmp_path / "b/deeper"), image=kept, root=root)
-    assert (first.digest, first.gz_sha256, first.zst_sha256) == (
-        *(second.digest, second.gz_sha256),
-        second.zst_sha256,
-    )
+    for kind in ("runtime.tar.gz", "runtime.tar.zst", "pip.tar.zst"):
+        (one, sha256), (other, again) = first.archive(kind), second.archive(kind)
+        assert sha256 == again == hashlib.sha256(one.read_bytes()).hexdigest()
+        assert one.read_bytes() == other.read_bytes()
+    assert first.digest == second.digest
     with tarfile.open(first.gz) as archive:
         names = archive.getnames()
         text = b"".join(

@@ -17,6 +17,7 @@ from harness.internet.routes import Routes
 from harness.internet.tape import Tape, write_tape
 from harness.internet.tape_index import TapeIndex, Wheel
 from harness.internet.upstream import Upstream
+from harness.packages.fetcher import Fetcher
 from harness.packages.tools import BASE_TOOLS
 from harness.plan import Commit, control, plan
 from harness.removal import Remover
@@ -60,8 +61,8 @@ def store(tmp_path: Path) -> Store:
 def runtime(folder: Path, content: str = "a") -> Runtime:
     return Runtime(
         version="3.11.2", digest="d", origin="x", bundled=(),
-        gz=folder / "a.gz", zst=folder / "a.zst",
-        gz_sha256=content * 64, zst_sha256=content * 64,
+        gz=folder / "a.gz", zst=folder / "a.zst", pip=folder / "pip.zst",
+        gz_sha256=content * 64, zst_sha256=content * 64, pip_sha256=content * 64,
     )  # fmt: skip
 
 
@@ -74,7 +75,8 @@ def bench(store: Store, tmp_path: Path):
         *, sandbox: str = "docker", image: str = "i", runtimes=None, beyond=None, **settings
     ) -> Session:
         workspace = Workspace.open(store)
-        opened.append(workspace)
+        fetcher = Fetcher(store, beyond)
+        opened.extend((workspace, fetcher))
         return Session(
             Settings(store=store, **{"buildpack": "root-requirements", **settings}),
             workspace=workspace.__enter__(),
@@ -83,12 +85,13 @@ def bench(store: Store, tmp_path: Path):
             image_identity=image,
             runtimes=(runtime(tmp_path),) if runtimes is None else runtimes,
             remover=Remover(),
+            fetcher=fetcher.__enter__(),
             beyond=beyond,
         )
 
     yield make
-    for workspace in opened:
-        workspace.__exit__(None, None, None)
+    for each in opened:
+        each.__exit__(None, None, None)
 
 
 @pytest.fixture

@@ -15,12 +15,13 @@ from harness.errors import RuntimeArchiveError
 from harness.stack.debian_python import find_wheels
 from harness.stack.interpreter import Interpreter, installed_minors, read_interpreter
 from harness.stack.runtime import (
+    FORMAT,
     HOME,
     _left_out,
     _rewrite_prefix,
     available_runtimes,
-    write_archives,
 )
+from harness.stack.runtime_archives import write_archives
 from harness.stack.system import System, parse_links
 from harness.store import Store
 
@@ -236,14 +237,20 @@ def test_bundled_is_a_pip_that_is_whole_and_serves_that_python(tmp_path):
 
 def test_kept_runtimes_are_ordered_as_versions_and_broken_ones_are_not_listed(tmp_path):
     store = Store(root=tmp_path)
-    for version in ("3.9.2", "3.11.10", "3.11.9", "3.13.0", "3.14.0rc1"):
+    for version in ("3.9.2", "3.11.10", "3.11.9", "3.12.1", "3.13.0", "3.14.0rc1"):
         folder = store.runtimes / f"{version}-x"
         folder.mkdir(parents=True)
-        for kind in ("gz", "zst"):
-            (folder / f"python-{version}.tar.{kind}").touch()
-        facts = {"format": 1, "version": version, "digest": "x", "origin": "", "bundled": []}
-        (folder / "runtime.json").write_text(json.dumps({**facts, "gz": "1", "zst": "2"}))
+        for name in (
+            f"python-{version}.tar.gz",
+            f"python-{version}.tar.zst",
+            f"pip-for-{version}.tar.zst",
+        ):
+            (folder / name).touch()
+        facts = {"format": FORMAT, "version": version, "digest": "x", "origin": "", "bundled": []}
+        sums = {"gz": "1", "zst": "2", "pip": "3"}
+        (folder / "runtime.json").write_text(json.dumps(facts | sums))
     (store.runtimes / "3.13.0-x" / "python-3.13.0.tar.gz").unlink()
+    (store.runtimes / "3.12.1-x" / "pip-for-3.12.1.tar.zst").unlink()
     (store.runtimes / "3.9.2-x" / "runtime.json").write_text('{"format": 0}')
     assert [kept.version for kept in available_runtimes(store)] == [
         *("3.14.0rc1", "3.11.10", "3.11.9")

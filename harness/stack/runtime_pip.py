@@ -1,0 +1,52 @@
+"""The pip that comes with a runtime, ready to be run from wherever it is unpacked."""
+
+import zipfile
+from pathlib import Path
+
+from harness.errors import RuntimeArchiveError
+from harness.stack.runtime_archives import write_zst
+from harness.stack.system import System
+
+
+def pack_pip(tree: Path, archive: Path, *, version: str, system: System) -> None:
+    """Writes the folder `pip` of a runtime's own wheel of pip, compiled for it, as a `.tar.zst`.
+
+    Run from within its wheel, pip is compiled at each start, which takes longer than most of what a
+    build asks of it. It is no installed distribution: the wheel's metadata is left out.
+
+    Args:
+        tree: The runtime, `ensurepip/_bundled/pip-*.whl` in its standard library.
+        archive: What is written.
+        version: The runtime's, as in `3.11.7`.
+        system: What the runtime is run with.
+
+    Raises:
+        RuntimeArchiveError: There is no such wheel, or it does not compile.
+    """
+    minor = ".".join(version.split(".")[:2])
+    bundled = tree / "lib" / f"python{minor}" / "ensurepip" / "_bundled"
+    folder = archive.parent / f"pip-for-{version}"
+    try:
+        (wheel,) = bundled.glob("pip-*.whl")
+        with zipfile.ZipFile(wheel) as packed:
+            packed.extractall(folder, [n for n in packed.namelist() if n.startswith("pip/")])
+    except (ValueError, zipfile.BadZipFile) as error:
+        raise RuntimeArchiveError(
+            f"Python {version} brings no one wheel of pip that can be read: {error}",
+            hint="pack a Python whose `ensurepip` works",
+        ) from error
+    compiled = (
+        *(str(tree / "bin" / f"python{minor}"), "-s", "-B", "-m", "compileall", "-q", "-f"),
+        # Of one place, wherever it is packed; a module's own place is put in when it is loaded.
+        *("--invalidation-mode", "unchecked-hash", "-s", str(folder), "-p", "/"),
+        str(folder / "pip"),
+    )
+    done = system.run(compiled, (tree / "lib",))
+    if done.returncode:
+        lines = (done.stderr or done.stdout).strip().splitlines()[-4:]
+        raise RuntimeArchiveError(
+            f"the pip of Python {version} does not compile:\n"
+            + "\n".join(f"  {line}" for line in lines),
+            hint="see that this Python runs by itself, then pack it again",
+        )
+    write_zst(folder, archive)
