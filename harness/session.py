@@ -24,6 +24,7 @@ from harness.internet.tape import Tape
 from harness.internet.trust import Authority, trust_env, trust_mounts
 from harness.internet.upstream import Upstream
 from harness.memory import Room
+from harness.once import Once
 from harness.packages import pip
 from harness.packages.fetcher import Fetcher, Wanted
 from harness.packages.programs import programs_archive
@@ -136,8 +137,8 @@ class Session:
         self._authority = Authority()
         self._lock = threading.RLock()
         self._buildpacks: dict[str, Buildpack] = {}
-        self._repositories: dict[str, Path] = {}
-        self._releases: dict[str, Release] = {}
+        self._repositories: Once[str, Path] = Once()
+        self._releases: Once[str, Release] = Once()
         self._suited: dict[str, tuple[str, ...]] = {}
         self._tools: dict[str, tuple[str, ...]] = {}
         self._served_digests: dict[tuple[str, str, Wanted], str] = {}
@@ -171,6 +172,10 @@ class Session:
             buildpacks = workspace.folder / "buildpacks"
             for spec in settings.buildpacks:
                 resolve(spec, store=store, into=buildpacks)
+            fetcher = exits.enter_context(Fetcher(store, beyond))
+            if settings.image is None:
+                # On their way while the image is made.
+                fetcher.begin(Wanted(tools=BASE_TOOLS))
             image, rootfs, runtimes = _image(settings, name, tell)
             _check_pythons(settings, runtimes)
             sandbox = open_sandbox(
@@ -192,7 +197,7 @@ class Session:
                 image_identity=_identity(settings, name, image) or workspace.id,
                 runtimes=runtimes,
                 remover=exits.enter_context(Remover()),
-                fetcher=exits.enter_context(Fetcher(store, beyond)),
+                fetcher=fetcher,
                 beyond=beyond,
             )
             with session.builds.in_use():
@@ -417,25 +422,22 @@ class Session:
 
     def _repository(self, fork: Fork) -> Path:
         key = hashlib.sha256(repr(sorted(fork.shas.items())).encode()).hexdigest()[:16]
-        with self._lock:
-            if key not in self._repositories:
-                into = self._workspace.folder / "forks" / key
-                self._repositories[key] = play_fork(fork, into)
-            return self._repositories[key]
+        into = self._workspace.folder / "forks" / key
+        return self._repositories.get(key, lambda: play_fork(fork, into))
 
     def _release(self, fork: Fork, published: PublishedRelease) -> Release:
-        label = f"{fork.name}@{published.revision}"
-        with self._lock:
-            if published.sha not in self._releases:
-                self._releases[published.sha] = build_release(
-                    fork.revision(published.revision).tree,
-                    label=label,
-                    tools=self._fetcher.releases(Wanted(tools=BASE_TOOLS)),
-                    store=self.settings.store,
-                    sandbox=self.sandbox,
-                    scratch=self._workspace.folder,
-                )
-            return replace(self._releases[published.sha], yanked=published.yanked)
+        release = self._releases.get(
+            published.sha,
+            lambda: build_release(
+                fork.revision(published.revision).tree,
+                label=f"{fork.name}@{published.revision}",
+                tools=self._fetcher.releases(Wanted(tools=BASE_TOOLS)),
+                store=self.settings.store,
+                sandbox=self.sandbox,
+                scratch=self._workspace.folder,
+            ),
+        )
+        return replace(release, yanked=published.yanked)
 
     def _downloads(
         self, routes: tuple[Route, ...], stack: str, tools: tuple[Release, ...]
