@@ -35,6 +35,7 @@ from harness.verdict import Step
 
 DEFAULT_LIMIT: Final = 10 * 1024**3
 """Bytes that stored builds may take before the least recently used are dropped."""
+_ROOMY: Final = DEFAULT_LIMIT - DEFAULT_LIMIT // 10
 
 _CACHE = "cache"
 _CONTENTS = "contents"
@@ -443,11 +444,21 @@ class BuildStore:
             return "its cache was changed"
         return ""
 
-    def prune(self, *, limit: int = DEFAULT_LIMIT, age: float | None = None) -> int | None:
+    def make_room(self) -> int | None:
+        """Prunes what is over the limit, and a tenth more: the next runs need not look for room.
+
+        Returns and raises as `prune` does.
+        """
+        return self.prune(limit=_ROOMY, above=DEFAULT_LIMIT)
+
+    def prune(
+        self, *, limit: int = DEFAULT_LIMIT, above: int | None = None, age: float | None = None
+    ) -> int | None:
         """Removes what is least recently used: caches first, which only a new build can miss.
 
         Args:
             limit: Bytes that may stay.
+            above: Bytes up to which all may stay; the limit unless given.
             age: Seconds after which what nobody used goes as a whole.
 
         Returns:
@@ -463,11 +474,11 @@ class BuildStore:
                 _locked(self._store.builds, exclusive=True, wait=False),
                 _writing(self._store),
             ):
-                return self._prune(limit, age)
+                return self._prune(limit, limit if above is None else above, age)
         except BlockingIOError:
             return None
 
-    def _prune(self, limit: int, age: float | None) -> int:
+    def _prune(self, limit: int, above: int, age: float | None) -> int:
         for dropped in self._store.builds.glob(f"??/{_DROPPED}*"):
             remove_tree(dropped)
         remove_tree(self._store.builds / ".locks")
@@ -484,7 +495,7 @@ class BuildStore:
                     path.unlink()
         rooms = self._pool.rooms()
         total = sum(one.size + one.listing for one in kept) + sum(rooms.values())
-        if age is None and total <= limit:
+        if age is None and total <= above:
             return freed
         shelf = _Shelf(rooms, limit)
         newest = kept[::-1]

@@ -208,7 +208,7 @@ class Session:
                         # Nobody will ever ask for them: what they saw has no name but this run's.
                         session.builds.forget_own()
             try:
-                session.builds.prune()
+                session.builds.make_room()
             except StoreError as error:
                 # What the run found is worth more than room.
                 tell(f"no room was made in the store: {error.message}")

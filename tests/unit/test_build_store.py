@@ -241,6 +241,20 @@ def test_the_least_recently_used_caches_go_first_then_what_is_known_of_the_build
     assert sum(builds.contents_rooms()) == 0
 
 
+def test_a_run_makes_more_room_than_it_must(store, tmp_path, monkeypatch):
+    builds = BuildStore(store)
+    for number, key in enumerate((KEY, OTHER, THIRD)):
+        aged(keep(builds, tmp_path / str(number), key, content=key[:1].encode() * 50_000), -number)
+    total = sum(builds.contents_rooms()) + sum(one.size + one.listing for one in builds.listing())
+    monkeypatch.setattr("harness.build_store._ROOMY", total - 60_000)
+    monkeypatch.setattr("harness.build_store.DEFAULT_LIMIT", total)
+    assert builds.make_room() == 0
+    monkeypatch.setattr("harness.build_store.DEFAULT_LIMIT", total - 1)
+    assert 60_000 <= (builds.make_room() or 0) < 102_000
+    assert [one.has_cache for one in builds.listing()] == [False, False, True]
+    assert builds.make_room() == 0
+
+
 def test_a_content_that_a_cache_in_use_shares_stays(store, tmp_path):
     builds = BuildStore(store)
     old = aged(keep(builds, tmp_path / "1", content=b"x" * 50_000), 1000)

@@ -38,13 +38,13 @@ class Notes(Silent):
 def test_a_store_in_which_no_room_can_be_made_is_told_and_no_error(tmp_path, monkeypatch, fails):
     pruned = []
 
-    def prune(_: BuildStore) -> None:
+    def make_room(_: BuildStore) -> None:
         pruned.append(1)
         if fails:
             raise StoreError("cannot write to the store")
 
     monkeypatch.setattr(registry, "backends", lambda: {"nowhere": Nowhere})
-    monkeypatch.setattr(BuildStore, "prune", prune)
+    monkeypatch.setattr(BuildStore, "make_room", make_room)
     notes = Notes()
     settings = Settings(
         buildpack="root-requirements",
