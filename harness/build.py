@@ -136,7 +136,8 @@ def script(recipe: Recipe) -> str:
     """
     lines = ["failed=0"]
     for command in recipe.commands:
-        run = f"{_run(command)}; status=$?"
+        quietly = " >/dev/null" if command.silent else ""
+        run = f"{_run(command)}{quietly}; status=$?"
         note = f'echo "{command.name} $status" >>{_STEPS}/statuses'
         decide = '[ "$failed" -ne 0 ] || failed=$status' if command.decides else ":"
         body = f"{run}; {note}; {decide}"

@@ -99,7 +99,9 @@ class ClassicKind:
         ]
         if os.access(folder / "bin" / "report", os.X_OK):
             report = (f"{programs}/report", *arguments)
-            commands.append(Command(name="report", argv=report, decides=False, always=True))
+            commands.append(
+                Command(name="report", argv=report, decides=False, always=True, silent=True)
+            )
         if os.access(folder / "bin" / "release", os.X_OK):
             commands.append(Command(name="release", argv=(f"{programs}/release", paths.build)))
         env = (("HOME", paths.home), ("LANG", "C.UTF-8"), ("PATH", _PATH), ("STACK", stack))

@@ -62,7 +62,7 @@ def _order(release: Release) -> tuple[bool, Version, str]:
 
 
 def respond(
-    projects: Mapping[str, tuple[Release, ...]], path: str, headers: Headers, url: str
+    projects: Mapping[str, tuple[Release, ...]], path: str, headers: Headers, *, host: str, url: str
 ) -> Response:
     """Answers a GET or HEAD of `/simple/`, a project's page, a file, or a wheel's metadata.
 
@@ -70,6 +70,8 @@ def respond(
         projects: What `group` returned.
         path: The decoded path, which starts with `/simple`.
         headers: The request's, for its Accept.
+        host: The host that was asked; files are linked there, as the real index has no relative
+            links to them, which Poetry up to 2.2 could not follow.
         url: The URL as the client asked, for the line of a refusal.
     """
     parts = path.removeprefix(ROOT.rstrip("/")).strip("/").split("/")
@@ -85,7 +87,9 @@ def respond(
         )
     if len(parts) == 1:
         wanted = f"{ROOT}{name}/"
-        return _page(name, releases, headers) if path == wanted else RedirectResponse(wanted, 301)
+        if path != wanted:
+            return RedirectResponse(wanted, 301)
+        return _page(name, releases, headers, base=f"https://{host}{wanted}")
     return _file(releases, parts[1:]) or Refusal(
         f"the sealed internet refuses {url}: no such file of {name} in this scenario's index",
         status=404,
@@ -112,10 +116,10 @@ def _root(projects: Mapping[str, tuple[Release, ...]], headers: Headers) -> Resp
     return _html("Simple index", links, kind)
 
 
-def _page(name: str, releases: tuple[Release, ...], headers: Headers) -> Response:
+def _page(name: str, releases: tuple[Release, ...], headers: Headers, *, base: str) -> Response:
     kind = negotiate(headers.get("accept", ""))
     files = [
-        _entry(release, file)
+        _entry(release, file, base)
         for release in releases
         for file in sorted(release.files, key=lambda file: file.name)
     ]
@@ -125,13 +129,13 @@ def _page(name: str, releases: tuple[Release, ...], headers: Headers) -> Respons
     return _html(f"Links for {name}", "".join(_link(entry) for entry in files), kind)
 
 
-def _entry(release: Release, file: ReleaseFile) -> dict[str, object]:
+def _entry(release: Release, file: ReleaseFile, base: str) -> dict[str, object]:
     facts = read_facts(file.path, file.sha256)
     entry: dict[str, object] = {
         "filename": file.name,
         # The digest is in the path so that a republished file has another URL, as the real index's
         # has: a client that keeps what it fetched by URL must not be fooled more than it would be.
-        "url": f"{file.sha256}/{file.name}",
+        "url": f"{base}{file.sha256}/{file.name}",
         "hashes": {"sha256": file.sha256},
         "size": file.path.stat().st_size,
         "yanked": False if release.yanked is None else release.yanked or True,

@@ -272,7 +272,7 @@ class _Answers:
         if host in forge.HOSTS:
             return await forge.respond(self._views, request, path, url)
         if reads and (path == "/simple" or path.startswith(index.ROOT)):
-            return index.respond(self._projects, path, request.headers, url)
+            return index.respond(self._projects, path, request.headers, host=host, url=url)
         if reads and project_json.asks_for_project(path):
             return project_json.respond(self._projects, path, host=host, url=url)
         return Refusal(

@@ -21,7 +21,11 @@ def shell(tmp_path, monkeypatch):
     def run(*commands: Command):
         recipe = Recipe(commands=commands, env=(), cwd="/")
         done = subprocess.run(
-            ("/bin/sh", "-c", script(recipe)), capture_output=True, text=True, check=False
+            ("/bin/sh", "-c", script(recipe)),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
         )
         notes = (steps / "statuses").read_text().splitlines()
         outcome = Outcome(end=End.EXITED, status=done.returncode, seconds=0)
@@ -78,6 +82,13 @@ def test_some_run_always(shell):
 def test_some_do_not_decide(shell):
     commands = (command("a"), command("report", 5, decides=False, always=True), command("b"))
     assert shell(*commands) == (0, ran("a", "report", "b"), ["a 0", "report 5", "b 0"], "")
+
+
+def test_what_a_silent_one_prints_is_not_in_the_log_but_its_complaints_are(shell):
+    words = ("/bin/sh", "-c", "echo for the platform; echo complaint >&2; exit 2")
+    silent = Command(name="report", argv=words, decides=False, always=True, silent=True)
+    status, output, notes, _ = shell(command("a", 3), silent)
+    assert (status, output, notes) == (3, ran("a") + "complaint\n", ["a 3", "report 2"])
 
 
 def test_the_first_failure_decides_though_one_that_always_runs_fails_later(shell):
