@@ -74,6 +74,11 @@ class ClassicKind:
             serves="programs of uv",
         ),
         Route(
+            host="github.com",
+            path="/astral-sh/uv/releases/download/{version}/uv-{machine}-unknown-linux-gnu.tar.gz",
+            serves="programs of uv",
+        ),
+        Route(
             host="runtimes.cache-harness.invalid",
             path="/python-{version}.tar.zst",
             serves="runtime.tar.zst",
