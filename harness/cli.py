@@ -532,11 +532,16 @@ def store_show(store: Path) -> None:
 @_store_option
 def store_prune(size: float | None, days: float | None, everything: bool, store: Path) -> None:  # noqa: FBT001
     """Makes room: drops caches, then builds, that were not used for longest."""
-    limit = DEFAULT_LIMIT if size is None else int(size * _MEGABYTE)
-    freed = BuildStore(Store(root=store)).prune(
-        limit=0 if everything else limit,
-        age=0 if everything else None if days is None else days * 24 * 3600,
-    )
+    builds = BuildStore(Store(root=store))
+    if everything:
+        freed = builds.prune(limit=0, age=0)
+    elif size is None and days is None:
+        freed = builds.make_room()
+    else:
+        freed = builds.prune(
+            limit=DEFAULT_LIMIT if size is None else int(size * _MEGABYTE),
+            age=None if days is None else days * 24 * 3600,
+        )
     if freed is None:
         raise HarnessError(
             "another run uses the store, so nothing is dropped",

@@ -108,6 +108,7 @@ class _Run:
             for spec in buildpacks
             for scenario in scenarios
         ]
+        self._session.begin_run()
         # All of them before any is planned, which waits for the build tools that it is offered.
         for case in cases:
             self._set_out(case)

@@ -295,6 +295,10 @@ class Session:
         """The buildpack that builds a commit."""
         return self.buildpack(commit.buildpack)
 
+    def begin_run(self) -> None:
+        """What failed in a run before may be tried once more in this one."""
+        self._fetcher.forget_failures()
+
     def expect(self, spec: str, stages: Iterable[Stage]) -> None:
         """Begins to fetch the build tools that builds of some stages will be offered.
 

@@ -76,11 +76,26 @@ class Store:
         Raises:
             StoreError: The store cannot be written.
         """
+        with self.scratch(final.parent) as staging:
+            yield staging
+            try:
+                staging.rename(final)
+            except OSError:
+                if not final.exists():
+                    raise
+
+    @contextmanager
+    def scratch(self, within: Path) -> Iterator[Path]:
+        """Yields an empty folder of the store that is removed, with all in it, when the block ends.
+
+        Raises:
+            StoreError: The store cannot be written.
+        """
         try:
-            final.parent.mkdir(parents=True, exist_ok=True)
-            staging = Path(tempfile.mkdtemp(prefix=".staged-", dir=final.parent))
+            within.mkdir(parents=True, exist_ok=True)
+            folder = Path(tempfile.mkdtemp(prefix=".staged-", dir=within))
             # Held until the work is done, so that a sweep can tell a dead process's work.
-            lock = os.open(staging, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             fcntl.flock(lock, fcntl.LOCK_EX)
         except OSError as error:
             raise StoreError(
@@ -88,12 +103,7 @@ class Store:
                 hint="free some room, or choose another folder with --store DIR",
             ) from error
         try:
-            yield staging
-            try:
-                staging.rename(final)
-            except OSError:
-                if not final.exists():
-                    raise
+            yield folder
         finally:
             os.close(lock)
-            shutil.rmtree(staging, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)

@@ -26,7 +26,7 @@ class Command:
         argv: Its program and arguments, as paths inside the sandbox.
         decides: Whether its failure is the build's. Steps that only report do not decide.
         always: Whether it runs though an earlier step failed.
-        silent: Whether what it prints is for the platform, and no part of the build's log.
+        silent: Whether its standard output is for the platform, and no part of the build's log.
         sources: Scripts that set its environment, as far as they are there.
     """
 

@@ -2,6 +2,7 @@
 
 import platform
 import re
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from email.parser import BytesParser
@@ -26,7 +27,12 @@ _ROUNDS = 8
 
 
 def fetch_closure(
-    requirement: str, pythons: Iterable[str], *, store: Store, toolbox: Toolbox | None = None
+    requirement: str,
+    pythons: Iterable[str],
+    *,
+    store: Store,
+    toolbox: Toolbox | None = None,
+    stop: threading.Event | None = None,
 ) -> tuple[Release, ...]:
     """Returns a release for each wheel that some of the Pythons needs to install a tool.
 
@@ -37,6 +43,7 @@ def fetch_closure(
         pythons: Full versions of Python, such as `3.11.2`.
         store: Where wheels are kept; several processes may fetch at once.
         toolbox: What is asked first, and told of what is taken from elsewhere.
+        stop: Ends the fetching once it is set.
 
     Raises:
         ReleaseError: The requirement is no exact pin, or pip could not fetch what it needs.
@@ -46,13 +53,13 @@ def fetch_closure(
 
     def fetch(staging: Path) -> None:
         for full in versions.values():
-            _fetch(f"{name}=={version}", full, staging)
+            _fetch(f"{name}=={version}", full, staging, stop)
 
     called = f"{name}-{version}-for-{'-'.join(versions)}"
     return tuple(_releases(kept(called, fetch, store=store, toolbox=toolbox)))
 
 
-def _fetch(pin: str, python: str, folder: Path) -> None:
+def _fetch(pin: str, python: str, folder: Path, stop: threading.Event | None) -> None:
     """Adds to a folder what one Python needs.
 
     pip chooses by the Python that is named, but evaluates markers for the one that it runs on; what
@@ -62,7 +69,7 @@ def _fetch(pin: str, python: str, folder: Path) -> None:
     options += [f"--platform={each}" for each in _platforms()]
     asked = [pin]
     for _ in range(_ROUNDS):
-        download(tuple(asked), folder, *options)
+        download(tuple(asked), folder, *options, stop=stop)
         missing = _missing(Requirement(pin), python, folder)
         if not missing:
             return

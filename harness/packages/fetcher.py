@@ -36,7 +36,7 @@ class Wanted:
 class Fetcher:
     """Fetches the tools that builds are offered; safe to use from several threads.
 
-    Used as a context manager: what has not begun when it ends is not fetched.
+    Used as a context manager: what is not there when it ends is not fetched any more.
     """
 
     def __init__(self, store: Store, toolbox: Toolbox | None = None) -> None:
@@ -45,13 +45,22 @@ class Fetcher:
         self._toolbox = toolbox
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="fetch")
         self._lock = threading.Lock()
+        self._stop = threading.Event()
         self._begun: dict[tuple[str, tuple[str, ...]], Future[Found]] = {}
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._stop.set()
         self._threads.shutdown(cancel_futures=True)
+
+    def forget_failures(self) -> None:
+        """Has what could not be fetched tried again when it is next wanted."""
+        with self._lock:
+            failed = [key for key, each in self._begun.items() if each.done() and each.exception()]
+            for key in failed:
+                del self._begun[key]
 
     def begin(self, wanted: Wanted) -> None:
         """Begins to fetch what `releases` is soon to be asked for."""
@@ -79,7 +88,9 @@ class Fetcher:
             return self._begun[pin, pythons]
 
     def _tool(self, pin: str, _: tuple[str, ...]) -> Found:
-        return (fetch_tool(pin, store=self._store, toolbox=self._toolbox),)
+        return (fetch_tool(pin, store=self._store, toolbox=self._toolbox, stop=self._stop),)
 
     def _closure(self, pin: str, pythons: tuple[str, ...]) -> Found:
-        return fetch_closure(pin, pythons, store=self._store, toolbox=self._toolbox)
+        return fetch_closure(
+            pin, pythons, store=self._store, toolbox=self._toolbox, stop=self._stop
+        )

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from functools import cache
 from pathlib import Path
 
@@ -13,23 +14,30 @@ from harness.errors import ReleaseError
 from harness.internet.routes import Indexes
 
 SECONDS = 600
+_LOOK = 0.2  # seconds between looks whether to go on
 
 _DEFAULT_INDEX = re.compile(r"--index-url <url> [^(]*\(default (https?://[^)\s]+)\)")
 _SETTING = re.compile(r"^(?P<scope>:env:|global|install)\.index-url=(?P<value>.+)$", re.MULTILINE)
 _SCOPES = (":env:", "install", "global")
 
 
-def download(requirements: tuple[str, ...], folder: Path, *options: str) -> None:
+def download(
+    requirements: tuple[str, ...],
+    folder: Path,
+    *options: str,
+    stop: threading.Event | None = None,
+) -> None:
     """Fetches wheels into a folder.
 
     Args:
         requirements: What is asked for.
         folder: An existing folder.
         options: More options of `pip download`.
+        stop: Ends pip, or keeps it from beginning, once it is set.
 
     Raises:
-        ReleaseError: pip could not fetch them. pip is the one of this Python, else the first on
-            PATH.
+        ReleaseError: pip could not fetch them, or was ended. pip is the one of this Python, else
+            the first on PATH.
     """
     wanted = ", ".join(requirements)
     argv = [
@@ -42,29 +50,44 @@ def download(requirements: tuple[str, ...], folder: Path, *options: str) -> None
         *options,
         *requirements,
     ]
-    try:
-        done = subprocess.run(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="backslashreplace",
-            timeout=SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
+    with subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="backslashreplace",
+    ) as process:
+        try:
+            said = _said_by(process, stop)
+        except BaseException:
+            process.kill()
+            raise
+    if said is None:
         raise ReleaseError(
             f"fetching {wanted} took more than {SECONDS} seconds",
             hint=f"see why `{' '.join(argv)}` hangs",
-        ) from error
-    if done.returncode:
-        last = "\n".join(f"  {line}" for line in done.stdout.strip().splitlines()[-5:])
+        )
+    if process.returncode:
+        last = "\n".join(f"  {line}" for line in said.strip().splitlines()[-5:])
         raise ReleaseError(
             f"cannot fetch the build tool {wanted}; pip says:\n{last}",
             hint="check the network, and that pip's own configuration names an index that has it"
             " (`pip config list`)",
         )
+
+
+def _said_by(process: subprocess.Popen[str], stop: threading.Event | None) -> str | None:
+    """What a process prints to its end; None where that does not come in time."""
+    for _ in range(int(SECONDS / _LOOK)):
+        if stop is not None and stop.is_set():
+            raise ReleaseError("stopped")
+        try:
+            return process.communicate(timeout=_LOOK)[0]
+        except subprocess.TimeoutExpired:
+            continue
+    process.kill()
+    return None
 
 
 def indexes() -> Indexes | None:

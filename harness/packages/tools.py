@@ -1,6 +1,7 @@
 """Build tools for the sealed index: exact wheels, fetched once from the operator's own index."""
 
 import hashlib
+import threading
 from collections.abc import Callable, Iterable
 from itertools import chain
 from pathlib import Path
@@ -23,30 +24,29 @@ BASE_TOOLS = (
 )
 
 
-def fetch_tools(
-    requirements: tuple[str, ...], *, store: Store, toolbox: Toolbox | None = None
-) -> tuple[Release, ...]:
-    """Returns a release for each requirement, fetching the wheels that are not kept yet.
+def fetch_tool(
+    requirement: str,
+    *,
+    store: Store,
+    toolbox: Toolbox | None = None,
+    stop: threading.Event | None = None,
+) -> Release:
+    """Returns the release of one requirement, fetching its wheel unless it is kept.
 
     Args:
-        requirements: Exact pins, `name==version`; nothing that they need is added.
+        requirement: An exact pin, `name==version`; nothing that it needs is added.
         store: Where wheels are kept; several processes may fetch at once.
         toolbox: What is asked first, and told of what is taken from elsewhere.
+        stop: Ends the fetching once it is set.
 
     Raises:
-        ReleaseError: A requirement is no exact pin, or pip could not fetch its wheel. pip is the
+        ReleaseError: The requirement is no exact pin, or pip could not fetch its wheel. pip is the
             one of this Python (else the first on PATH), with the operator's own configuration.
     """
-    wanted = dict.fromkeys(requirements)
-    return tuple(fetch_tool(each, store=store, toolbox=toolbox) for each in wanted)
-
-
-def fetch_tool(requirement: str, *, store: Store, toolbox: Toolbox | None = None) -> Release:
-    """Returns the release of one requirement; see `fetch_tools`."""
     name, version = pinned(requirement)
 
     def fetch(staging: Path) -> None:
-        download((f"{name}=={version}",), staging, "--no-deps")
+        download((f"{name}=={version}",), staging, "--no-deps", stop=stop)
         _only_wheel(staging, requirement)
 
     folder = kept(f"{name}-{version}", fetch, store=store, toolbox=toolbox)

@@ -35,8 +35,8 @@ HOME = "/app/.heroku/python"
 FORMAT = 2
 """Goes up when the same prefix would be packed otherwise."""
 
-_OLDEST = 8
-"""Python 3.8 is the oldest that the wheels of pip at hand still serve."""
+_OLDEST = 9
+"""Python 3.9 is the oldest whose `compileall` can leave out where it ran."""
 
 _LEFT_OUT = re.compile(
     r"(^|/)(__pycache__|tests?|idlelib|tkinter|turtledemo|site-packages|dist-packages)(/|$)"
@@ -140,11 +140,15 @@ def pack_runtime(
         StoreError: The store cannot be written.
     """
     interpreter = read_interpreter(prefix, root=root, minor=minor)
+    if int(interpreter.minor.partition(".")[2]) < _OLDEST:
+        raise RuntimeArchiveError(
+            f"{prefix} is Python {interpreter.version}, which is too old to be packed",
+            hint=f"pack a Python 3.{_OLDEST} or newer",
+        )
     target = System(root=image.rootfs) if image else interpreter.system
     try:
-        store.runtimes.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".staged-", dir=store.runtimes) as folder:
-            tree = Path(folder) / "python"
+        with store.scratch(store.runtimes) as folder:
+            tree = folder / "python"
             bundled = lay_out(interpreter, tree, target=target, wheels=_image_wheels(image))
             _compile(interpreter, tree)
             check(tree, version=interpreter.version, system=target)
@@ -496,7 +500,7 @@ def _compile(interpreter: Interpreter, tree: Path) -> None:
     if done.returncode and not list(tree.glob("lib/*/__pycache__/os.*.pyc")):
         raise RuntimeArchiveError(
             f"the standard library of {interpreter.prefix} does not compile:\n"
-            + "\n".join(f"  {line}" for line in done.stderr.splitlines()[-4:]),
+            + "\n".join(f"  {line}" for line in (done.stderr + done.stdout).splitlines()[-4:]),
             hint="see that this Python runs by itself, then pack it again",
         )
 

@@ -26,13 +26,18 @@ def pack_pip(tree: Path, archive: Path, *, version: str, system: System) -> None
     minor = ".".join(version.split(".")[:2])
     bundled = tree / "lib" / f"python{minor}" / "ensurepip" / "_bundled"
     folder = archive.parent / f"pip-for-{version}"
-    try:
-        (wheel,) = bundled.glob("pip-*.whl")
-        with zipfile.ZipFile(wheel) as packed:
-            packed.extractall(folder, [n for n in packed.namelist() if n.startswith("pip/")])
-    except (ValueError, zipfile.BadZipFile) as error:
+    wheels = sorted(bundled.glob("pip-*.whl"))
+    if len(wheels) != 1:
         raise RuntimeArchiveError(
-            f"Python {version} brings no one wheel of pip that can be read: {error}",
+            f"Python {version} brings {len(wheels)} wheels of pip in its `ensurepip`, not one",
+            hint="pack a Python whose `ensurepip` works",
+        )
+    try:
+        with zipfile.ZipFile(wheels[0]) as packed:
+            packed.extractall(folder, [n for n in packed.namelist() if n.startswith("pip/")])
+    except zipfile.BadZipFile as error:
+        raise RuntimeArchiveError(
+            f"Python {version} brings {wheels[0].name}, which cannot be read: {error}",
             hint="pack a Python whose `ensurepip` works",
         ) from error
     compiled = (
@@ -42,8 +47,9 @@ def pack_pip(tree: Path, archive: Path, *, version: str, system: System) -> None
         str(folder / "pip"),
     )
     done = system.run(compiled, (tree / "lib",))
-    if done.returncode:
-        lines = (done.stderr or done.stdout).strip().splitlines()[-4:]
+    # A module for another Python does not compile, and is not run either.
+    if done.returncode and not list(folder.glob("pip/__pycache__/__main__.*.pyc")):
+        lines = (done.stderr + done.stdout).strip().splitlines()[-4:]
         raise RuntimeArchiveError(
             f"the pip of Python {version} does not compile:\n"
             + "\n".join(f"  {line}" for line in lines),

@@ -15,7 +15,7 @@ from harness.internet import Download, Internet, Release, Repository, Request
 from harness.internet.server import InternetServer
 from harness.internet.trust import Authority, trust_env, trust_mounts
 from harness.packages.releases import build_release
-from harness.packages.tools import BASE_TOOLS, fetch_tools
+from harness.packages.tools import BASE_TOOLS, fetch_tool
 from harness.sandboxes import RESOLVER_OPTIONS, Job, Limits, Mount, Outcome
 from harness.sandboxes.bubblewrap import BubblewrapSandbox
 from harness.sandboxes.registry import SandboxSettings
@@ -104,7 +104,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     base = tmp_path_factory.mktemp("world")
     for name in ("sandbox", "server", "trust"):
         (base / name).mkdir()
-    tools = fetch_tools((*BASE_TOOLS, OLD_PIP), store=Store(root=default_root()))
+    store = Store(root=default_root())
+    tools = tuple(fetch_tool(pin, store=store) for pin in (*BASE_TOOLS, OLD_PIP))
     sandbox = BubblewrapSandbox(
         SandboxSettings(image=None, rootfs=None, run="test-clients", scratch=base / "sandbox")
     )

@@ -18,7 +18,7 @@ from runs import PROGRAM, REPOSITORY, need, store
 from harness.buildpacks.classic import ClassicKind
 from harness.internet.tape import read_index
 from harness.packages.pip import indexes
-from harness.packages.tools import BASE_TOOLS, fetch_tools
+from harness.packages.tools import BASE_TOOLS, fetch_tool
 
 pytestmark = [pytest.mark.image, pytest.mark.bubblewrap, pytest.mark.timeout(900)]
 
@@ -144,7 +144,8 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     need("bubblewrap")
     folder = tmp_path_factory.mktemp("tape")
     # As any run would have; the mirror has none of them.
-    fetch_tools((*BASE_TOOLS, *ClassicKind().tools(BUILDPACK)), store=store())
+    for pin in (*BASE_TOOLS, *ClassicKind().tools(BUILDPACK)):
+        fetch_tool(pin, store=store())
     sha = repository(folder / "real")
     files = "https://mirror.example.net/root/main/packages"
     names = [f"only_upstream-{version}-py3-none-any.whl" for version in ("1.0", "1.1")]

@@ -85,6 +85,16 @@ def test_what_cannot_be_fetched_is_told_to_all_that_want_it_and_asked_once(
     assert index.asked.count("broken==1") == 1
 
 
+def test_what_failed_is_tried_again_once_that_is_forgotten(index: Index, tmp_path: Path) -> None:
+    with Fetcher(Store(root=tmp_path)) as fetching:
+        for times in (1, 2):
+            fetching.forget_failures()
+            with pytest.raises(ReleaseError):
+                fetching.releases(Wanted(tools=("a==1", "broken==1")))
+            assert index.asked.count("broken==1") == times
+    assert index.asked.count("a==1") == 1
+
+
 def test_what_has_not_begun_at_the_end_is_not_fetched(index: Index, tmp_path: Path) -> None:
     index.held = threading.Event()
     tools = tuple(f"t{number}==1" for number in range(40))

@@ -1,6 +1,7 @@
 """Values that are made once, though several threads want them."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -14,6 +15,7 @@ def test_several_that_want_the_same_get_one():
     made = []
 
     def make() -> object:
+        time.sleep(0.05)  # long enough for all to come
         made.append(object())
         return made[-1]
 

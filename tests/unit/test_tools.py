@@ -1,6 +1,7 @@
 import os
 import stat
 import threading
+import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,7 +11,7 @@ from packaging.requirements import Requirement
 
 from harness.errors import ReleaseError
 from harness.packages.pip import indexes
-from harness.packages.tools import BASE_TOOLS, fetch_tools
+from harness.packages.tools import BASE_TOOLS, fetch_tool
 from harness.store import Store
 
 
@@ -39,10 +40,10 @@ def links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_tool_is_fetched_once_and_kept(links: Path, tmp_path: Path) -> None:
     store = Store(root=tmp_path / "store")
-    (first,) = fetch_tools(("Build_Tool==1.0",), store=store)
+    first = fetch_tool("Build_Tool==1.0", store=store)
     for wheel in links.iterdir():
         wheel.unlink()
-    (second,) = fetch_tools(("build-tool == 1.0",), store=store)
+    second = fetch_tool("build-tool == 1.0", store=store)
     assert first == second
     assert (first.project, first.version) == ("build-tool", "1.0")
     (file,) = first.files
@@ -68,13 +69,13 @@ class Box:
 def test_a_toolbox_comes_before_the_store_and_the_index(links: Path, tmp_path: Path) -> None:
     store = Store(root=tmp_path / "store")
     empty = Box()
-    (kept,) = fetch_tools(("build-tool==1.0",), store=store, toolbox=empty)
+    kept = fetch_tool("build-tool==1.0", store=store, toolbox=empty)
     assert empty.told == {"build-tool-1.0": store.tools / "build-tool-1.0"}
     other = tmp_path / "other"
     other.mkdir()
     (other / kept.files[0].name).write_bytes(b"another wheel")
     full = Box(**{"build-tool-1.0": other})
-    (found,) = fetch_tools(("build-tool==1.0",), store=store, toolbox=full)
+    found = fetch_tool("build-tool==1.0", store=store, toolbox=full)
     assert found.files[0].path == other / kept.files[0].name
     assert found.files[0].sha256 != kept.files[0].sha256
     assert full.told == {}
@@ -111,7 +112,7 @@ def test_the_index_that_the_operator_s_pip_asks(
 
 def test_two_versions_are_kept_apart(links: Path, tmp_path: Path) -> None:
     store = Store(root=tmp_path / "store")
-    releases = fetch_tools(("build-tool==1.0", "build-tool==2.0", "build-tool==1.0"), store=store)
+    releases = [fetch_tool(f"build-tool=={version}", store=store) for version in ("1.0", "2.0")]
     assert [release.version for release in releases] == ["1.0", "2.0"]
 
 
@@ -120,7 +121,7 @@ def test_what_pip_cannot_fetch(links: Path, tmp_path: Path) -> None:
     with pytest.raises(
         ReleaseError, match=r"(?s)build-tool==3\.0; pip says:.*No matching"
     ) as raised:
-        fetch_tools(("build-tool==3.0",), store=store)
+        fetch_tool("build-tool==3.0", store=store)
     assert "pip config list" in raised.value.hint
     assert list(store.tools.iterdir()) == []
 
@@ -143,7 +144,7 @@ def test_what_pip_cannot_fetch(links: Path, tmp_path: Path) -> None:
 )
 def test_only_exact_pins(requirement: str, tmp_path: Path) -> None:
     with pytest.raises(ReleaseError, match="write name==version"):
-        fetch_tools((requirement,), store=Store(root=tmp_path))
+        fetch_tool(requirement, store=Store(root=tmp_path))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -153,7 +154,7 @@ def test_several_at_once(links: Path, tmp_path: Path) -> None:
 
     def fetch(_: int) -> object:
         barrier.wait(10)
-        return fetch_tools(("build-tool==1.0",), store=store)
+        return fetch_tool("build-tool==1.0", store=store)
 
     with ThreadPoolExecutor(3) as pool:
         found = list(pool.map(fetch, range(3)))
@@ -163,10 +164,10 @@ def test_several_at_once(links: Path, tmp_path: Path) -> None:
 
 def test_a_broken_store_is_told(links: Path, tmp_path: Path) -> None:
     store = Store(root=tmp_path / "store")
-    (release,) = fetch_tools(("build-tool==1.0",), store=store)
+    release = fetch_tool("build-tool==1.0", store=store)
     release.files[0].path.unlink()
     with pytest.raises(ReleaseError, match="holds 0") as raised:
-        fetch_tools(("build-tool==1.0",), store=store)
+        fetch_tool("build-tool==1.0", store=store)
     assert str(store.tools / "build-tool-1.0") in raised.value.hint
 
 
@@ -186,10 +187,10 @@ def test_without_pip_another_on_path_serves(
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setattr(sys, "executable", str(without))
     monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
-    assert fetch_tools(("build-tool==1.0",), store=Store(root=tmp_path / "one"))
+    assert fetch_tool("build-tool==1.0", store=Store(root=tmp_path / "one"))
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
     with pytest.raises(ReleaseError, match="no pip") as raised:
-        fetch_tools(("build-tool==1.0",), store=Store(root=tmp_path / "two"))
+        fetch_tool("build-tool==1.0", store=Store(root=tmp_path / "two"))
     assert "ensurepip" in raised.value.hint
 
 
@@ -197,3 +198,19 @@ def test_the_base_tools_are_pins() -> None:
     names = [Requirement(tool).name for tool in BASE_TOOLS]
     assert names == sorted(set(names))
     assert {"pip", "setuptools", "wheel", "flit-core"} <= set(names)
+
+
+def test_fetching_ends_when_it_is_told_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    slow = tmp_path / "python"
+    slow.write_text('#!/bin/sh\n[ "$3" = --version ] || exec sleep 60\n')
+    slow.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(slow))
+    stop = threading.Event()
+    threading.Timer(0.5, stop.set).start()
+    begun = time.monotonic()
+    with pytest.raises(ReleaseError, match="stopped"):
+        fetch_tool("build-tool==1.0", store=Store(root=tmp_path / "store"), stop=stop)
+    assert time.monotonic() - begun < 30
+    assert list((tmp_path / "store" / "tools").iterdir()) == []
