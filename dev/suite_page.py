@@ -29,7 +29,7 @@ be dropped for nothing. The last column is what heroku-buildpack-python {release
 Written by `dev/suite_page.py`.
 """
 _SHORT = re.compile(
-    r"https://github\.com/(?P<repository>[^/]+/[^/]+)/(issues|pull)/(?P<number>\d+)"
+    r"https://github\.com/[^/]+/(?P<repository>[^/]+)/(issues|pull)/(?P<number>\d+)"
 )
 
 
@@ -63,7 +63,7 @@ def _report(scenario: dict[str, Any]) -> str:
     short = _SHORT.fullmatch(url)
     if short is None:
         return url
-    return f"[{short['repository'].rpartition('/')[2]} {short['number']}]({url})"
+    return f"[{short['repository']} {short['number']}]({url})"
 
 
 def _table(file: Path) -> dict[str, Any]:

@@ -141,17 +141,17 @@ class _Run:
         with _error_of(case):
             pythons = session.pythons(case.scenario.python_slots(), case.buildpack)
             case.stages = case.scenario.stages(pythons)
-            session.expect(case.buildpack, case.stages)
+            session.begin_fetching(case.buildpack, case.stages)
 
     def _plan(self, case: _Case) -> None:
-        session, spec, stages = self._session, case.buildpack, case.stages
+        session, stages = self._session, case.stages
         if case.error is not None:
             return
         with _error_of(case):
             pairs = plan(
                 case.scenario,
                 stages,
-                buildpack=lambda revision: at_revision(spec, revision) if revision else spec,
+                buildpack=partial(at_revision, case.buildpack),
                 digest=session.inputs_digest,
             )
             if session.settings.keep:

@@ -299,7 +299,7 @@ class Session:
         """What failed in a run before may be tried once more in this one."""
         self._fetcher.forget_failures()
 
-    def expect(self, spec: str, stages: Iterable[Stage]) -> None:
+    def begin_fetching(self, spec: str, stages: Iterable[Stage]) -> None:
         """Begins to fetch the build tools that builds of some stages will be offered.
 
         What of it cannot be had is told where it is needed.
@@ -308,8 +308,7 @@ class Session:
             HarnessError: The buildpack is not to be had.
         """
         for stage in stages:
-            revision = stage.world.buildpack
-            buildpack = self.buildpack(at_revision(spec, revision) if revision else spec)
+            buildpack = self.buildpack(at_revision(spec, stage.world.buildpack))
             self._fetcher.begin(self._wanted(buildpack, stage))
 
     def roots(self, commit: Commit) -> tuple[str, ...]:

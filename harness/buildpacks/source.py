@@ -72,8 +72,13 @@ def resolve(spec: str, *, store: Store, into: Path) -> Buildpack:
     return Buildpack(spec=spec, folder=target, revision=revision, kind=kind, digest=_digest(target))
 
 
-def at_revision(spec: str, revision: str) -> str:
-    """The spec of the same buildpack at another revision, or of another bundled one."""
+def at_revision(spec: str, revision: str | None) -> str:
+    """The spec of the same buildpack at another revision, or of another bundled one.
+
+    Without a revision it is the same spec.
+    """
+    if not revision:
+        return spec
     if spec in bundled_names():
         return revision
     location, _ = _split(spec)

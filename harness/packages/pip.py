@@ -33,7 +33,7 @@ def download(
         requirements: What is asked for.
         folder: An existing folder.
         options: More options of `pip download`.
-        stop: Ends pip, or keeps it from beginning, once it is set.
+        stop: Ends pip once it is set.
 
     Raises:
         ReleaseError: pip could not fetch them, or was ended. pip is the one of this Python, else

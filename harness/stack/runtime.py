@@ -15,6 +15,7 @@ from packaging.version import Version
 
 from harness.errors import HarnessError, RuntimeArchiveError
 from harness.stack.bootstrap import Bootstrap, OnLine, quiet, unpack, write_tar
+from harness.stack.compiled import compile_folder
 from harness.stack.debian_python import find_wheels, headers, stand_alone
 from harness.stack.distro import SUITES, distro_of, find_archive
 from harness.stack.image import Image
@@ -484,25 +485,15 @@ def _bundle(interpreter: Interpreter, tree: Path, target: System) -> tuple[str, 
 def _compile(interpreter: Interpreter, tree: Path) -> None:
     """Compiles the standard library, as a runtime's maker does: a build then need not, and leaves
     no trace there of which modules it happened to import."""  # noqa: D205, D209
-    program = tree / "bin" / f"python{interpreter.minor}"
-    # Not isolated (-I): up to 3.10 the order of a set constant hangs on PYTHONHASHSEED.
-    # A worker process is started anew, which an unpacked system's loader has no part in.
-    jobs = "0" if interpreter.system.root == Path("/") else "1"
-    done = interpreter.system.run(
-        (
-            *(str(program), "-s", "-B", "-m", "compileall", "-q", "-f", "-j", jobs),
-            *("--invalidation-mode", "unchecked-hash", "-s", str(tree), "-p", HOME),
-            str(tree / "lib" / f"python{interpreter.minor}"),
-        ),
-        (tree / "lib",),
+    compile_folder(
+        tree / "lib" / f"python{interpreter.minor}",
+        root=tree,
+        place=HOME,
+        marker="__pycache__/os.*.pyc",
+        program=tree / "bin" / f"python{interpreter.minor}",
+        system=interpreter.system,
+        called=f"the standard library of {interpreter.prefix}",
     )
-    # Templates of lib2to3's and the like do not compile, which compileall reports as a failure.
-    if done.returncode and not list(tree.glob("lib/*/__pycache__/os.*.pyc")):
-        raise RuntimeArchiveError(
-            f"the standard library of {interpreter.prefix} does not compile:\n"
-            + "\n".join(f"  {line}" for line in (done.stderr + done.stdout).splitlines()[-4:]),
-            hint="see that this Python runs by itself, then pack it again",
-        )
 
 
 def _keep(

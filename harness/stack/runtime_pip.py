@@ -4,6 +4,7 @@ import zipfile
 from pathlib import Path
 
 from harness.errors import RuntimeArchiveError
+from harness.stack.compiled import compile_folder
 from harness.stack.runtime_archives import write_zst
 from harness.stack.system import System
 
@@ -40,19 +41,14 @@ def pack_pip(tree: Path, archive: Path, *, version: str, system: System) -> None
             f"Python {version} brings {wheels[0].name}, which cannot be read: {error}",
             hint="pack a Python whose `ensurepip` works",
         ) from error
-    compiled = (
-        *(str(tree / "bin" / f"python{minor}"), "-s", "-B", "-m", "compileall", "-q", "-f"),
+    compile_folder(
+        folder / "pip",
+        root=folder,
         # Of one place, wherever it is packed; a module's own place is put in when it is loaded.
-        *("--invalidation-mode", "unchecked-hash", "-s", str(folder), "-p", "/"),
-        str(folder / "pip"),
+        place="/",
+        marker="__pycache__/__main__.*.pyc",
+        program=tree / "bin" / f"python{minor}",
+        system=system,
+        called=f"the pip of Python {version}",
     )
-    done = system.run(compiled, (tree / "lib",))
-    # A module for another Python does not compile, and is not run either.
-    if done.returncode and not list(folder.glob("pip/__pycache__/__main__.*.pyc")):
-        lines = (done.stderr + done.stdout).strip().splitlines()[-4:]
-        raise RuntimeArchiveError(
-            f"the pip of Python {version} does not compile:\n"
-            + "\n".join(f"  {line}" for line in lines),
-            hint="see that this Python runs by itself, then pack it again",
-        )
     write_zst(folder, archive)

@@ -277,3 +277,4 @@ def test_a_folder_that_is_none_is_not_copied(store, tmp_path):
 )
 def test_the_same_buildpack_at_another_revision(spec, other):
     assert at_revision(spec, "v2") == other
+    assert at_revision(spec, None) == spec

@@ -50,6 +50,32 @@ def key(tmp_path):
     return key_of
 
 
+@pytest.mark.parametrize(
+    ("files", "version"),
+    [
+        ({"runtime.txt": "python-3.11.9\n"}, "3.11.9"),
+        ({".python-version": "3.13.5\r\n"}, "3.13.5"),
+        ({".python-version": "3.13.5", "runtime.txt": "python-3.11.9"}, "3.11.9"),
+        ({".python-version": "3.13\n"}, None),
+        ({}, None),
+    ],
+)
+def test_the_python_version_is_a_whole_one_or_is_asked_for(tmp_path, files, version):
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    lib = bundled_buildpacks() / "lib" / "build.sh"
+    code = f'source "{lib}"; check_python_version; python_version'
+    done = subprocess.run(
+        ("bash", "-c", code, "compile", str(tmp_path), "cache", "env"),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if version:
+        assert (done.returncode, done.stdout, done.stderr) == (0, f"{version}\n", "")
+    else:
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "name a full Python version" in done.stderr
+
+
 def root(line: str) -> dict[str, str]:
     return {"requirements.txt": f"{line}\n"}
 
