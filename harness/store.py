@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,6 +65,17 @@ class Store:
     def runs(self) -> Path:
         """Work folders of runs under way, one each; what a dead run left is swept."""
         return self.root / "runs"
+
+    def room_of(self, folder: Path) -> tuple[int, int]:
+        """How many things one of the store's folders holds, and the bytes of all their files."""
+        count = sum(1 for kept in folder.glob("*") if not kept.name.startswith("."))
+        size = 0
+        for parent, _, files in os.walk(folder):
+            for name in files:
+                # A run beside this one renames and removes what it staged.
+                with suppress(FileNotFoundError):
+                    size += Path(parent, name).lstat().st_size
+        return count, size
 
     @contextmanager
     def staged(self, final: Path) -> Iterator[Path]:

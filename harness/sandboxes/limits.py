@@ -98,8 +98,11 @@ class ControlGroup:
 def sweep_groups(run: str) -> None:
     """Removes the control groups that a dead run left, whichever group it ran in itself."""
     for point in set(_mounts().values()):
-        for folder in point.rglob(f"{PREFIX}{run}-*"):
-            _remove_group(folder)
+        # Others' groups come and go meanwhile, which `os.walk` passes over and `rglob` does not.
+        for parent, names, _ in os.walk(point):
+            for name in names:
+                if name.startswith(f"{PREFIX}{run}-"):
+                    _remove_group(Path(parent, name))
 
 
 def _remove_group(folder: Path) -> None:

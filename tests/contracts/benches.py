@@ -1,7 +1,6 @@
-"""A sandbox to try, and what looks for things that it left."""
+"""A sandbox to try."""
 
 import contextlib
-import os
 import threading
 import uuid
 from collections.abc import Iterator
@@ -9,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from socket import socket
 
-import pytest
 from dnslib import QTYPE, RR, A, DNSRecord
 
 from harness.sandboxes import Job, Limits, Listeners, Mount, Outcome, Sandbox, Serve
@@ -24,13 +22,6 @@ class Stack:
 
     image: str
     rootfs: Path
-
-
-def need(kind: str) -> None:
-    """Skips where a kind cannot be used, except where it must be."""
-    why = backends()[kind].unavailable()
-    if why:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{kind}: {why}")
 
 
 @dataclass(kw_only=True)
@@ -94,38 +85,6 @@ class Bench:
         )
         self.made.append(backends()[self.kind](settings))
         return self.made[-1]
-
-
-def containers(run_id: str) -> list[str]:
-    """The ids of the engine's containers of a run, dead or alive."""
-    if backends()["docker"].unavailable():
-        return []
-    import docker
-
-    client = docker.from_env()
-    with contextlib.closing(client):
-        return [
-            str(container["Id"])
-            for container in client.api.containers(
-                all=True, filters={"label": f"cache-harness.run={run_id}"}
-            )
-        ]
-
-
-def processes(marker: str) -> list[str]:
-    """Command lines of the machine's processes that hold `marker`, this one's apart."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            if marker in line and int(folder.name) != os.getpid():
-                found.append(line)
-    return found
-
-
-def groups(run_id: str) -> list[Path]:
-    """Control groups of a run."""
-    return list(Path("/sys/fs/cgroup").rglob(f"cache-harness-{run_id}*"))
 
 
 @dataclass(kw_only=True)

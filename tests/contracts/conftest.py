@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from benches import Bench, Stack, containers, groups, need
+from benches import Bench, Stack
+from traces import containers, groups, need
 
 from harness.sandboxes.docker_images import load_into_docker
 from harness.sandboxes.registry import SandboxSettings, backends

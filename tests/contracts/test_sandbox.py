@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from benches import PATH, Answers, Bench, containers, groups, processes
+from benches import PATH, Answers, Bench
+from traces import containers, groups, processes
 
 import harness
 from harness.errors import SandboxError
@@ -750,7 +751,7 @@ def as_ordinary_user(bench: Bench, folder: Path, rootfs: Path) -> dict[str, obje
             **os.environ,
             "TMPDIR": str(home),
             "HOME": str(home),
-            "PYTHONPATH": str(home / "lib"),
+            "PYTHONPATH": f"{home / 'lib'}:{Path(__file__).parents[1]}",
         },
         input=json.dumps({"image": bench.settings.image, "rootfs": str(rootfs)}),
         capture_output=True,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from benches import need
+from traces import need
 
 from harness.sandboxes import sockets
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from benches import Stack, containers, groups, need, processes
+from benches import Stack
 from conftest import KINDS
+from traces import containers, groups, need, processes
 
 from harness.errors import SandboxError, StoreError
 from harness.memory import folder_of_runs

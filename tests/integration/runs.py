@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -14,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from traces import below, containers, groups, mounting, networks
 
 from harness.memory import folder_of_runs
-from harness.sandboxes.registry import backends
 from harness.store import Store, default_root
 
 PROGRAM = Path(sys.executable).with_name("cache-harness")
@@ -25,13 +24,6 @@ SCENARIOS = REPOSITORY / "scenarios"
 KINDS = ("docker", "bubblewrap")
 SANDBOXES = tuple(pytest.param(kind, marks=getattr(pytest.mark, kind)) for kind in KINDS)
 LONGEST = 900.0
-
-
-def need(kind: str) -> None:
-    """Skips where a sandbox cannot be used, except where it must be."""
-    why = backends()[kind].unavailable()
-    if why:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{kind}: {why}")
 
 
 def store() -> Store:
@@ -92,10 +84,14 @@ class Going:
         end = time.monotonic() + 120
         while self.process.poll() is None and time.monotonic() < end:
             self.watch()
-            if self.id and any(list(f.glob(f"**/tmp/*/{mark}")) for f in folders_of(self.id)):
+            if self.id and self._has_made(mark):
                 return
             time.sleep(0.05)
         raise AssertionError(self.ended().said)
+
+    def _has_made(self, mark: str) -> bool:
+        found = (path for folder in folders_of(self.id) for path in below(folder))
+        return any(path.name == mark and path.parts[-3] == "tmp" for path in found)
 
     def ended(self, *, within: float = LONGEST) -> Ran:
         """Waits for the end and reads what the run wrote."""
@@ -154,10 +150,11 @@ def left_of(run_id: str) -> dict[str, list[str]]:
     folders = folders_of(run_id)
     everything = {
         "folders": [str(folder) for folder in folders if folder.exists()],
-        "containers and networks": _of_the_engine(run_id),
-        "control groups": list(map(str, Path("/sys/fs/cgroup").rglob(f"cache-harness-{run_id}*"))),
+        "containers": containers(run_id),
+        "networks": networks(run_id),
+        "control groups": [str(group) for group in groups(run_id)],
         # A sandbox's processes see the run's folders among their mounts.
-        "mounts": _mounting(f"/{run_id}/"),
+        "mounts": mounting(f"/{run_id}/"),
     }
     return {name: found for name, found in everything.items() if found}
 
@@ -168,27 +165,6 @@ def nothing_left_of(run_id: str) -> None:
     while (left := left_of(run_id)) and time.monotonic() < end:
         time.sleep(0.1)
     assert left == {}
-
-
-def _of_the_engine(run_id: str) -> list[str]:
-    if backends()["docker"].unavailable():
-        return []
-    import docker
-
-    wanted = {"label": f"cache-harness.run={run_id}"}
-    with contextlib.closing(docker.from_env()) as client:
-        containers = client.api.containers(all=True, filters=wanted)
-        networks = client.api.networks(filters=wanted)
-    return [str(thing["Id"]) for thing in (*containers, *networks)]
-
-
-def _mounting(part: str) -> list[str]:
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if part in (process / "mountinfo").read_text(errors="replace"):
-                found.append((process / "cmdline").read_bytes().decode(errors="replace"))
-    return found
 
 
 # --- inputs ----------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runs import PROGRAM, SANDBOXES, buildpack, need, scenario, store
+from runs import PROGRAM, SANDBOXES, buildpack, scenario, store
+from traces import need
 
 from harness.build_store import BuildStore
 from harness.memory import folder_of_runs

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runs import PROGRAM, REPOSITORY, need, store
+from runs import PROGRAM, REPOSITORY, store
+from traces import need
 
 from harness.buildpacks.source import resolve
 from harness.bundled import bundled_folder

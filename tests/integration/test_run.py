@@ -21,12 +21,12 @@ from runs import (
     folders_of,
     going,
     left_of,
-    need,
     nothing_left_of,
     run,
     scenario,
     store,
 )
+from traces import below, need
 
 from harness.workspace import sweep
 
@@ -309,7 +309,9 @@ def test_control_build_that_fails_is_told(tmp_path):
         while started.process.poll() is None:
             started.watch()
             for folder in folders_of(started.id):
-                for build in folder.glob("**/tmp/build_app"):
+                for build in below(folder):
+                    if build.parts[-2:] != ("tmp", "build_app"):
+                        continue
                     control = build.parts[-3].endswith("-control")
                     with contextlib.suppress(OSError):
                         (build / "word").write_text("fail\n" if control else "pass\n")

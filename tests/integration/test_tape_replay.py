@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 from real_hosts import Hosts, Say, real_hosts
-from runs import PROGRAM, REPOSITORY, need, store
+from runs import PROGRAM, REPOSITORY, store
+from traces import need
 
 from harness.buildpacks.classic import ClassicKind
 from harness.internet.tape import read_index
