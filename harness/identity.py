@@ -9,6 +9,7 @@ _PACKAGE = Path(__file__).resolve().parent
 NOT_BUILDING = (
     "bytecode.py",
     "cli.py",
+    "commands",
     "compare.py",
     "diagnosis",
     "display.py",

@@ -11,8 +11,9 @@ from pathlib import Path
 import click
 import pytest
 
-from harness import cli as command_line
+from harness import __version__
 from harness.cli import cli, main
+from harness.commands import running
 from harness.errors import ExitCode
 from harness.internet.exchange import Answer, Asked
 from harness.internet.tape import write_tape
@@ -135,7 +136,7 @@ def test_help_says_what_each_command_option_and_argument_is(invoke, path):
 
 def test_the_version_is_told(invoke):
     status, out, _ = invoke("--version")
-    assert (status, out) == (0, f"cache-harness, version {command_line.__version__}\n")
+    assert (status, out) == (0, f"cache-harness, version {__version__}\n")
 
 
 @pytest.mark.parametrize(
@@ -371,7 +372,7 @@ def test_the_interrupt_key_gives_130(invoke, monkeypatch):
     def interrupted(paths):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command_line, "load_scenarios", interrupted)
+    monkeypatch.setattr(running, "load_scenarios", interrupted)
     status, _, err = invoke("run")
     assert status == ExitCode.INTERRUPTED
     assert "interrupted" in err

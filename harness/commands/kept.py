@@ -1,0 +1,106 @@
+"""`store` and `tape`: what is kept between runs."""
+
+from pathlib import Path
+
+import click
+
+from harness.build_store import DEFAULT_LIMIT, BuildStore
+from harness.commands.output import grid, stdout, store_option
+from harness.errors import ExitCode, HarnessError
+from harness.internet.tape import read_index
+from harness.reports import tape as tape_report
+from harness.store import Store
+
+_MEGABYTE = 1_000_000
+
+
+@click.group("tape")
+def tape() -> None:
+    """What real hosts answered once, and is answered from a file ever after."""
+
+
+@tape.command("show")
+@click.argument("file", type=click.Path(path_type=Path))
+def tape_show(file: Path) -> None:
+    """Lists what FILE holds: each answer with what selects it, and the build tools."""
+    stdout().print(tape_report.listing(read_index(file)), highlight=False)
+
+
+@click.group("store")
+def store() -> None:
+    """What is kept between runs."""
+
+
+@store.command("show")
+@store_option
+def store_show(store: Path) -> None:
+    """Shows what takes how much room."""
+    kept = Store(root=store)
+    stored = BuildStore(kept)
+    builds = stored.listing()
+    caches = [one.listing for one in builds if one.has_cache]
+    contents = stored.contents_rooms()
+    rows = [
+        ("builds", str(len(builds)), _megabytes(sum(one.size for one in builds))),
+        ("their caches", str(len(caches)), _megabytes(sum(caches))),
+        ("contents of both", str(len(contents)), _megabytes(sum(contents))),
+    ]
+    for folder in (kept.images, kept.runtimes, kept.tools, kept.releases):
+        count, size = kept.room_of(folder)
+        rows.append((folder.name, str(count), _megabytes(size)))
+    console = stdout()
+    console.print(str(store), markup=False, highlight=False)
+    console.print(grid(("", "count", "MB"), rows))
+
+
+@store.command("prune")
+@click.option(
+    "--size",
+    type=click.FloatRange(min=0),
+    metavar="MB",
+    help="Megabytes that builds may take; the least recently used go.  [default: as after a run]",
+)
+@click.option(
+    "--days",
+    type=click.FloatRange(min=0),
+    help="Drop what was not used for as many days.  [default: whatever its age]",
+)
+@click.option("--all", "everything", is_flag=True, help="Drop every build and what was judged.")
+@store_option
+def store_prune(size: float | None, days: float | None, everything: bool, store: Path) -> None:  # noqa: FBT001
+    """Makes room: drops caches, then builds, that were not used for longest."""
+    builds = BuildStore(Store(root=store))
+    if everything:
+        freed = builds.prune(limit=0, age=0)
+    elif size is None and days is None:
+        freed = builds.make_room()
+    else:
+        freed = builds.prune(
+            limit=DEFAULT_LIMIT if size is None else int(size * _MEGABYTE),
+            age=None if days is None else days * 24 * 3600,
+        )
+    if freed is None:
+        raise HarnessError(
+            "another run uses the store, so nothing is dropped",
+            hint="try again when it has ended; it makes room itself at its end",
+        )
+    stdout().print(f"{_megabytes(freed)} MB freed", markup=False, highlight=False)
+
+
+@store.command("verify")
+@store_option
+def store_verify(store: Path) -> int:
+    """Reads every stored build whole, and drops those that are damaged."""
+    console = stdout()
+    builds = BuildStore(Store(root=store))
+    with builds.in_use():
+        damaged = list(builds.verify())
+    for key, fault in damaged:
+        console.print(f"{key[:12]}: {fault}; dropped", markup=False, highlight=False)
+    whole = len(builds.listing())
+    console.print(f"{whole} builds whole, {len(damaged)} damaged", markup=False, highlight=False)
+    return int(ExitCode.FINDING if damaged else ExitCode.EXPECTED)
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / _MEGABYTE:,.1f}"
