@@ -127,11 +127,12 @@ def _sweep_runs(runs: Path, kinds: Mapping[str, Backend]) -> list[str]:
 
 @contextlib.contextmanager
 def _run_folder(runs: Path, run: str) -> Iterator[Path]:
-    """Makes a run's folder and holds its lock."""
+    """Makes a run's folder and holds its lock, in which its process stands for people to see."""
     folder = runs / run
     with contextlib.ExitStack() as stack:
         with _locked(runs / f".{LOCK}"):
             folder.mkdir(mode=0o700)
+            (folder / LOCK).write_text(f"{os.getpid()}\n", encoding="ascii")
             stack.enter_context(_locked(folder / LOCK))
         yield folder
 

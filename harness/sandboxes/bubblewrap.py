@@ -37,6 +37,7 @@ from harness.sandboxes.limits import (
     sweep_groups,
 )
 from harness.sandboxes.mounts import checked, enclosing
+from harness.sandboxes.orphans import end_orphans, mark
 from harness.sandboxes.registry import SandboxSettings
 from harness.sandboxes.rootfs import host_root, image_root, resolved
 
@@ -91,7 +92,12 @@ class BubblewrapSandbox:
 
     @classmethod
     def sweep(cls, run: str, scratch: Path) -> None:  # noqa: ARG003  (the protocol's)
-        """Removes a dead run's control groups; its processes died with it."""
+        """Ends the sandboxes of a dead run that did not die with it; removes its control groups.
+
+        Raises:
+            SandboxError: One of them does not end.
+        """
+        end_orphans(run)
         sweep_groups(run)
 
     @classmethod
@@ -147,21 +153,27 @@ class BubblewrapSandbox:
             block_reads, block_writes = os.pipe()
             status_file = stack.enter_context(io.FileIO(status_reads, "r"))
             block_file = stack.enter_context(io.FileIO(block_writes, "w"))
+            # bwrap takes the end of the pipe for leave to begin. One who reads and might write sees
+            # none, and so no job begins after its harness has died.
+            block_both = os.open(f"/proc/self/fd/{block_reads}", os.O_RDWR | os.O_CLOEXEC)
+            os.close(block_reads)
             try:
                 process = subprocess.Popen(
                     [
-                        *(self._bwrap, "--args", str(arguments)),
+                        *(self._bwrap, *mark(self._settings.run), "--args", str(arguments)),
                         *("--json-status-fd", str(status_writes)),
-                        *("--block-fd", str(block_reads)),
+                        *("--block-fd", str(block_both)),
                         # bwrap's --chdir sets PWD, which is not the job's unless it says so.
                         *("--", "/usr/bin/env", "-u", "PWD"),
                         *(f"PWD={value}" for name, value in job.env if name == "PWD"),
                         *job.argv,
                     ],
+                    # A job can read with what bwrap, its namespace's first process, was started.
+                    env={},
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
-                    pass_fds=(arguments, status_writes, block_reads),
+                    pass_fds=(arguments, status_writes, block_both),
                     # A terminal's ^C is for the harness, which then ends its jobs.
                     start_new_session=True,
                 )
@@ -169,7 +181,7 @@ class BubblewrapSandbox:
                 raise SandboxError(f"cannot run {self._bwrap}: {error.strerror}") from error
             finally:
                 os.close(status_writes)
-                os.close(block_reads)
+                os.close(block_both)
             stack.enter_context(process)
             stack.callback(process.kill)
             first = status_file.readline()

@@ -1,11 +1,14 @@
-"""A run of the harness's that sits in the middle of a job until something ends it."""
+"""A run of the harness's that sits in a job, or just before it, until something ends it."""
 
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from benches import PATH, Answers
 
-from harness.sandboxes import Job, Mount
+from harness.sandboxes import Job, Listeners, Mount, Serve
 from harness.sandboxes.registry import SandboxSettings, open_sandbox
 from harness.store import Store
 from harness.workspace import Workspace
@@ -16,7 +19,18 @@ def tell(line: str) -> None:
     sys.stdout.flush()
 
 
-def main(kind: str, store: str, image: str, rootfs: str, marker: str) -> None:
+@contextmanager
+def never_ready(listeners: Listeners) -> Iterator[None]:
+    """A `Serve` for which its job waits in vain."""
+    tell("on")
+    time.sleep(600)
+    yield
+
+
+SERVES: dict[str, Serve] = {"in a job": Answers(), "before a job": never_ready}
+
+
+def main(kind: str, store: str, image: str, rootfs: str, marker: str, *, where: str) -> None:
     with Workspace.open(Store(root=Path(store))) as workspace:
         settings = SandboxSettings(
             image=image, rootfs=Path(rootfs), run=workspace.id, scratch=workspace.folder
@@ -34,10 +48,10 @@ def main(kind: str, store: str, image: str, rootfs: str, marker: str) -> None:
         )
         try:
             tell(workspace.id)
-            sandbox.run(job, serve=Answers(), on_output=lambda _: tell("on"))
+            sandbox.run(job, serve=SERVES[where], on_output=lambda _: tell("on"))
         finally:
             sandbox.close()
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(*sys.argv[1:-1], where=sys.argv[-1])

@@ -386,10 +386,13 @@ def test_host_s_files_are_out_of_sight(bench: Bench, tmp_path: Path, open_folder
     assert ran.text.count("No such file") + ran.text.count("Permission denied") == len(places)
 
 
-def test_host_s_processes_are_out_of_sight(bench: Bench) -> None:
+def test_host_s_processes_are_out_of_sight(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN", "of-the-host-alone")
     ran = bench.sh("ls /proc | grep -c '^[0-9]'; cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline")
     assert int(ran.lines[0]) < 10
+    assert "PATH=" in ran.text
     assert "pytest" not in ran.text
+    assert "of-the-host-alone" not in ran.text
 
 
 def test_job_is_without_privileges(bench: Bench) -> None:

@@ -47,12 +47,12 @@ class Run:
 
 
 @contextlib.contextmanager
-def running(kind: str, store: Store, stack: Stack) -> Iterator[Run]:
+def running(kind: str, store: Store, stack: Stack, *, where: str = "in a job") -> Iterator[Run]:
     marker = f"31415.{uuid.uuid4().int % 10**9}"
     process = subprocess.Popen(
         [
             *(sys.executable, str(SCRIPT), kind, str(store.root)),
-            *(stack.image, str(stack.rootfs), marker),
+            *(stack.image, str(stack.rootfs), marker, where),
         ],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -106,6 +106,15 @@ def test_killed_run_is_swept(kind: str, store: Store, stack: Stack) -> None:
         assert sweep(store) == ()
 
 
+def test_no_job_begins_after_its_run_was_killed(kind: str, store: Store, stack: Stack) -> None:
+    with running(kind, store, stack, where="before a job") as run:
+        run.end(signal.SIGKILL)
+        time.sleep(1)
+        assert not list((run.folder / "out").iterdir())
+        assert sweep(store) == (run.id,)
+        wait_until_gone(run)
+
+
 def test_live_run_is_left_alone(kind: str, store: Store, stack: Stack) -> None:
     with running(kind, store, stack) as run:
         before = left_of(run)
@@ -148,6 +157,7 @@ def test_sweepers_do_not_fight(store: Store) -> None:
 def test_workspace_is_removed_or_kept(store: Store) -> None:
     with Workspace.open(store) as workspace:
         (workspace.folder / "x").mkdir()
+        assert (workspace.folder / "lock").read_text() == f"{os.getpid()}\n"
         assert sweep(store) == ()
     assert not workspace.folder.exists()
     with Workspace.open(store, keep=True) as kept:

@@ -70,14 +70,12 @@ class Going:
     id: str = ""
 
     def watch(self) -> None:
-        """Learns the run's id, which is the name of the folder whose lock its process holds."""
-        held = Path(f"/proc/{self.process.pid}/fd")
-        with contextlib.suppress(OSError):
-            for descriptor in held.iterdir():
-                with contextlib.suppress(OSError):
-                    file = descriptor.readlink()
-                    if file.name == "lock" and file.parent.parent == store().runs:
-                        self.id = file.parent.name
+        """Learns the run's id, which is the name of the folder in whose lock its process stands."""
+        for lock in store().runs.glob("*/lock"):
+            # Runs beside this one end meanwhile.
+            with contextlib.suppress(FileNotFoundError):
+                if lock.read_text() == f"{self.process.pid}\n":
+                    self.id = lock.parent.name
 
     def until_it_builds(self, mark: str) -> None:
         """Waits until a build has made `mark` in its folder."""
@@ -135,7 +133,7 @@ def run(folder: Path, *arguments: str | Path) -> Ran:
     with going(folder, *arguments) as started:
         ran = started.ended()
     assert "Traceback" not in ran.said
-    assert left_of(ran.id) == {}, ran.said
+    assert left_of(ran.id) == {}, (left_of(ran.id), ran.said)
     return ran
 
 
@@ -164,7 +162,7 @@ def nothing_left_of(run_id: str) -> None:
     end = time.monotonic() + 20
     while (left := left_of(run_id)) and time.monotonic() < end:
         time.sleep(0.1)
-    assert left == {}
+    assert left == {}, left
 
 
 # --- inputs ----------------------------------------------------------------------------------
