@@ -14,6 +14,7 @@ from harness.commands.running import matrix, record, run
 from harness.commands.schemas import schema
 from harness.commands.stack import doctor, image, runtime
 from harness.errors import ExitCode, HarnessError, refusal
+from harness.printing import printable
 
 
 def main() -> None:
@@ -50,7 +51,8 @@ def main() -> None:
 
 
 def _say_error(text: str) -> None:
-    Console(stderr=True, soft_wrap=True).print(f"cache-harness: {text}", markup=False, style="red")
+    told = "\n".join(map(printable, f"cache-harness: {text}".splitlines()))
+    Console(stderr=True, soft_wrap=True).print(told, markup=False, style="red")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -19,6 +19,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from harness.printing import printable
 from harness.progress import Label, Observer
 from harness.verdict import Verdict
 
@@ -65,7 +66,7 @@ class _Plain:
         self._say(text)
 
     def _say(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
 
 @dataclass(slots=True)
@@ -94,7 +95,7 @@ class _Live:
             self._note = ""
 
     def build_line(self, label: Label, line: str) -> None:
-        self._rows[label].lines.append(line)
+        self._rows[label].lines.append(printable(line))
 
     def build_ended(self, label: Label, how: str, seconds: float) -> None:
         del how, seconds
@@ -107,7 +108,7 @@ class _Live:
             self._verdicts[verdict] += 1
 
     def note(self, text: str) -> None:
-        self._note = text
+        self._note = printable(text)
 
     def render(self) -> RenderableType:
         grid = Table.grid(padding=(0, 2))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cached_property
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
@@ -23,6 +24,7 @@ LARGEST: Final = 16 * 1024 * 1024
 _LOCATIONS = {"site-packages", "dist-packages"}
 _SUFFIXES = (".dist-info", ".egg-info", ".egg-link")
 _LONGEST_NAME = 200
+_LONGEST_PATH = 4096  # what Linux takes, its PATH_MAX
 _SHORT_COMMIT = 7
 _SHORT_HASH = 8
 _COMMIT = re.compile(r"(?<![0-9a-f])[0-9a-f]{40}(?![0-9a-f])")
@@ -218,7 +220,7 @@ def compare_distributions(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class _Tree:
     manifest: Manifest
     read: ReadFile
@@ -248,10 +250,16 @@ class _Tree:
         The tree was elsewhere when it was built, so the longest end of the path that is a path
         in the tree is taken.
         """
-        rest = posixpath.normpath(absolute).lstrip("/")
-        while rest and not self.holds(rest):
-            rest = rest.partition("/")[2]
-        return rest
+        if len(absolute) > _LONGEST_PATH:
+            return ""
+        ends = posixpath.normpath(absolute).lstrip("/").split("/")[-self._deepest :]
+        paths = ("/".join(ends[start:]) for start in range(len(ends)))
+        return next(filter(self.holds, paths), "")
+
+    @cached_property
+    def _deepest(self) -> int:
+        """How many names the longest path in the tree has."""
+        return max((path.count("/") + 1 for path in self.manifest.entries), default=1)
 
 
 def _distribution(tree: _Tree, path: str) -> Distribution | None:

@@ -16,6 +16,7 @@ NOT_BUILDING = (
     "doctor.py",
     "judge.py",
     "known.py",
+    "printing.py",
     "progress.py",
     "pytest_plugin.py",
     "reports",

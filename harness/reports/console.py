@@ -9,6 +9,7 @@ from rich.text import Text
 
 from harness.compare import Divergence, DivergenceKind, facts
 from harness.manifest import escape
+from harness.printing import printable
 from harness.verdict import Result, Reuse, Run, Step, Verdict
 
 STYLES = {
@@ -67,6 +68,8 @@ def detail(result: Result) -> Group:
         Text(f"  known, and no longer so: {each}", style="bold red") for each in result.stale
     )
     lines.extend(Text(f"  {line}", style="magenta") for line in result.error.splitlines())
+    for line in lines:
+        line.plain = printable(line.plain)
     return Group(*lines)
 
 

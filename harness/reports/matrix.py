@@ -33,7 +33,7 @@ def render(run: Run) -> RenderableType:
     grid = Table(box=None, pad_edge=False, header_style="bold")
     grid.add_column("scenario", no_wrap=True)
     for name in shortened(buildpacks).values():
-        grid.add_column(escape(name), no_wrap=True)
+        grid.add_column(Text(escape(name)), no_wrap=True)
     for scenario in scenarios:
         row = [cells[scenario, buildpack] for buildpack in buildpacks]
         before = (None, *row)

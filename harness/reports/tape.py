@@ -8,6 +8,7 @@ from rich.text import Text
 
 from harness.internet.exchange import Answer, Asked
 from harness.internet.tape_index import TapeIndex
+from harness.printing import printable
 
 _MEGABYTE = 1_000_000
 _SHORT = 12
@@ -28,7 +29,9 @@ def recorded(file: str, index: TapeIndex, *, added: int) -> RenderableType:
     grid = Table(box=None, pad_edge=False, show_header=False)
     for host in sorted(counts):
         grid.add_row(
-            Text(f"  {host}"), _count(counts[host], "answer"), f"{_megabytes(sizes[host])} MB"
+            Text(f"  {printable(host)}"),
+            _count(counts[host], "answer"),
+            f"{_megabytes(sizes[host])} MB",
         )
     return Group(Text(said), grid) if counts else Text(said)
 
@@ -44,7 +47,7 @@ def listing(index: TapeIndex) -> RenderableType:
         f"tool       {wheel.size:>11,}  {wheel.sha256[:_SHORT]}  {wheel.set}  {wheel.name}"
         for wheel in sorted(index.wheels)
     ]
-    return Text("\n".join(lines) or "nothing")
+    return Text("\n".join(map(printable, lines)) or "nothing")
 
 
 def _selected(asked: Asked, answer: Answer) -> str:

@@ -28,6 +28,7 @@ from harness.sandboxes import (
     accounts,
 )
 from harness.sandboxes import sockets as namespace_sockets
+from harness.sandboxes.devices import own_devices
 from harness.sandboxes.following import Follower
 from harness.sandboxes.limits import (
     ControlGroup,
@@ -67,6 +68,8 @@ class BubblewrapSandbox:
         self._folder = settings.scratch / self.name
         self._folder.mkdir(parents=True, exist_ok=True)
         self._etc = self._write_etc()
+        (self._folder / "dev").mkdir()
+        self._devices = own_devices(self._folder / "dev")
 
     @classmethod
     def unavailable(cls) -> str:
@@ -236,6 +239,7 @@ class BubblewrapSandbox:
             arguments += image_root(rootfs, [*own, cwd])
         # Root's sandboxes are root's to the kernel's files: without this one could set /proc/sys.
         arguments += ["--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev"]
+        arguments += self._devices
         for folder, mode in (
             ("/dev/shm", "1777"),  # noqa: S108
             ("/tmp", "1777"),  # noqa: S108

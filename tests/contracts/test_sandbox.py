@@ -395,6 +395,23 @@ def test_host_s_processes_are_out_of_sight(bench: Bench, monkeypatch: pytest.Mon
     assert "of-the-host-alone" not in ran.text
 
 
+def test_devices_work_and_the_host_s_stay_as_they_are(bench: Bench) -> None:
+    names = ("null", "zero", "full", "random", "urandom", "tty")
+    before = {name: Path("/dev", name).stat() for name in names}
+    ran = bench.sh(
+        f"cd /dev; for name in {' '.join(names)}; do touch -d 2001-01-01 $name; chmod 600 $name;"
+        " chmod 666 $name; done 2>/tmp/said; echo x >null; head -qc 3 zero urandom random | wc -c;"
+        " echo x >full || ls -lL null zero full random urandom tty | cut -c 1-10"
+    )
+    for name, status in before.items():
+        after = Path("/dev", name).stat()
+        assert (after.st_mode, after.st_uid) == (status.st_mode, status.st_uid), name
+        # The kernel itself notes when a device was written to, but no year of long ago.
+        assert after.st_mtime >= status.st_mtime, name
+    assert ran.lines[0] == "9"
+    assert ran.lines[-6:] == ["crw-rw-rw-"] * 6
+
+
 def test_job_is_without_privileges(bench: Bench) -> None:
     ran = bench.python("print(open('/proc/self/status').read())")
     facts = dict(line.split(":\t", 1) for line in ran.lines if ":\t" in line)

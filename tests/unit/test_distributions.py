@@ -205,6 +205,12 @@ def test_an_egg_link_leads_to_its_checkout() -> None:
     assert read({f"{SITE}/my-forms.egg-link": ""}) == ()
 
 
+@pytest.mark.timeout(30)
+def test_an_endless_path_in_an_egg_link_takes_no_time():
+    for path in ("/a" * (LARGEST // 2 - 9), "/a" * 2_000):
+        assert one({f"{SITE}/my-forms.egg-link": f"{path}\n."}).label == "my-forms"
+
+
 @pytest.mark.parametrize("url", ["file:///app/.heroku/src/forms", "file:///gone", "file://[", "x"])
 def test_an_editable_leads_to_its_checkout(url: str) -> None:
     found = one(

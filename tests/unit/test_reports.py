@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 from dataclasses import replace
 
 import pytest
@@ -118,6 +119,16 @@ def test_a_failure_shows_the_end_of_its_log_as_it_is():
     assert "| [red]last[/red] line" in text
 
 
+def test_nothing_that_a_build_wrote_commands_the_terminal():
+    clipboard = "\x1b]52;c;cm0gLXJmIH4=\x1b\\"
+    failure = replace(FAILED.failures[0], log_tail=(f"{clipboard}a\x1b[2Jb\u202e",))
+    request = Request(method="GET", url=f"http://x\x9b31m/{clipboard}", status=599, refused="no")
+    text = shown(run(result(replace(FAILED, failures=(failure,), refused=(request,)))))
+    assert "| ab\ufffd" in text
+    assert "refused: GET http://x/" in text
+    assert text.replace("\n", "").isprintable()
+
+
 def test_an_earlier_finding_shows_in_the_verdict():
     text = shown(run(result(DIVERGES, AGREES)))
     row = next(line for line in text.splitlines() if line.startswith("reuse/x "))
@@ -208,6 +219,19 @@ def test_elsewhere_than_on_a_terminal_each_build_has_a_line():
         "a: commit 1/2 cached fails with exit status 4 (61.0 s)",
         "a: agrees",
     ]
+
+
+def test_a_build_under_way_does_not_command_the_terminal():
+    console = Console(file=io.StringIO(), force_terminal=True, width=200)
+    with showing(console) as observer:
+        label = Label(scenario="a", commit=1, commits=2, arm="cached")
+        observer.build_started(label)
+        observer.build_line(label, "\x1b]52;c;cm0gLXJmIH4=\x1b\\Installing\x1b[2J")
+        time.sleep(0.5)
+    text = console.file.getvalue()
+    assert "Installing" in text
+    assert "\x1b]52" not in text
+    assert "\x1b[2J" not in text
 
 
 def test_a_scenario_that_could_not_be_judged_says_why_and_is_no_agreement():
