@@ -2,6 +2,12 @@
 
 import signal
 
+from hypothesis import settings
+
 # A shell that starts tests in the background has them ignore ^C, and what they start as well;
 # a handler is reset to the default in what they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# How long an example takes tells of what else the machine does, and of no fault.
+settings.register_profile("unhurried", parent=settings(), deadline=None)
+settings.load_profile("unhurried")

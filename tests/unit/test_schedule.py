@@ -4,7 +4,7 @@ import threading
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import HarnessError, ManifestError, SandboxError
@@ -22,7 +22,6 @@ def fail(error: BaseException):
     before=st.lists(st.sets(st.integers(0, 9), max_size=3), min_size=1, max_size=10),
     jobs=st.integers(1, 4),
 )
-@settings(deadline=None)
 def test_each_task_runs_once_and_after_those_that_it_waits_for(before, jobs):
     schedule, ended, lock = Schedule(), [], threading.Lock()
 
