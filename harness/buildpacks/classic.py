@@ -30,14 +30,9 @@ _LATEST_PYTHON = re.compile(r"^LATEST_(?:PYTHON_)?3_?(?P<minor>\d+)=", re.MULTIL
 _SCRIPT_FOLDERS = ("bin", "lib", "requirements", "vendor")
 _LARGEST_SCRIPT = 512 * 1024
 
-_REASON = re.compile(
-    r"""^\s*(?:-----\>\s*)?(?:
-        -\ (?P<listed>The\ .+?)
-      | (?P<sentence>.*\b(?:changed|has\ changed)\b.*,\ clearing\ .*)
-      | cache:\ discarded:\ (?P<bundled>.+)
-    )\s*$""",
-    re.VERBOSE,
-)
+_LONGEST_REASON = 1000
+_BUNDLED = "cache: discarded: "
+_CHANGED = re.compile(r"\bchanged\b")
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -135,10 +130,21 @@ class ClassicKind:
 
     def reasons(self, log: str) -> tuple[str, ...]:
         """Lines in which the buildpack says that it drops the cache, without their decoration."""
-        matches = (_REASON.match(line) for line in _ESCAPES.sub("", log).splitlines())
-        return tuple(
-            next(group for group in match.groups() if group).strip() for match in matches if match
-        )
+        lines = _ESCAPES.sub("", log).splitlines()
+        return tuple(filter(None, map(_reason, lines)))
+
+
+def _reason(line: str) -> str:
+    """The reason in a line of a log; empty where it gives none."""
+    if len(line) > _LONGEST_REASON:
+        return ""
+    said = line.strip().removeprefix("----->").lstrip()
+    if said.startswith("- The "):
+        return said.removeprefix("- ")
+    if said.startswith(_BUNDLED):
+        return said.removeprefix(_BUNDLED).lstrip()
+    before, clearing, _ = said.rpartition(", clearing ")
+    return said if clearing and _CHANGED.search(before) else ""
 
 
 def _pins(folder: Path) -> tuple[str, ...]:

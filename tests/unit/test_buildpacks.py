@@ -160,6 +160,16 @@ def test_a_silent_log_gives_no_reason():
     assert KIND.reasons("-----> cache: reused\nCollecting x - The best\n") == ()
 
 
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("part", [" ", "changed, ", "\x1b["])
+@pytest.mark.parametrize("length", [900, 10**6])
+def test_no_line_of_a_log_takes_long_to_read(part, length):
+    line = "- The" + part * (length // len(part)) + "x"
+    reasons = KIND.reasons(f"{line}\n- The stack has changed\n")
+    assert reasons[-1] == "The stack has changed"
+    assert sum(map(len, reasons)) < 2000
+
+
 def test_the_bundled_ones_resolve_with_their_shared_scripts(store, tmp_path):
     assert bundled_names() == ("every-input", "never-reuses", "root-requirements")
     digests = set()
