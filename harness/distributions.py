@@ -430,7 +430,7 @@ def _owned(tree: _Tree, recorded: Iterable[str], base: str) -> tuple[str, ...]:
         if path.startswith("/")
         else posixpath.normpath(posixpath.join(base, path))
         for path in recorded
-        if path.strip()
+        if path.strip() and len(path) <= _LONGEST_PATH
     }
     return tuple(sorted(path for path in paths if path and path.split("/")[0] != ".."))
 

@@ -122,6 +122,11 @@ def content_digest(data: bytes) -> str:
     return blake3(data).hexdigest()
 
 
+def parents(path: str) -> Iterator[str]:
+    """The folders that hold a path, the outermost first; not the tree itself."""
+    return (path[:place] for place, character in enumerate(path) if character == "/")
+
+
 def escape(text: str) -> str:
     r"""A path or link target as text that any terminal, JSON reader or page can take.
 

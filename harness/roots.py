@@ -7,7 +7,7 @@ from typing import Final
 
 from harness.errors import ManifestError
 from harness.folder import Folder, native, reading, text
-from harness.manifest import HERE, EntryKind
+from harness.manifest import HERE, EntryKind, parents
 
 WHOLE_TREE: Final = (HERE,)
 """The pattern that compares a tree as a whole."""
@@ -62,9 +62,7 @@ def _named(folder: Folder, pattern: str) -> list[str]:
 def _outermost(paths: set[str]) -> tuple[str, ...]:
     if HERE in paths:
         return WHOLE_TREE
-    return tuple(
-        path for path in sorted(paths) if not any(path.startswith(f"{other}/") for other in paths)
-    )
+    return tuple(path for path in sorted(paths) if paths.isdisjoint(parents(path)))
 
 
 def _parts(pattern: str) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ class NameServer(AbstractContextManager["NameServer"]):
     def __init__(self, listener: socket.socket) -> None:
         """Args: the socket, which stays the caller's and is not closed."""
         self.slowest = 0.0
-        self.failure: OSError | None = None
+        self.failure: Exception | None = None
         self._listener = listener
         self._stop = os.eventfd(0)
         self._thread = Thread(target=self._work, name="name server", daemon=True)
@@ -62,7 +62,7 @@ class NameServer(AbstractContextManager["NameServer"]):
             while not stopping:
                 stopping = any(ready == self._stop for ready, _ in poll.poll())
                 self._answer_all()
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001  (whatever it is, the job must not be judged by it)
             self.failure = error
 
     def _answer_all(self) -> None:

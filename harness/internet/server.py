@@ -6,7 +6,7 @@ import tempfile
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from email.utils import formatdate
 from pathlib import Path
 from threading import Thread
@@ -32,6 +32,10 @@ from harness.sandboxes import RESOLVER_PATIENCE, WEB_SERVER, Listeners, Serve
 OnRequest = Callable[[Request], None]
 
 KEEP_ALIVE = 3600  # seconds: a client's connection is closed by it or by the end, never between
+MOST_REQUESTS = 10_000
+"""More a build is not answered, as each is kept with its result; the largest make hundreds."""
+_MOST_FORGE_REQUESTS = 32
+_LONGEST_URL = 2_000
 GRACE = 5  # seconds for what is under way to end once it was cut off
 
 
@@ -207,7 +211,10 @@ class _Tracked(socket.socket):
 class _Answers:
     """The application: one internet's answers, each reported."""
 
-    __slots__ = ("_beyond", "_internet", "_on_request", "_projects", "_views", "failures")
+    __slots__ = (
+        *("_asked", "_beyond", "_forge_turns", "_internet", "_on_request", "_projects", "_views"),
+        "failures",
+    )
 
     def __init__(
         self, internet: Internet, beyond: Beyond | None, folder: Path, on_request: OnRequest
@@ -224,6 +231,9 @@ class _Answers:
         self._on_request = on_request
         self._projects = index.group(internet)
         self._views = forge.make_views(internet, folder)
+        self._asked = 0
+        # Each turn is a git of this machine's, which no limit of the build's counts.
+        self._forge_turns = asyncio.Semaphore(_MOST_FORGE_REQUESTS)
         self.failures: list[HarnessError] = []
 
     def note_failure(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -239,6 +249,8 @@ class _Answers:
         request = HttpRequest(scope, receive)
         asked = _url(request)
         url = redact(asked)
+        url = url if len(url) <= _LONGEST_URL else f"{url[:_LONGEST_URL]}…"
+        self._asked += 1
         status, refused = 0, ""
 
         async def note_status(message: Message) -> None:
@@ -249,22 +261,27 @@ class _Answers:
                 message = {**message, "headers": [*message["headers"], date]}
             await send(message)
 
+        turn = self._forge_turns if _host(request) in forge.HOSTS else nullcontext()
         try:
-            response = await self._answer(request, url)
-            if self._beyond and isinstance(response, Refusal) and response.lacking:
-                response = await taped.respond(self._beyond, request, asked, refusal=response)
-            refused = response.line if isinstance(response, Refusal) else ""
-            await response(scope, receive, note_status)
+            async with turn:
+                response = await self._answer(request, url)
+                if self._beyond and isinstance(response, Refusal) and response.lacking:
+                    response = await taped.respond(self._beyond, request, asked, refusal=response)
+                refused = response.line if isinstance(response, Refusal) else ""
+                await response(scope, receive, note_status)
         except Exception as error:  # whatever it is, the job must not be judged by it
             status, refused = 500, f"the sealed internet failed at {url}"
             self.failures.append(_failure(url, error))
             raise
         finally:
-            self._on_request(
-                Request(method=request.method, url=url, status=status, refused=refused)
-            )
+            if self._asked <= MOST_REQUESTS + 1:
+                self._on_request(
+                    Request(method=request.method, url=url, status=status, refused=refused)
+                )
 
     async def _answer(self, request: HttpRequest, url: str) -> Response:
+        if self._asked > MOST_REQUESTS:
+            return Refusal(f"the sealed internet answers no build more than {MOST_REQUESTS} times")
         host, path = _host(request), str(request.scope["path"])
         reads = request.method in {"GET", "HEAD"}
         if reads and (download := find_download(self._internet.downloads, host, path)):

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.compare import Divergence, DivergenceKind, facts
-from harness.manifest import escape
+from harness.manifest import escape, parents
 from harness.printing import printable
 from harness.verdict import Result, Reuse, Run, Step, Verdict
 
@@ -118,7 +118,12 @@ def _step(number: int, step: Step) -> Iterator[Text]:
 
 def _paths(divergences: tuple[Divergence, ...]) -> Iterator[Text]:
     # A missing or leftover folder stands for what is in it.
-    shown = [each for each in divergences if not _below_another(each, divergences)]
+    folders = {_one_sided(each, each.path) for each in divergences} - {None}
+    shown = [
+        each
+        for each in divergences
+        if folders.isdisjoint(_one_sided(each, parent) for parent in parents(each.path))
+    ]
     for each in sorted(shown, key=_telling)[:_MOST_PATHS]:
         yield Text.assemble("    ", (f"{each.kind:8}", "red"), " ", _where(each))
         told = "; ".join(part for part in (each.distribution, each.why, _facts(each)) if part)
@@ -128,14 +133,10 @@ def _paths(divergences: tuple[Divergence, ...]) -> Iterator[Text]:
         yield Text(f"    and {more} more; --report json=FILE has them all", style="dim")
 
 
-def _below_another(each: Divergence, all_of_them: tuple[Divergence, ...]) -> bool:
-    one_sided = (DivergenceKind.LEFTOVER, DivergenceKind.MISSING)
-    return each.kind in one_sided and any(
-        other.kind is each.kind
-        and other.root == each.root
-        and each.path.startswith(f"{other.path}/")
-        for other in all_of_them
-    )
+def _one_sided(each: Divergence, path: str) -> tuple[DivergenceKind, str, str] | None:
+    """What tells a folder that only one tree has; None where both trees have it."""
+    one_sided = each.kind in {DivergenceKind.LEFTOVER, DivergenceKind.MISSING}
+    return (each.kind, each.root, path) if one_sided else None
 
 
 def _where(each: Divergence) -> str:

@@ -26,6 +26,7 @@ from harness.sandboxes import (
     Outcome,
     Serve,
     accounts,
+    seccomp,
 )
 from harness.sandboxes import sockets as namespace_sockets
 from harness.sandboxes.devices import own_devices
@@ -150,8 +151,13 @@ class BubblewrapSandbox:
     def _waiting(self, job: Job) -> Iterator["_Child"]:
         """A sandbox whose job waits for `release`; whatever happens, it is dead afterwards."""
         with contextlib.ExitStack() as stack:
-            arguments = _memory_file(self._arguments(job))
+            # Not on the command line, which every user of the machine can read.
+            written = b"".join(os.fsencode(each) + b"\0" for each in self._arguments(job))
+            arguments = _memory_file(written)
             stack.callback(os.close, arguments)
+            calls = _memory_file(seccomp.program())
+            stack.callback(os.close, calls)
+            filtered = ("--seccomp", str(calls)) if seccomp.program() else ()
             status_reads, status_writes = os.pipe()
             block_reads, block_writes = os.pipe()
             status_file = stack.enter_context(io.FileIO(status_reads, "r"))
@@ -164,6 +170,7 @@ class BubblewrapSandbox:
                 process = subprocess.Popen(
                     [
                         *(self._bwrap, *mark(self._settings.run), "--args", str(arguments)),
+                        *filtered,
                         *("--json-status-fd", str(status_writes)),
                         *("--block-fd", str(block_both)),
                         # bwrap's --chdir sets PWD, which is not the job's unless it says so.
@@ -176,7 +183,7 @@ class BubblewrapSandbox:
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
-                    pass_fds=(arguments, status_writes, block_both),
+                    pass_fds=(arguments, calls, status_writes, block_both),
                     # A terminal's ^C is for the harness, which then ends its jobs.
                     start_new_session=True,
                 )
@@ -373,10 +380,9 @@ def _sized(size: int) -> list[str]:
     return ["--size", str(size)] if _can_size() else []
 
 
-def _memory_file(arguments: list[str]) -> int:
-    # Not on the command line, which every user of the machine can read.
-    descriptor = os.memfd_create("bwrap arguments")
+def _memory_file(content: bytes) -> int:
+    descriptor = os.memfd_create("for bwrap")
     with open(descriptor, "wb", closefd=False) as file:
-        file.write(b"".join(os.fsencode(argument) + b"\0" for argument in arguments))
+        file.write(content)
     os.lseek(descriptor, 0, os.SEEK_SET)
     return descriptor

@@ -78,6 +78,19 @@ def test_a_download_by_get_and_head_on_both_schemes(tmp_path: Path) -> None:
     ]
 
 
+def test_a_build_that_asks_without_end_is_answered_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "MOST_REQUESTS", 3)
+    with online(Internet(downloads=(download(tmp_path),)), tmp_path) as client:
+        url = "https://files.example.com/a/file.bin?"
+        told = [client.get(url + "x" * length).status for length in (0, 9, 9_000, 0, 0)]
+    assert told == [200, 200, 200, 403, 403]
+    assert len(client.log) == 4
+    assert "no build more than 3 times" in client.log[-1].refused
+    assert max(len(request.url) for request in client.log) == 2_001
+
+
 def test_headers_tell_the_content_and_nothing_of_its_keeping(tmp_path: Path) -> None:
     internet = Internet(downloads=(download(tmp_path),))
     with online(internet, tmp_path) as client:
