@@ -251,6 +251,7 @@ class _Answers:
         url = redact(asked)
         url = url if len(url) <= _LONGEST_URL else f"{url[:_LONGEST_URL]}…"
         self._asked += 1
+        number = self._asked
         status, refused = 0, ""
 
         async def note_status(message: Message) -> None:
@@ -264,7 +265,7 @@ class _Answers:
         turn = self._forge_turns if _host(request) in forge.HOSTS else nullcontext()
         try:
             async with turn:
-                response = await self._answer(request, url)
+                response = await self._answer(request, url, number)
                 if self._beyond and isinstance(response, Refusal) and response.lacking:
                     response = await taped.respond(self._beyond, request, asked, refusal=response)
                 refused = response.line if isinstance(response, Refusal) else ""
@@ -274,13 +275,13 @@ class _Answers:
             self.failures.append(_failure(url, error))
             raise
         finally:
-            if self._asked <= MOST_REQUESTS + 1:
+            if number <= MOST_REQUESTS + 1:
                 self._on_request(
                     Request(method=request.method, url=url, status=status, refused=refused)
                 )
 
-    async def _answer(self, request: HttpRequest, url: str) -> Response:
-        if self._asked > MOST_REQUESTS:
+    async def _answer(self, request: HttpRequest, url: str, number: int) -> Response:
+        if number > MOST_REQUESTS:
             return Refusal(f"the sealed internet answers no build more than {MOST_REQUESTS} times")
         host, path = _host(request), str(request.scope["path"])
         reads = request.method in {"GET", "HEAD"}
