@@ -395,6 +395,11 @@ def test_host_s_processes_are_out_of_sight(bench: Bench, monkeypatch: pytest.Mon
     assert "of-the-host-alone" not in ran.text
 
 
+def test_job_has_no_open_file_of_the_harness_s(bench: Bench) -> None:
+    ran = bench.python("import os; print(*sorted(os.listdir('/proc/self/fd')))")
+    assert ran.lines == ["0 1 2 3"]  # the last is the listing's own
+
+
 def test_devices_work_and_the_host_s_stay_as_they_are(bench: Bench) -> None:
     names = ("null", "zero", "full", "random", "urandom", "tty")
     before = {name: Path("/dev", name).stat() for name in names}
