@@ -67,7 +67,7 @@ def store_show(store: Path) -> None:
 )
 @click.option("--all", "everything", is_flag=True, help="Drop every build and what was judged.")
 @store_option
-def store_prune(size: float | None, days: float | None, everything: bool, store: Path) -> None:  # noqa: FBT001
+def store_prune(*, size: float | None, days: float | None, everything: bool, store: Path) -> None:
     """Makes room: drops caches, then builds, that were not used for longest."""
     builds = BuildStore(Store(root=store))
     if everything:

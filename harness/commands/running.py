@@ -28,6 +28,14 @@ from harness.verdict import Run
 
 _scenarios_argument = click.argument("scenarios", nargs=-1, type=click.Path(path_type=Path))
 
+_buildpack_option = click.option(
+    "--buildpack",
+    default=DEFAULT_BUILDPACK,
+    show_default=True,
+    metavar="PATH|GIT-URL@REF|NAME",
+    help="The buildpack: a folder, a git URL or local repository at a revision, or a bundled name.",
+)
+
 _running_options = (
     click.option(
         "--sandbox",
@@ -122,13 +130,7 @@ def _runs(command: Callable[..., int]) -> Callable[..., int]:
 
 @click.command()
 @_scenarios_argument
-@click.option(
-    "--buildpack",
-    default=DEFAULT_BUILDPACK,
-    show_default=True,
-    metavar="PATH|GIT-URL@REF|NAME",
-    help="The buildpack: a folder, a git URL or local repository at a revision, or a bundled name.",
-)
+@_buildpack_option
 @click.option(
     "--write-known",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -168,13 +170,7 @@ def matrix(scenarios: tuple[Path, ...], buildpacks: tuple[str, ...], **options: 
 
 @click.command()
 @_scenarios_argument
-@click.option(
-    "--buildpack",
-    default=DEFAULT_BUILDPACK,
-    show_default=True,
-    metavar="PATH|GIT-URL@REF|NAME",
-    help="The buildpack, as for `run`.",
-)
+@_buildpack_option
 @click.option("--anew", is_flag=True, help="Begin with an empty tape, whatever FILE holds.")
 @_runs
 def record(scenarios: tuple[Path, ...], buildpack: str, tape: Path | None, **options: Any) -> int:

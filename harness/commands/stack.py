@@ -24,7 +24,7 @@ def image() -> None:
 @click.option("--mirror", metavar="URL", help="A package archive.  [default: the host's own]")
 @click.option("--fresh", is_flag=True, help="Make it anew though one is kept.")
 @store_option
-def image_build(suite: str | None, mirror: str | None, fresh: bool, store: Path) -> None:  # noqa: FBT001
+def image_build(*, suite: str | None, mirror: str | None, fresh: bool, store: Path) -> None:
     """Makes the stack image from the distribution's packages and names it by its content."""
     console = stdout()
     with showing(console) as observer:

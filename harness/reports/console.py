@@ -118,11 +118,15 @@ def _step(number: int, step: Step) -> Iterator[Text]:
 
 def _paths(divergences: tuple[Divergence, ...]) -> Iterator[Text]:
     # A missing or leftover folder stands for what is in it.
-    folders = {_one_sided(each, each.path) for each in divergences} - {None}
+    folders = {
+        (each.kind, each.root, each.path)
+        for each in divergences
+        if each.kind in {DivergenceKind.LEFTOVER, DivergenceKind.MISSING}
+    }
     shown = [
         each
         for each in divergences
-        if folders.isdisjoint(_one_sided(each, parent) for parent in parents(each.path))
+        if folders.isdisjoint((each.kind, each.root, folder) for folder in parents(each.path))
     ]
     for each in sorted(shown, key=_telling)[:_MOST_PATHS]:
         yield Text.assemble("    ", (f"{each.kind:8}", "red"), " ", _where(each))
@@ -131,12 +135,6 @@ def _paths(divergences: tuple[Divergence, ...]) -> Iterator[Text]:
     if len(shown) > _MOST_PATHS:
         more = len(shown) - _MOST_PATHS
         yield Text(f"    and {more} more; --report json=FILE has them all", style="dim")
-
-
-def _one_sided(each: Divergence, path: str) -> tuple[DivergenceKind, str, str] | None:
-    """What tells a folder that only one tree has; None where both trees have it."""
-    one_sided = each.kind in {DivergenceKind.LEFTOVER, DivergenceKind.MISSING}
-    return (each.kind, each.root, path) if one_sided else None
 
 
 def _where(each: Divergence) -> str:

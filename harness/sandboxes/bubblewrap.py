@@ -9,6 +9,7 @@ import select
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -69,8 +70,8 @@ class BubblewrapSandbox:
         self._folder = settings.scratch / self.name
         self._folder.mkdir(parents=True, exist_ok=True)
         self._etc = self._write_etc()
-        (self._folder / "dev").mkdir()
-        self._devices = own_devices(self._folder / "dev")
+        self._devices = own_devices(Path(tempfile.mkdtemp(prefix="dev-", dir=self._folder)))
+        self._filter = seccomp.program()
 
     @classmethod
     def unavailable(cls) -> str:
@@ -155,9 +156,9 @@ class BubblewrapSandbox:
             written = b"".join(os.fsencode(each) + b"\0" for each in self._arguments(job))
             arguments = _memory_file(written)
             stack.callback(os.close, arguments)
-            calls = _memory_file(seccomp.program())
+            calls = _memory_file(self._filter)
             stack.callback(os.close, calls)
-            filtered = ("--seccomp", str(calls)) if seccomp.program() else ()
+            filtered = ("--seccomp", str(calls)) if self._filter else ()
             status_reads, status_writes = os.pipe()
             block_reads, block_writes = os.pipe()
             status_file = stack.enter_context(io.FileIO(status_reads, "r"))

@@ -1,4 +1,4 @@
-"""System calls that no build has a use for, refused by a filter as Docker's engine does."""
+"""System calls that no build has a use for, refused by a filter, as newer Docker engines do."""
 
 import platform
 import struct

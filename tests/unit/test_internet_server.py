@@ -24,6 +24,7 @@ from harness.internet import (
     ReleaseFile,
     Repository,
     Request,
+    names,
     server,
 )
 from harness.internet.name_server import NameServer
@@ -202,6 +203,22 @@ def test_a_name_server_that_cannot_answer_says_so() -> None:
 
 
 @pytest.mark.usefixtures("calm")
+def test_a_name_server_that_breaks_blames_no_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(packet: bytes) -> bytes:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(names, "answer", broken)
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener,
+    ):
+        listener.bind(("127.0.0.1", 0))
+        with NameServer(listener) as server_of_names:
+            asker.sendto(b"anything", listener.getsockname())
+    with pytest.raises(HarnessError, match="name server failed: a defect"):
+        server._check(server_of_names)
+
+
 def test_clients_that_stall_do_not_hold_the_end_up(tmp_path: Path) -> None:
     big = download(tmp_path, b"x" * 40_000_000)
     repository = tmp_path / "r.git"
