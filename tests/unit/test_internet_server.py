@@ -202,7 +202,6 @@ def test_a_name_server_that_cannot_answer_says_so() -> None:
         server._check(server_of_names)
 
 
-@pytest.mark.usefixtures("calm")
 def test_a_name_server_that_breaks_blames_no_build(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(packet: bytes) -> bytes:
         raise RuntimeError("a defect")
@@ -219,6 +218,7 @@ def test_a_name_server_that_breaks_blames_no_build(monkeypatch: pytest.MonkeyPat
         server._check(server_of_names)
 
 
+@pytest.mark.usefixtures("calm")
 def test_clients_that_stall_do_not_hold_the_end_up(tmp_path: Path) -> None:
     big = download(tmp_path, b"x" * 40_000_000)
     repository = tmp_path / "r.git"
