@@ -13,6 +13,12 @@ HEADER: Final = 16
 _UP_TO_310 = {3413, 3425, 3439}
 _FROM_311 = {3495, 3531, 3571, 3627}
 
+# Magic numbers that a version's alphas may have taken before its final one.
+_ALPHAS = 45
+
+_ONES = 0xFFFF_FFFF_FFFF_FFFF
+_V3 = 0x7465646279746573  # SipHash's constant; the key's upper half is zero
+
 _FLAG_REF = 0x80
 _DEEPEST = 150
 
@@ -61,7 +67,48 @@ def header(data: bytes) -> Header:
     return Header(magic=magic, flags=flags, stamp=data[8:12], size=data[12:16])
 
 
-def code_digest(data: bytes, *, build_path: str = "", everywhere: bool = False) -> bytes:
+def source_hash(source: bytes, *, magic: int) -> bytes:
+    """The 8 bytes by which a compiled file names its source, where it names a hash (PEP 552).
+
+    It is SipHash keyed by the magic number: 2-4 up to CPython 3.10, 1-3 from 3.11 on. Time is
+    linear in the source's size, about half a second for a megabyte.
+
+    Args:
+        source: The source's content.
+        magic: The compiled file's magic number.
+    """
+    each, last = (2, 4) if magic < min(_FROM_311) - _ALPHAS else (1, 3)
+    key = struct.unpack("<I", struct.pack("<H", magic) + b"\r\n")[0]
+    v0, v1, v2, v3 = key ^ 0x736F6D6570736575, 0x646F72616E646F6D, key ^ 0x6C7967656E657261, _V3
+    whole = len(source) - len(source) % 8
+    tail = (len(source) & 0xFF) << 56 | int.from_bytes(source[whole:], "little")
+    for (word,) in (*struct.iter_unpack("<Q", source[:whole]), (tail,)):
+        v0, v1, v2, v3 = _rounds(each, v0, v1, v2, v3 ^ word)
+        v0 ^= word
+    v0, v1, v2, v3 = _rounds(last, v0, v1, v2 ^ 0xFF, v3)
+    return struct.pack("<Q", v0 ^ v1 ^ v2 ^ v3)
+
+
+def _rounds(count: int, v0: int, v1: int, v2: int, v3: int) -> tuple[int, int, int, int]:
+    for _ in range(count):
+        v0 = (v0 + v1) & _ONES
+        v1 = _turned(v1, 13) ^ v0
+        v0 = _turned(v0, 32)
+        v2 = (v2 + v3) & _ONES
+        v3 = _turned(v3, 16) ^ v2
+        v0 = (v0 + v3) & _ONES
+        v3 = _turned(v3, 21) ^ v0
+        v2 = (v2 + v1) & _ONES
+        v1 = _turned(v1, 17) ^ v2
+        v2 = _turned(v2, 32)
+    return v0, v1, v2, v3
+
+
+def _turned(word: int, bits: int) -> int:
+    return (word << bits | word >> (64 - bits)) & _ONES
+
+
+def code_digest(data: bytes, *, build_paths: tuple[str, ...] = ()) -> bytes:
     """A digest that two compiled files share when their code is equal.
 
     The marshalled stream is walked, never loaded. Which objects are shared by reference, and which
@@ -71,8 +118,7 @@ def code_digest(data: bytes, *, build_path: str = "", everywhere: bool = False) 
 
     Args:
         data: The compiled file.
-        build_path: An absolute path; where it leads a code object's file name it is left out.
-        everywhere: Leave it out of every string that it leads, not only of file names.
+        build_paths: Absolute paths; where one leads a code object's file name it is left out.
 
     Raises:
         MalformedError: The file is damaged, or of a layout that is not known.
@@ -83,8 +129,7 @@ def code_digest(data: bytes, *, build_path: str = "", everywhere: bool = False) 
     walk = _Walk(
         data=data,
         modern=magic in _FROM_311,
-        build_path=build_path.encode("utf-8", "surrogateescape"),
-        everywhere=everywhere,
+        build_paths=tuple(path.encode("utf-8", "surrogateescape") for path in build_paths),
     )
     digest = walk.part(0)
     if walk.position != len(data):
@@ -110,13 +155,12 @@ class _Walk:
     no more than a copy of 32 bytes however large its object is.
     """
 
-    __slots__ = ("_build_path", "_data", "_everywhere", "_modern", "_refs", "position")
+    __slots__ = ("_build_paths", "_data", "_modern", "_refs", "position")
 
-    def __init__(self, *, data: bytes, modern: bool, build_path: bytes, everywhere: bool) -> None:
+    def __init__(self, *, data: bytes, modern: bool, build_paths: tuple[bytes, ...]) -> None:
         self._data = data
         self._modern = modern
-        self._build_path = build_path
-        self._everywhere = everywhere
+        self._build_paths = build_paths
         self._refs: list[_Value | None] = []
         self.position = HEADER
 
@@ -201,13 +245,13 @@ class _Walk:
         return _Value(_digest(ord("{"), *parts))
 
     def _text(self, text: bytes) -> _Value:
-        return _Value(self._shown(text) if self._everywhere else _digest(ord("u"), text), text)
+        return _Value(_digest(ord("u"), text), text)
 
     def _shown(self, text: bytes) -> bytes:
-        """The digest of a string, or of what follows the build path in it."""
-        path = self._build_path
-        if path and text.startswith(path) and text[len(path) : len(path) + 1] in {b"", b"/"}:
-            return _digest(ord("p"), text[len(path) :])
+        """The digest of a file name, or of what follows a build path in it."""
+        for path in self._build_paths:
+            if text.startswith(path) and text[len(path) : len(path) + 1] in {b"", b"/"}:
+                return _digest(ord("p"), text[len(path) :])
         return _digest(ord("u"), text)
 
     def _referred(self, index: int) -> _Value:

@@ -1,14 +1,18 @@
 """Compares the manifests of a cached and a clean build."""
 
+import posixpath
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from typing import Final
 
+from harness.bytecode_use import Contents, Use, compiled_files, source_of, use
 from harness.manifest import ALGORITHM, HERE, Entry, EntryKind, Manifest, content_digest, escape
 from harness.rules import (
     LARGEST,
+    NOTED,
     BuildPaths,
     Rule,
     content_rules,
@@ -37,6 +41,8 @@ class DivergenceKind(StrEnum):
     MODE = "mode"
     TYPE = "type"
     TARGET = "target"
+    ATTRIBUTES = "attributes"
+    BYTECODE = "bytecode"
     OUTCOME = "outcome"
 
 
@@ -47,7 +53,19 @@ _WHY: Final = {
     DivergenceKind.MODE: "the modes differ",
     DivergenceKind.TYPE: "they are not of one kind",
     DivergenceKind.TARGET: "the links point to different places",
+    DivergenceKind.ATTRIBUTES: "the extended attributes differ",
+    DivergenceKind.BYTECODE: "Python does not use it as in a clean build",
 }
+
+_OUTDATED: Final = (
+    "Python compiles it again in each process: it names another time or size of its source;"
+    " in a clean build it is used"
+)
+_UNCHECKED: Final = "Python uses it unchecked, and it was compiled from another source"
+_OTHER_SOURCE: Final = (
+    "Python uses it, and it holds other code than the source beside it, which is that of a clean"
+    " build"
+)
 
 _IN_HISTORY: Final = {DivergenceKind.LEFTOVER, DivergenceKind.MISSING, DivergenceKind.CONTENT}
 
@@ -68,6 +86,8 @@ class Divergence:
         distribution: The distribution that owns the path, as `name version`, where one does.
         origin: The earlier commit whose content the cached tree still holds, where one is known.
         why: The difference in words.
+        paths: Where it stands for several paths alike: all of them, as `path` is the folder that
+            holds them.
     """
 
     kind: DivergenceKind
@@ -78,6 +98,7 @@ class Divergence:
     distribution: str | None = None
     origin: str | None = None
     why: str
+    paths: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -96,22 +117,39 @@ class SetAside:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Differences that are true, worth a line, and no fault by themselves.
+
+    Attributes:
+        rule: The rule that explains them.
+        why: What there is to say of each path.
+        paths: The paths, as in a manifest, sorted.
+    """
+
+    rule: Rule
+    why: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """What comparing two trees showed.
 
     Attributes:
         divergences: Where they differ, sorted by root, path and kind.
+        notes: Where they differ in a way that is no fault, by rule.
         set_aside: What was not counted as a divergence, by rule; a path may count under several.
         compared: How many paths other than directories there are in either tree; 0 is no agreement.
     """
 
     divergences: tuple[Divergence, ...]
+    notes: tuple[Note, ...] = ()
     set_aside: tuple[SetAside, ...]
     compared: int
 
 
 Read = Callable[[Side, str], bytes]
-"""Gives the content of a file of one side's tree, by its path as in the manifest."""
+"""Gives the content of a file of one side's tree, by its path as in the manifest, or a part."""
 
 
 def compare(
@@ -119,6 +157,7 @@ def compare(
     clean: Manifest,
     *,
     read: Read | None = None,
+    head: Read | None = None,
     build_paths: BuildPaths | None = None,
 ) -> Comparison:
     """Lists where two trees differ.
@@ -126,15 +165,37 @@ def compare(
     Args:
         cached: The tree of the build that was given a cache.
         clean: The tree of the build that was given none.
-        read: Gives the content of a file whose digests differ. Without it nothing is set aside.
-        build_paths: The two sides' build dirs, only where they were meant to differ.
+        read: Gives the content of a file whose digests differ. Without it nothing is set aside,
+            and which compiled files Python would use is not looked at.
+        head: Gives the first 16 bytes of a compiled file, where that is cheaper than to read it.
+        build_paths: The build dirs that the two sides may name, only where these differ.
 
     Raises:
         ManifestError: `read` raised it: a tree cannot be read any more.
     """
     found = _differences(cached, clean)
-    explained = _explain(found, read, build_paths) if read else {}
-    counts = Counter(rule for rules in explained.values() for rule in rules)
+    explained: _Explained = {}
+    if read is not None:
+        used = _Uses({Side.CACHED: cached, Side.CLEAN: clean}, read, head or read)
+        explained = _explain(found, read, build_paths)
+        found = [
+            replace(one, why=_OTHER_SOURCE)
+            if _place(one) not in explained and used.other_source(one)
+            else one
+            for one in found
+        ]
+        for one in used.differences():
+            found.append(one)
+            if one.why == _WHY[DivergenceKind.BYTECODE]:
+                explained[_place(one)] = frozenset({Rule.PYC_CLEAN})
+    noted: dict[Rule, list[str]] = {}
+    counts: Counter[Rule] = Counter()
+    for (path, _), rules in explained.items():
+        if notes := rules & NOTED.keys():
+            for rule in notes:
+                noted.setdefault(rule, []).append(path)
+        else:
+            counts.update(rules)
     return Comparison(
         divergences=tuple(
             sorted(
@@ -142,9 +203,46 @@ def compare(
                 key=lambda one: (one.root, one.path, one.kind),
             )
         ),
+        notes=tuple(
+            Note(rule=rule, why=why, paths=tuple(sorted(noted[rule])))
+            for rule, why in NOTED.items()
+            if rule in noted
+        ),
         set_aside=tuple(SetAside(rule=rule, count=counts[rule]) for rule in Rule if counts[rule]),
         compared=_compared(cached, found),
     )
+
+
+def gather(divergences: Iterable[Divergence]) -> tuple[Divergence, ...]:
+    """The divergences, in which compiled files that Python would not use are one.
+
+    A cache that loses its files' times makes hundreds of them outdated at once, all for one reason.
+    """
+    rest: list[Divergence] = []
+    outdated: dict[str, list[Divergence]] = {}
+    for one in divergences:
+        if one.kind is DivergenceKind.BYTECODE and one.why == _OUTDATED:
+            outdated.setdefault(one.root, []).append(one)
+        else:
+            rest.append(one)
+    for root, alike in outdated.items():
+        if len(alike) == 1:
+            rest += alike
+            continue
+        paths = tuple(one.path for one in alike)
+        folder = posixpath.commonpath([posixpath.dirname(path) for path in paths])
+        why = _OUTDATED.replace("it names", "they name").replace("it is", "they are")
+        why = f"{len(paths)} compiled files: " + why.replace("compiles it", "compiles them")
+        rest.append(
+            Divergence(
+                kind=DivergenceKind.BYTECODE,
+                root=root,
+                path=folder or HERE,
+                why=why.replace("of its source", "of their sources"),
+                paths=tuple(one.key for one in alike),
+            )
+        )
+    return tuple(sorted(rest, key=lambda one: (one.root, one.path, one.kind)))
 
 
 def split_noise(
@@ -176,7 +274,7 @@ def facts(entry: Entry | None) -> str:
     """An entry in a few words: `1.2 kB blake3:ab12cd34 0644`; sizes are in units of 1000 bytes."""
     if entry is None:
         return "absent"
-    mode = f"{entry.mode:04o}"
+    mode = f"{entry.mode:04o}" + "".join(f" {name}" for name, _ in entry.attributes)
     match entry.kind:
         case EntryKind.FILE:
             return f"{_size(entry.size)} {ALGORITHM}:{entry.digest[:_DIGEST_SHOWN]} {mode}"
@@ -217,6 +315,8 @@ def _kinds(ours: Entry, theirs: Entry) -> Iterator[DivergenceKind]:
         yield DivergenceKind.MODE
     if ours.target != theirs.target:
         yield DivergenceKind.TARGET
+    if ours.attributes != theirs.attributes:
+        yield DivergenceKind.ATTRIBUTES
 
 
 def _divergence(
@@ -228,6 +328,68 @@ def _divergence(
 
 def _place(divergence: Divergence) -> tuple[str, DivergenceKind]:
     return divergence.key, divergence.kind
+
+
+class _Uses:
+    """Which compiled files of the two trees their interpreter would use."""
+
+    def __init__(self, trees: Mapping[Side, Manifest], read: Read, head: Read) -> None:
+        self._trees = trees
+        self._contents = {
+            side: Contents(head=partial(head, side), read=partial(read, side)) for side in Side
+        }
+
+    def differences(self) -> Iterator[Divergence]:
+        """Where both trees have a compiled file, and Python does not do the same with both."""
+        cached, clean = self._trees[Side.CACHED], self._trees[Side.CLEAN]
+        for path in compiled_files(cached):
+            there = clean.entries.get(path)
+            if there is None or there.kind is not EntryKind.FILE or self._alike(path):
+                continue
+            if max(self._size(path), self._size(source_of(path))) > LARGEST:
+                continue
+            ours, theirs = self._use(Side.CACHED, path), self._use(Side.CLEAN, path)
+            # That a source is there on one side only is told by itself.
+            if ours is theirs or Use.UNUSED in {ours, theirs}:
+                continue
+            found = _divergence(DivergenceKind.BYTECODE, clean, path, cached.entries[path], there)
+            match ours:
+                case Use.OUTDATED:
+                    yield replace(found, why=_OUTDATED)
+                case Use.WRONG:
+                    yield replace(found, why=_UNCHECKED)
+                case _:
+                    yield found
+
+    def other_source(self, one: Divergence) -> bool:
+        """Whether a compiled file with other code is used for a source that both trees have."""
+        if one.kind is not DivergenceKind.CONTENT or not one.key.endswith(".pyc"):
+            return False
+        source = source_of(one.key)
+        beside = [tree.entries.get(source) for tree in self._trees.values()]
+        if None in beside or beside[0] != beside[1]:
+            return False
+        if max(self._size(one.key), self._size(source)) > LARGEST:
+            return False
+        return self._use(Side.CACHED, one.key) is Use.USED
+
+    def _alike(self, path: str) -> bool:
+        """Whether two compiled files and their sources have the same content and times."""
+        cached, clean = self._trees[Side.CACHED], self._trees[Side.CLEAN]
+        source = source_of(path)
+        return (
+            cached.entries[path] == clean.entries[path]
+            and cached.entries.get(source) == clean.entries.get(source)
+            and cached.times.get(source) == clean.times.get(source)
+        )
+
+    def _size(self, path: str) -> int:
+        """The larger size of the two trees' files at a path: what is too large is not read."""
+        entries = (tree.entries.get(path) for tree in self._trees.values())
+        return max(entry.size if entry else 0 for entry in entries)
+
+    def _use(self, side: Side, path: str) -> Use:
+        return use(path, self._trees[side], self._contents[side])
 
 
 _Explained = dict[tuple[str, DivergenceKind], frozenset[Rule]]

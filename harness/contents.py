@@ -7,8 +7,9 @@ import socket
 import stat
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from struct import Struct
-from typing import Final
+from typing import Final, NamedTuple
 
 from blake3 import blake3
 
@@ -25,10 +26,11 @@ DIGEST: Final = "d"
 """The request for the facts of files."""
 COMPARE: Final = "c"
 """The request to compare the files of two folders."""
-FACTS: Final = Struct("<IQ32s")
-"""The answer for one file to `DIGEST`: its mode with its type, its size, its BLAKE3."""
-UNREAD: Final = (0, 0, bytes(32))
-"""These facts, of a file that could not be read."""
+FACTS: Final = Struct("<IQq32s")
+"""The answer for one file to `DIGEST`: its mode with its type, its size, its modification time in
+whole seconds, its BLAKE3."""
+UNREAD: Final = (0, 0, 0, bytes(32))
+"""These facts, of a file that could not be read, or that has extended attributes to be listed."""
 SAME: Final = b"="
 """The answer for one name to `COMPARE` where mode and content are the same."""
 OTHER: Final = b"!"
@@ -39,6 +41,43 @@ UNSURE: Final = b"?"
 LARGE: Final = 256 * 1024
 """Files of so many bytes or more are read in parts."""
 
+COMPARED_ATTRIBUTES: Final = ("security.capability", "system.posix_acl_", "user.")
+"""How the names begin of the extended attributes that are part of what is deployed: capabilities
+and access lists decide what a program may do, and `user.` ones are for programs to read. Others
+are the machine's own: labels of SELinux, measurements of IMA, the marks of an overlay."""
+
+Attributes = tuple[tuple[str, str], ...]
+"""Extended attributes by name, their values in hex, sorted."""
+
+
+class Read(NamedTuple):
+    """What is read of a regular file: all that `FACTS` has, and its compared attributes."""
+
+    mode: int
+    size: int
+    time: int
+    digest: bytes
+    attributes: Attributes = ()
+
+
+def attributes(of: int | str) -> Attributes:
+    """The compared extended attributes of an open file or folder; none where there are none.
+
+    What may not be read, or a file system without any, counts as none.
+    """
+    try:
+        names = os.listxattr(of)
+    except OSError:
+        return ()
+    if not names:
+        return ()
+    found = []
+    for name in sorted(names):
+        if name.startswith(COMPARED_ATTRIBUTES):
+            with suppress(OSError):
+                found.append((name, os.getxattr(of, name).hex()))
+    return tuple(found)
+
 
 class Contents:
     """Reads files into a buffer of its own, so it is for one thread at a time."""
@@ -48,8 +87,8 @@ class Contents:
         self._into = (buffer,)
         self._view = memoryview(buffer)
 
-    def digest(self, folder: int, name: str | bytes) -> tuple[int, int, bytes]:
-        """A regular file's mode with its type, its size, and its content's BLAKE3.
+    def digest(self, folder: int, name: str | bytes) -> Read:
+        """Reads a regular file.
 
         Args:
             folder: The descriptor of its folder.
@@ -64,7 +103,7 @@ class Contents:
         finally:
             os.close(file)
 
-    def digest_open(self, file: int) -> tuple[int, int, bytes]:
+    def digest_open(self, file: int) -> Read:
         """The same of an open file, which is read from where it stands."""
         status = os.fstat(file)
         mode, size = status.st_mode, status.st_size
@@ -79,11 +118,11 @@ class Contents:
                 digest.update(self._view[:got])
             if count != size:
                 raise OSError(errno.EAGAIN, "it changed while it was read")
-        return mode, size, digest.digest()
+        return Read(mode, size, int(status.st_mtime), digest.digest(), attributes(file))
 
 
 def same(one: int, other: int, name: str | bytes) -> bool:
-    """Whether a name stands for regular files of one mode and content in two folders.
+    """Whether a name stands for regular files of one mode, content and attributes in two folders.
 
     Args:
         one: The descriptor of one folder.
@@ -126,7 +165,7 @@ def same_open(one: int, other: int) -> bool:
             break
     if count != size:
         raise OSError(errno.EAGAIN, "it changed while it was read")
-    return True
+    return attributes(one) == attributes(other)
 
 
 def request(task: str, groups: list[list[str]]) -> bytes:
@@ -161,10 +200,10 @@ def _digests(contents: Contents, folders: list[int], groups: list[list[bytes]]) 
     for folder, names in zip(folders, groups, strict=True):
         for name in names:
             try:
-                facts = contents.digest(folder, name)
+                *facts, found = contents.digest(folder, name)
             except OSError:
-                facts = UNREAD
-            yield FACTS.pack(*facts)
+                facts, found = list(UNREAD), ()
+            yield FACTS.pack(*(UNREAD if found else facts))
 
 
 def _comparisons(folders: list[int], groups: list[list[bytes]]) -> Iterator[bytes]:

@@ -257,6 +257,15 @@ class _Tree:
         return next(filter(self.holds, paths), "")
 
     @cached_property
+    def sources(self) -> tuple[str, ...]:
+        """Folders in which editables are checked out, sorted."""
+        return tuple(
+            path
+            for path, entry in self.manifest.entries.items()
+            if entry.kind is EntryKind.DIRECTORY and posixpath.basename(path) == "src"
+        )
+
+    @cached_property
     def _deepest(self) -> int:
         """How many names the longest path in the tree has."""
         return max((path.count("/") + 1 for path in self.manifest.entries), default=1)
@@ -391,14 +400,7 @@ def _checkout(tree: _Tree, url: str, name: str) -> str:
         if parts.scheme == "file" and (folder := tree.inside(unquote(parts.path))):
             return folder
     # pip checks an editable out under `src`, in a directory named as the requirement names it.
-    return next(
-        (
-            f"{root}/{name}"
-            for root in tree.manifest.roots
-            if posixpath.basename(root) == "src" and tree.is_folder(f"{root}/{name}")
-        ),
-        "",
-    )
+    return next(filter(tree.is_folder, (f"{src}/{name}" for src in tree.sources)), "")
 
 
 def _checked_out(tree: _Tree, folder: str) -> str:

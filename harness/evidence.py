@@ -81,6 +81,15 @@ class Contents:
         head, name = self._find(entry)
         return head + self._pool.read(name, entry.size - len(head))
 
+    def head(self, entry: Entry) -> bytes:
+        """The first bytes of a regular file whose head is kept apart; else all of it.
+
+        Raises:
+            ManifestError: It is not kept or damaged.
+        """
+        found = self._headed.get(entry.digest)
+        return found.head if found else self.read(entry)
+
     def lacks(self, entry: Entry) -> bool:
         """Whether a regular file's content is not there, by its size and time."""
         head, name = self._find(entry)

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Protocol, Self, TypeVar
 
-from harness.contents import OPEN_FILE
+from harness.contents import OPEN_FILE, attributes
 from harness.errors import ManifestError
 from harness.manifest import HERE, Entry, EntryKind, escape
 
@@ -161,6 +161,15 @@ class Folder:
         with reading(self.child(name)):
             return _KINDS[stat.S_IFMT(self._lstat(name).st_mode)]
 
+    def status(self, name: str) -> os.stat_result:
+        """The status of a name in this directory; a link's own.
+
+        Raises:
+            ManifestError: There is no such name.
+        """
+        with reading(self.child(name)):
+            return self._lstat(name)
+
     @contextmanager
     def parent_of(self, path: str) -> Iterator[tuple["Folder", str]]:
         """Opens the directory that a path inside of this one stands in; gives its name there too.
@@ -239,7 +248,7 @@ class Folder:
 
     def entry(self) -> Entry:
         """The directory's own entry."""
-        return Entry(kind=EntryKind.DIRECTORY, mode=self.mode)
+        return Entry(kind=EntryKind.DIRECTORY, mode=self.mode, attributes=attributes(self.fd))
 
     def hold(self) -> Self:
         """Keeps it open until `close` was called once more."""

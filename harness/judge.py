@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 from harness import compare as comparing
 from harness.build_store import Built
 from harness.buildpacks import BuildpackKind
-from harness.compare import Comparison, Divergence, Side, split_noise
+from harness.compare import Comparison, Divergence, Side, gather, split_noise
 from harness.diagnosis.origin import with_origins
 from harness.distributions import compare_distributions, with_owners
 from harness.errors import HarnessError
 from harness.manifest import EntryKind, Manifest
 from harness.plan import Arm, Commit
 from harness.reuse import observed_reuse
+from harness.rules import BuildPaths
 from harness.scenarios.scenario_file import BuildExpectation
 from harness.verdict import Failure, Reuse, Seconds, Step, Verdict
 
@@ -33,15 +34,16 @@ class Arms:
         return self.cached.facts.instance != self.clean.facts.instance
 
 
-def look(arms: Arms, roots: tuple[str, ...]) -> Comparison:
-    """Compares the two builds; where it shows a divergence, a control build is wanted.
+def look(arms: Arms, roots: tuple[str, ...], earlier: Sequence[Arms] = ()) -> Comparison:
+    """Compares the two builds; where it shows a divergence, control builds are wanted.
 
     Args:
         arms: The builds.
         roots: What is compared, for the message.
+        earlier: The builds of the commits before.
 
     Raises:
-        HarnessError: Both builds passed and left nothing to compare.
+        HarnessError: Both builds passed and left nothing to compare but the app's own files.
         ManifestError: What is stored of them is damaged.
     """
     cached, clean = arms.cached.facts.outcome, arms.clean.facts.outcome
@@ -50,20 +52,40 @@ def look(arms: Arms, roots: tuple[str, ...]) -> Comparison:
         return replace(_NOTHING, divergences=(comparing.outcome(why),))
     if not clean.passed:
         return _NOTHING
-    found = _compare(arms.cached, arms.clean)
-    if not found.compared:
+    found = _compare(arms.cached, arms.clean, _build_paths(arms, earlier))
+    if not found.compared or _only_the_app(arms):
         raise HarnessError(
             f"{arms.commit.scenario.file}: commit {arms.commit.stage.index + 1}: both builds"
-            f" passed and left nothing to compare under {', '.join(roots)}",
-            hint="name what the buildpack installs with --compare GLOB",
+            f" passed and left nothing to compare but the app's own files under {', '.join(roots)}",
+            hint="look at the log whether the buildpack installs anything, and where",
         )
     return found
+
+
+def _only_the_app(arms: Arms) -> bool:
+    """Whether neither build left any file that the app did not bring."""
+    own = arms.commit.stage.tree.entries.keys()
+    return all(
+        entry.kind is EntryKind.DIRECTORY or path in own
+        for built in (arms.cached, arms.clean)
+        for path, entry in built.manifest().entries.items()
+    )
+
+
+def _build_paths(arms: Arms, earlier: Sequence[Arms]) -> BuildPaths | None:
+    """The build dirs that files may name; None where every build had the same."""
+    own = arms.commit.build_path
+    before = dict.fromkeys(each.commit.build_path for each in earlier)
+    if not before.keys() - {own}:
+        return None
+    return BuildPaths(cached=(own, *(path for path in before if path != own)), clean=own)
 
 
 def judge(
     arms: Arms,
     found: Comparison,
     control: Built | None,
+    again: Built | None = None,
     *,
     earlier: Sequence[Arms],
     shas: Sequence[str],
@@ -75,6 +97,8 @@ def judge(
         arms: Its builds.
         found: What `look` found.
         control: A second clean build; needed where it found a divergence.
+        again: A second cached build, given the same cache; wanted where the divergence is not
+            known of the buildpack.
         earlier: The builds of the commits before, in order.
         shas: The SHAs of the scenario's commits.
         kind: The buildpack's, which reads its log.
@@ -83,7 +107,8 @@ def judge(
         ManifestError: What is stored of a build is damaged.
     """
     commit, cached, clean = arms.commit, arms.cached, arms.clean
-    divergences, noise = _settle(arms, found, control)
+    divergences, noise = _settle(arms, found, control, again)
+    divergences, noise = gather(divergences), gather(noise)
     reuse = observed_reuse(
         cache_was_empty=commit.stage.index == 0,
         cached=cached.facts.requests,
@@ -110,13 +135,15 @@ def judge(
         compared=found.compared,
         divergences=divergences,
         noise=noise,
+        repeated=again is not None,
+        notes=found.notes,
         set_aside=found.set_aside,
         findings=findings,
         unmet=(
-            *_unmet(arms, diverges=bool(divergences), unstable=bool(noise)),
+            *_unmet(arms),
             *_unmet_reuse(commit, reuse),
         ),
-        failures=tuple(_failures(arms, control if noise else None)),
+        failures=tuple(_failures(arms, control if noise else None, again if noise else None)),
         refused=tuple(
             request
             for request in dict.fromkeys((*cached.facts.requests, *clean.facts.requests))
@@ -126,27 +153,43 @@ def judge(
 
 
 def _settle(
-    arms: Arms, found: Comparison, control: Built | None
+    arms: Arms, found: Comparison, control: Built | None, again: Built | None
 ) -> tuple[tuple[Divergence, ...], tuple[Divergence, ...]]:
-    """What the cache may be blamed for, and what it may not."""
-    if control is None or not found.divergences:
-        return found.divergences, ()
-    clean = arms.clean
-    if control.facts.outcome.passed != clean.facts.outcome.passed:
-        return (), found.divergences
-    if arms.cached.facts.outcome.passed != clean.facts.outcome.passed:
-        return found.divergences, ()
-    return split_noise(found.divergences, _compare(control, clean).divergences)
+    """What the cache may be blamed for, and what it may not.
+
+    Each arm is held against its second run: what two clean builds, or two builds with the same
+    cache, disagree on is no cache's doing.
+    """
+    divergences = found.divergences
+    noise: list[Divergence] = []
+    for first, second in ((arms.clean, control), (arms.cached, again)):
+        if second is None or not divergences:
+            continue
+        if second.facts.outcome.passed != first.facts.outcome.passed:
+            return (), found.divergences
+        if arms.cached.facts.outcome.passed is arms.clean.facts.outcome.passed:
+            divergences, unstable = split_noise(divergences, _compare(second, first).divergences)
+            noise += unstable
+    return divergences, tuple(sorted(noise, key=lambda one: (one.root, one.path, one.kind)))
 
 
-def _compare(cached: Built, clean: Built) -> Comparison:
+def _compare(cached: Built, clean: Built, build_paths: BuildPaths | None = None) -> Comparison:
     manifests = {Side.CACHED: cached.manifest(), Side.CLEAN: clean.manifest()}
     contents = {Side.CACHED: cached.contents(), Side.CLEAN: clean.contents()}
 
     def read(side: Side, path: str) -> bytes:
         return contents[side].read(manifests[side].entries[path])
 
-    found = comparing.compare(manifests[Side.CACHED], manifests[Side.CLEAN], read=read)
+    def head(side: Side, path: str) -> bytes:
+        return contents[side].head(manifests[side].entries[path])
+
+    found = comparing.compare(
+        manifests[Side.CACHED],
+        manifests[Side.CLEAN],
+        read=read,
+        head=head,
+        build_paths=build_paths,
+    )
     # A root that is a link somewhere is an entry, and shows nothing of what is installed.
     links = {root for manifest in manifests.values() for root in _linked_roots(manifest)}
     return replace(found, compared=found.compared - len(links))
@@ -158,28 +201,34 @@ def _linked_roots(manifest: Manifest) -> Iterator[str]:
             yield root
 
 
-def _unmet(arms: Arms, *, diverges: bool, unstable: bool) -> Iterator[str]:
+def _unmet(arms: Arms) -> Iterator[str]:
     """What the scenario expects of the builds and did not get, as sentences.
 
-    Where they diverge, what the cached build lacks has been said: the clean build's tree is the
-    one to hold against the scenario. Of builds that are not stable nothing can be said.
+    Each arm's are told whatever the comparison shows, once where both lack the same: a list of
+    what is known may cover a divergence, and would hide that the file in it is stale.
     """
-    if unstable:
-        return
-    stage = arms.commit.stage
-    sides = {} if diverges else {Arm.CACHED: arms.cached}
+    lacks = {Arm.CACHED: tuple(_lacks(arms, arms.cached))}
     if arms.differ:
-        sides[Arm.CLEAN] = arms.clean
-    for arm, built in sides.items():
-        passes = built.facts.outcome.passed
-        if stage.build is BuildExpectation.FAILS:
-            if passes:
-                yield f"the {arm} build passes, and should fail"
-        elif passes:
-            for expectation in stage.expect:
-                fault = built.check(repr(expectation))
-                if fault:
-                    yield f"in the {arm} build {fault}"
+        lacks[Arm.CLEAN] = tuple(_lacks(arms, arms.clean))
+    told = dict.fromkeys(fault for faults in lacks.values() for fault in faults)
+    for fault in told:
+        those = [arm for arm, faults in lacks.items() if fault in faults]
+        if len(those) == len(Arm.__members__) - 1:
+            yield f"in both builds {fault}"
+        else:
+            yield from (f"in the {arm} build {fault}" for arm in those)
+
+
+def _lacks(arms: Arms, built: Built) -> Iterator[str]:
+    """What one build lacks of what the scenario expects, as the rest of a sentence."""
+    stage, passes = arms.commit.stage, built.facts.outcome.passed
+    if stage.build is BuildExpectation.FAILS:
+        if passes:
+            yield "nothing fails, and something should"
+        return
+    if passes:
+        faults = (built.check(repr(expectation)) for expectation in stage.expect)
+        yield from filter(None, faults)
 
 
 def _unmet_reuse(commit: Commit, reuse: Reuse) -> Iterator[str]:
@@ -207,7 +256,7 @@ def _expected_failure(arms: Arms) -> bool:
     )
 
 
-def _failures(arms: Arms, control: Built | None) -> Iterator[Failure]:
+def _failures(arms: Arms, control: Built | None, again: Built | None) -> Iterator[Failure]:
     if _expected_failure(arms):
         return
     builds = {Arm.CACHED: arms.cached}
@@ -215,6 +264,8 @@ def _failures(arms: Arms, control: Built | None) -> Iterator[Failure]:
         builds[Arm.CLEAN] = arms.clean
     if control is not None:
         builds[Arm.CONTROL] = control
+    if again is not None:
+        builds[Arm.REPEATED] = again
     for arm, built in builds.items():
         if not built.facts.outcome.passed:
             yield Failure(

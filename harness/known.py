@@ -39,6 +39,13 @@ class Entry:
     mode: Annotated[Patterns, Field(description="Paths whose modes differ.")] = ()
     type: Annotated[Patterns, Field(description="Paths that are not of one kind.")] = ()
     target: Annotated[Patterns, Field(description="Links that point to different places.")] = ()
+    attributes: Annotated[
+        Patterns, Field(description="Paths whose extended attributes differ.")
+    ] = ()
+    bytecode: Annotated[
+        Patterns,
+        Field(description="Compiled files, or the folder of several, that Python would not use."),
+    ] = ()
     outcome: Annotated[bool, Field(description="One of the two builds fails.")] = False
     unmet: Annotated[Patterns, Field(description="Expectations of the scenario that fail.")] = ()
 
@@ -62,10 +69,9 @@ class KnownFile:
     table: KnownTable
     document: Document = field(repr=False)
 
-    def is_about(self, result: Result) -> bool:
-        """Whether the list is of the buildpack of a result."""
-        name = self.table.buildpack
-        return name in {"", result.buildpack, result.buildpack.rpartition("@")[2]}
+    def is_about(self, buildpack: str) -> bool:
+        """Whether the list is of a buildpack, as the operator named it."""
+        return self.table.buildpack in {"", buildpack, buildpack.rpartition("@")[2]}
 
 
 _SHAPE = shape(KnownTable)
@@ -93,11 +99,38 @@ def with_known(run: Run, files: Sequence[KnownFile]) -> Run:
     return replace(run, results=tuple(_with_known(result, files) for result in run.results))
 
 
+def all_known(
+    divergences: Iterable[Divergence],
+    files: Sequence[KnownFile],
+    *,
+    buildpack: str,
+    scenario: str,
+    commit: int,
+) -> bool:
+    """Whether lists say of a commit all that it shows.
+
+    Args:
+        divergences: What it shows.
+        files: The lists.
+        buildpack: The buildpack, as the operator named it.
+        scenario: The scenario's name.
+        commit: The commit, counted from 1.
+    """
+    entries = [
+        entry
+        for file in files
+        if file.is_about(buildpack)
+        for entry in file.table.known
+        if (entry.scenario, entry.commit) == (scenario, commit)
+    ]
+    return all(any(_covers(entry, one) for entry in entries) for one in divergences)
+
+
 def _with_known(result: Result, files: Sequence[KnownFile]) -> Result:
     mine = [
         (file, index, entry)
         for file in files
-        if file.is_about(result)
+        if file.is_about(result.buildpack)
         for index, entry in enumerate(file.table.known)
         if entry.scenario == result.scenario
     ]

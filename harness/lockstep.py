@@ -1,6 +1,6 @@
 """Compares two trees on disk without a manifest of either: side by side, a folder at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -8,8 +8,8 @@ from pathlib import Path
 from harness.compare import Comparison, Side, compare
 from harness.contents import COMPARE, OTHER, SAME, same, same_open
 from harness.errors import ManifestError
-from harness.folder import Folder, Listing, walk
-from harness.manifest import HERE, Manifest, escape
+from harness.folder import Folder, Listing, native, walk
+from harness.manifest import HERE, Entry, Manifest, escape, file_entry
 from harness.readers import WORTH_A_PROCESS, Folders, Readers
 from harness.roots import find_roots
 from harness.rules import LARGEST
@@ -26,6 +26,8 @@ class Differences:
         cached: What the cached tree has and the clean tree has otherwise or not at all, sorted.
         clean: What the clean tree has and the cached tree has otherwise or not at all, sorted.
         compared: How many paths other than directories there are in either tree.
+        python: Paths of modules and compiled files that both trees have, sorted: whether Python
+            would use the ones for the others depends on times, which are not compared.
     """
 
     cached_roots: tuple[str, ...]
@@ -33,6 +35,7 @@ class Differences:
     cached: tuple[str, ...]
     clean: tuple[str, ...]
     compared: int
+    python: tuple[str, ...] = ()
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -75,6 +78,7 @@ def differences(
         cached=tuple(sorted(found.cached.paths)),
         clean=tuple(sorted(found.clean.paths)),
         compared=found.in_both + len(found.cached.leaves | found.clean.leaves),
+        python=tuple(sorted(found.python)),
     )
 
 
@@ -107,11 +111,32 @@ def _comparison(cached: Path, clean: Path, found: Differences, worth: int) -> Co
             )
     trees = {Side.CACHED: cached, Side.CLEAN: clean}
     comparison = compare(
-        Manifest(roots=found.cached_roots, entries=ours),
-        Manifest(roots=found.clean_roots, entries=theirs),
+        _manifest(cached, found.cached_roots, ours, found.python),
+        _manifest(clean, found.clean_roots, theirs, found.python),
         read=lambda side, path: read_file(trees[side], path, limit=LARGEST),
     )
     return replace(comparison, compared=found.compared)
+
+
+def _manifest(
+    tree: Path, roots: tuple[str, ...], entries: dict[str, Entry], python: Iterable[str]
+) -> Manifest:
+    """A manifest of differing entries, with what tells whether Python uses compiled files.
+
+    Of those that are alike in both trees the content is left out.
+    """
+    times: dict[str, int] = {}
+    inside: dict[str, list[str]] = {}
+    for path in python:
+        inside.setdefault(path.rpartition("/")[0], []).append(path)
+    with Folder.top(tree) as top:
+        for siblings in inside.values():
+            with top.parent_of(siblings[0]) as (folder, _):
+                for path in siblings:
+                    status = folder.status(native(path.rpartition("/")[2]))
+                    times[path] = int(status.st_mtime)
+                    entries.setdefault(path, file_entry(0, status.st_size, ""))
+    return Manifest(roots=roots, entries=entries, times=times)
 
 
 @dataclass(slots=True)
@@ -129,6 +154,7 @@ class _Found:
     cached: _Side = field(default_factory=_Side)
     clean: _Side = field(default_factory=_Side)
     in_both: int = 0
+    python: list[str] = field(default_factory=list)
 
     def differ(self, path: str) -> None:
         self.cached.paths.add(path)
@@ -192,7 +218,7 @@ class _Pair:
 
 def _root_of_both(tops: _Pair, root: str, found: _Found, files: Readers) -> None:
     def visit(pair: _Pair) -> list[str]:
-        if pair.ours.mode != pair.theirs.mode:
+        if pair.ours.entry() != pair.theirs.entry():
             found.differ(pair.ours.path)
         return _compare_names(pair, pair.ours.listing(), pair.theirs.listing(), found, files)
 
@@ -228,6 +254,8 @@ def _compare_names(
     )
     if shared.files:
         files.add((pair.ours, pair.theirs), shared.files)
+        python = [name for name in shared.files if name.endswith((".py", ".pyc"))]
+        found.python += pair.ours.children(python)
     for name in shared.others:
         if pair.ours.special(name) != pair.theirs.special(name):
             found.differ(pair.ours.child(name))

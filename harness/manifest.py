@@ -3,15 +3,16 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
 from blake3 import blake3
 
+from harness.contents import Attributes
 from harness.errors import ManifestError
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 ALGORITHM: Final = "blake3"
 """What an entry's digest is; of large files it is computed four times as fast as sha256."""
 HERE: Final = "."
@@ -50,7 +51,7 @@ class Entry:
     """One directory entry.
 
     Modification times, owners, link counts and the sizes of directories are left out: two correct
-    builds differ in them.
+    builds differ in them. (Whether a time lets Python use what it compiled is told elsewhere.)
 
     Attributes:
         kind: What it is.
@@ -59,6 +60,8 @@ class Entry:
         digest: The BLAKE3 of a regular file's content in hex, else empty.
         target: Where a symlink points, as written, else empty.
         device: Major and minor number of a device, else `(0, 0)`.
+        attributes: Extended attributes of a regular file or directory that are part of what is
+            deployed (capabilities, access lists, `user.` ones), by name, with their values in hex.
     """
 
     kind: EntryKind
@@ -67,9 +70,10 @@ class Entry:
     digest: str = ""
     target: str = ""
     device: tuple[int, int] = (0, 0)
+    attributes: Attributes = ()
 
 
-def file_entry(mode: int, size: int, digest: str) -> Entry:
+def file_entry(mode: int, size: int, digest: str, attributes: Attributes = ()) -> Entry:
     """The entry of a regular file: what `Entry` makes, in less than half of the time."""
     # A frozen dataclass sets its attributes by their names; a large tree has 100,000 entries.
     entry = object.__new__(Entry)
@@ -79,11 +83,13 @@ def file_entry(mode: int, size: int, digest: str) -> Entry:
     _SET_DIGEST(entry, digest)
     _SET_TARGET(entry, "")
     _SET_DEVICE(entry, _NO_DEVICE)
+    _SET_ATTRIBUTES(entry, attributes)
     return entry
 
 
-_SET_KIND, _SET_MODE, _SET_SIZE, _SET_DIGEST, _SET_TARGET, _SET_DEVICE = (
-    vars(Entry)[name].__set__ for name in ("kind", "mode", "size", "digest", "target", "device")
+_SET_KIND, _SET_MODE, _SET_SIZE, _SET_DIGEST, _SET_TARGET, _SET_DEVICE, _SET_ATTRIBUTES = (
+    vars(Entry)[name].__set__
+    for name in ("kind", "mode", "size", "digest", "target", "device", "attributes")
 )
 _NO_DEVICE = (0, 0)
 
@@ -97,10 +103,13 @@ class Manifest:
         entries: Path to entry, sorted by path. A path is relative to the tree, with `/` between
             its parts; bytes that are not UTF-8 are lone surrogates (PEP 383). A root is an entry
             too; the tree itself is `.`.
+        times: When regular files were modified, in whole seconds since the epoch, by path. They
+            are not compared: they tell which compiled files are used, and what was restored.
     """
 
     roots: tuple[str, ...]
     entries: Mapping[str, Entry]
+    times: Mapping[str, int] = field(default_factory=dict, compare=False)
 
     def split(self, path: str) -> tuple[str, str]:
         """The compared root that holds a path, and the path relative to that root.
@@ -172,6 +181,10 @@ def to_json(manifest: Manifest) -> str:
             "digests": [entry.digest for entry in files],
             "targets": [escape(each.target) for each in entries if each.kind is EntryKind.SYMLINK],
             "devices": [entry.device for entry in entries if entry.kind in _DEVICES],
+            "attributes": [
+                [place, entry.attributes] for place, entry in enumerate(entries) if entry.attributes
+            ],
+            "times": _times(manifest),
         },
         separators=(",", ":"),
     )
@@ -191,9 +204,17 @@ def from_json(text: str) -> Manifest:
             hint="remove the stored result, so that the build is run again",
         )
     document = json.loads(rest)
+    paths = [unescape(path) for path in document["paths"]]
+    entries = dict(zip(paths, _entries(document), strict=True))
+    for place, attributes in document["attributes"]:
+        path = paths[place]
+        pairs = tuple((name, value) for name, value in attributes)
+        entries[path] = replace(entries[path], attributes=pairs)
+    files = (path for path, entry in entries.items() if entry.kind is EntryKind.FILE)
     return Manifest(
         roots=tuple(unescape(root) for root in document["roots"]),
-        entries=dict(zip(map(unescape, document["paths"]), _entries(document), strict=True)),
+        entries=entries,
+        times=dict(zip(files, document["times"], strict=True)) if document["times"] else {},
     )
 
 
@@ -203,6 +224,14 @@ def digests_in(text: str) -> list[str]:
     Of a damaged text some may be missing, or be none.
     """
     return _DIGEST.findall(text.partition(_DIGESTS)[2].partition("]")[0])
+
+
+def _times(manifest: Manifest) -> list[int]:
+    """A time for each regular file, in their order; none where they are not known."""
+    if not manifest.times:
+        return []
+    files = (path for path, entry in manifest.entries.items() if entry.kind is EntryKind.FILE)
+    return [manifest.times[path] for path in files]
 
 
 def _head(rest: str) -> str:

@@ -1,7 +1,7 @@
 """Which builds a scenario needs, and which of them are one and the same; pure data."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -17,6 +17,7 @@ class Arm(StrEnum):
     CACHED = "cached"
     CLEAN = "clean"
     CONTROL = "control"
+    REPEATED = "repeated"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,9 +122,15 @@ def control(clean: PlannedBuild, *, on_disk: bool = False) -> PlannedBuild:
     return replace(again, on_disk=on_disk)
 
 
+def repeated(cached: PlannedBuild) -> PlannedBuild:
+    """The second run of a cached build: what the two disagree on is no cache's doing either."""
+    return build(cached.commit, cached.inputs, cache=cached.cache, repetition=cached.repetition + 1)
+
+
 def missing(
     wanted: Mapping[str, PlannedBuild],
     *,
+    giving: Collection[str] = (),
     usable: Callable[[PlannedBuild], bool],
     cache_kept: Callable[[PlannedBuild], bool],
 ) -> frozenset[str]:
@@ -131,13 +138,14 @@ def missing(
 
     Args:
         wanted: Builds by their keys; with each the one whose cache it is given.
+        giving: Keys of those whose cache may be asked for later, though nothing is to run now.
         usable: Whether the result of a build is stored.
         cache_kept: Whether the cache that a usable build left is stored as well.
     """
     found: set[str] = set()
     # From the end of each chain: a build that runs needs the cache of the one before it.
     for one in sorted(wanted.values(), key=lambda each: (-each.depth, each.key)):
-        if one.key in found or not usable(one):
+        if one.key in found or not usable(one) or (one.key in giving and not cache_kept(one)):
             found.add(one.key)
             before = one.cache
             if before is not None and not (usable(before) and cache_kept(before)):

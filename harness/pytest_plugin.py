@@ -96,8 +96,9 @@ class ScenarioItem(pytest.Item):
         scenario = load_scenario(self.path)
         # With pytest-xdist there is a process for each core already.
         jobs = 1 if hasattr(self.config, "workerinput") else os.cpu_count() or 1
-        found = run_scenarios((scenario,), session=_session(self.config), jobs=jobs)
         known = [load_known(file) for file in self.config.getoption("known_files")]
+        session = _session(self.config)
+        found = run_scenarios((scenario,), session=session, jobs=jobs, known=known)
         (result,) = with_known(found, known).results
         for line in _timing(result):
             self.add_report_section("call", "builds", line)

@@ -3,9 +3,9 @@
 import csv
 import json
 import posixpath
-import re
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 from urllib.parse import quote
@@ -15,39 +15,59 @@ from harness.bytecode import HEADER, MalformedError, code_digest, header
 LARGEST: Final = 32 * 1024 * 1024
 """Files of more bytes are compared as they are."""
 
-_FINDER = re.compile(r"__editable__\w*_finder(?:\.cpython-\d+(?:\.opt-[12])?)?\.pyc?")
 _GIT_FILES = frozenset({"index", "FETCH_HEAD", "ORIG_HEAD", "packed-refs"})
 _GIT_FOLDERS = ("objects/", "logs/", "refs/remotes/")
 
 
 class Rule(StrEnum):
-    """Why a difference is no difference between what two builds installed.
+    """Why a difference between what two builds installed is no divergence.
+
+    Set aside, as nobody who uses the app could notice it:
 
     - `pyc-mtime`: compiled code that names another modification time of its source (PEP 552).
+      Whether Python would use it is compared by itself.
     - `pyc-refs`: equal compiled code that shares its objects in another way.
-    - `build-path`: each side names its own build dir, where builds are given a new one each; in
-      the `url` of `direct_url.json`, in RECORD, in the file names of compiled code, and in an
-      editable finder. Never in a `.pth` file.
     - `record-lines`: RECORD lines, equal but for the hash of a file that was itself set aside.
     - `uv-times`: when the files of a folder were changed that uv installed from, in the
       `uv_cache.json` that it leaves. Every checkout has new times, whatever the cache did.
     - `git-store`: how a checkout's repository stores and logs its history. What is checked out,
       HEAD and the branches are compared.
+
+    Noted, as it is true and worth a line, and no fault by itself:
+
+    - `build-path`: a file of the cached build names the build dir of an earlier build, where the
+      clean build's names its own: in the `url` of `direct_url.json`, in RECORD, or in the file
+      names of compiled code. Never in what an import reads, such as a `.pth` file or a finder.
+    - `pyc-clean`: compiled files that Python would use in the cached build, and not in the clean
+      one, which is the slower of the two.
     """
 
     PYC_MTIME = "pyc-mtime"
     PYC_REFS = "pyc-refs"
-    BUILD_PATH = "build-path"
     RECORD_LINES = "record-lines"
     UV_TIMES = "uv-times"
     GIT_STORE = "git-store"
+    BUILD_PATH = "build-path"
+    PYC_CLEAN = "pyc-clean"
+
+
+NOTED: Final = {
+    Rule.BUILD_PATH: "names the build dir of an earlier build",
+    Rule.PYC_CLEAN: "is compiled code that Python would use here, and not in the clean build",
+}
+"""The rules whose differences are noted, each with what it says of a path of the cached build."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildPaths:
-    """The absolute build dirs of the two sides, where they differ."""
+    """The absolute build dirs that each side's files may name, where these differ.
 
-    cached: str
+    Attributes:
+        cached: Those of the cached build and of the builds before it.
+        clean: That of the clean build.
+    """
+
+    cached: tuple[str, ...]
     clean: str
 
 
@@ -72,22 +92,16 @@ def content_rules(
         No rule where any part of the difference is a real one.
     """
     folder, _, name = path.rpartition("/")
-    finder = bool(_FINDER.fullmatch(name))
     if name.endswith(".pyc"):
-        return _compiled(cached, clean, paths, everywhere=finder)
+        return _compiled(cached, clean, paths)
     if name == "uv_cache.json" and folder.endswith(".dist-info"):
         theirs = _uv_cache(clean)
         equal = theirs is not None and _uv_cache(cached) == theirs
         return frozenset({Rule.UV_TIMES}) if equal else frozenset()
-    if paths is None:
+    if paths is None or name != "direct_url.json" or not folder.endswith(".dist-info"):
         return frozenset()
-    if finder:
-        explained = _finder(cached, paths.cached) == _finder(clean, paths.clean)
-    elif name == "direct_url.json" and folder.endswith(".dist-info"):
-        theirs = _direct_url(clean, paths.clean)
-        explained = theirs is not None and _direct_url(cached, paths.cached) == theirs
-    else:
-        explained = False
+    theirs = _direct_url(clean, (paths.clean,))
+    explained = theirs is not None and _direct_url(cached, paths.cached) == theirs
     return frozenset({Rule.BUILD_PATH}) if explained else frozenset()
 
 
@@ -112,7 +126,7 @@ def record_rules(
         return frozenset({Rule.RECORD_LINES})
     if paths is not None:
         ours = [_after(line, paths.cached) for line in ours]
-        theirs = [_after(line, paths.clean) for line in theirs]
+        theirs = [_after(line, (paths.clean,)) for line in theirs]
         if ours == theirs:
             return frozenset({Rule.BUILD_PATH})
     return frozenset()
@@ -123,24 +137,20 @@ def is_record(path: str) -> bool:
     return path.endswith(".dist-info/RECORD")
 
 
-def _compiled(
-    cached: bytes, clean: bytes, paths: BuildPaths | None, *, everywhere: bool
-) -> frozenset[Rule]:
+def _compiled(cached: bytes, clean: bytes, paths: BuildPaths | None) -> frozenset[Rule]:
+    rules = set()
     try:
         ours, theirs = header(cached), header(clean)
-        if (ours.magic, ours.flags, ours.size) != (theirs.magic, theirs.flags, theirs.size):
-            return frozenset()
-        rules = set()
-        if ours.stamp != theirs.stamp:
-            if not ours.timed:
+        if ours != theirs:
+            if not ours.timed or replace(ours, stamp=theirs.stamp) != theirs:
                 return frozenset()
             rules.add(Rule.PYC_MTIME)
         if cached[HEADER:] != clean[HEADER:]:
             if code_digest(cached) == code_digest(clean):
                 rules.add(Rule.PYC_REFS)
-            elif paths is not None and code_digest(
-                cached, build_path=paths.cached, everywhere=everywhere
-            ) == code_digest(clean, build_path=paths.clean, everywhere=everywhere):
+            elif paths is not None and code_digest(cached, build_paths=paths.cached) == code_digest(
+                clean, build_paths=(paths.clean,)
+            ):
                 rules.add(Rule.BUILD_PATH)
             else:
                 return frozenset()
@@ -149,14 +159,14 @@ def _compiled(
     return frozenset(rules)
 
 
-def _direct_url(data: bytes, build_path: str) -> dict[str, object] | None:
+def _direct_url(data: bytes, build_paths: Sequence[str]) -> dict[str, object] | None:
     try:
         document = json.loads(data)
     except (ValueError, RecursionError):
         return None
     if not isinstance(document, dict) or not isinstance(url := document.get("url"), str):
         return None
-    return {**document, "url": _after(url, f"file://{quote(build_path)}")}
+    return {**document, "url": _after(url, [f"file://{quote(path)}" for path in build_paths])}
 
 
 def _uv_cache(data: bytes) -> dict[str, object] | None:
@@ -171,11 +181,6 @@ def _uv_cache(data: bytes) -> dict[str, object] | None:
     if isinstance(folders := document.get("directories"), dict):
         noted["directories"] = {name: time is not None for name, time in folders.items()}
     return noted
-
-
-def _finder(data: bytes, build_path: str) -> bytes:
-    path = re.escape(build_path.encode("utf-8", "surrogateescape"))
-    return re.sub(rb"(?<=['\"])" + path + rb"(?=['\"/])", b"\0", data)
 
 
 def _record(data: bytes, location: str, aside: AbstractSet[str]) -> list[str]:
@@ -200,7 +205,8 @@ def _inside(location: str, recorded: str) -> str:
     return posixpath.normpath(posixpath.join(location, recorded))
 
 
-def _after(text: str, prefix: str) -> str:
-    if text == prefix or text.startswith(f"{prefix}/"):
-        return "\0" + text[len(prefix) :]
+def _after(text: str, prefixes: Sequence[str]) -> str:
+    for prefix in prefixes:
+        if text == prefix or text.startswith(f"{prefix}/"):
+            return "\0" + text[len(prefix) :]
     return text

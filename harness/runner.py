@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,13 +12,14 @@ from harness import expectations, judge
 from harness.build import Build, Inputs, run_build
 from harness.build_store import Built, Check
 from harness.buildpacks.source import at_revision
-from harness.compare import Comparison
+from harness.compare import Comparison, Divergence, gather
 from harness.distributions import read_distributions
 from harness.errors import HarnessError, InputError, StoreError
 from harness.identity import code_digest
 from harness.judge import Arms
+from harness.known import KnownFile, all_known
 from harness.memory import outgrew
-from harness.plan import Arm, Pair, PlannedBuild, control, missing, plan
+from harness.plan import Arm, Pair, PlannedBuild, control, missing, plan, repeated
 from harness.progress import Label, Observer, Silent
 from harness.rules import LARGEST
 from harness.scan import read_file, scan
@@ -36,6 +37,7 @@ def run_scenarios(
     *,
     session: Session,
     jobs: int,
+    known: Sequence[KnownFile] = (),
     observer: Observer | None = None,
 ) -> Run:
     """Runs what of the scenarios' builds is not stored yet, and judges each commit.
@@ -48,12 +50,14 @@ def run_scenarios(
         scenarios: What to run.
         session: What their builds share.
         jobs: How many builds run at once.
+        known: Lists of what is known of the buildpacks: a cached build that shows nothing else is
+            not run a second time.
         observer: Told of progress, from several threads.
 
     Raises:
         HarnessError: No scenario can be run; builds under way are ended first.
     """
-    return _Run(session, observer or Silent()).run(scenarios, jobs)
+    return _Run(session, known, observer or Silent()).run(scenarios, jobs)
 
 
 _Expected = dict[str, Expectation]
@@ -88,8 +92,9 @@ class _Case:
 class _Run:
     """One run: its cases, and the builds that they wait for."""
 
-    def __init__(self, session: Session, observer: Observer) -> None:
+    def __init__(self, session: Session, known: Sequence[KnownFile], observer: Observer) -> None:
         self._session = session
+        self._known = known
         self._observer = observer
         self._builds = session.builds
         self._schedule = Schedule()
@@ -126,7 +131,8 @@ class _Run:
             self._end(case)
         results = tuple(self._result(case) for case in cases)
         needed = sum(2 * len(result.steps) for result in results)
-        needed += sum(bool(s.divergences or s.noise) for r in results for s in r.steps)
+        doubted = [s for r in results for s in r.steps if s.divergences or s.noise]
+        needed += sum(1 + step.repeated for step in doubted)
         needed = max(needed, self._ran)
         return Run(
             results=results,
@@ -164,7 +170,9 @@ class _Run:
         for case in cases:
             for index, key in enumerate(case.judgements):
                 step = self._builds.judged(key)
-                if step is not None:
+                if step is not None and (
+                    step.repeated or self._is_known(case, index, step.divergences)
+                ):
                     case.steps[index] = step
 
     def _enter(self, cases: Sequence[_Case]) -> None:
@@ -177,7 +185,14 @@ class _Run:
                 self._expect(case.pairs[index])
         for build in sorted(wanted.values(), key=lambda one: one.depth):
             self._take(build)
-        self._must_run = missing(wanted, usable=self._is_there, cache_kept=self._has_cache)
+        # A build that diverges is run again, with the same cache.
+        befores = (case.pairs[index].cached.cache for case in cases for index in case.open)
+        self._must_run = missing(
+            wanted,
+            giving={before.key for before in befores if before},
+            usable=self._is_there,
+            cache_kept=self._has_cache,
+        )
         for key in self._must_run:
             self._built.pop(key, None)
         order = sorted(range(len(cases)), key=lambda at: (-len(cases[at].open), at))
@@ -305,7 +320,8 @@ class _Run:
         self, planned: PlannedBuild, build: Build, place: Place, parent: Built | None
     ) -> Built:
         session = self._session
-        manifest = scan(build.tree, session.roots(planned.commit))
+        commit = planned.commit
+        manifest = scan(build.tree, session.roots(commit), without=session.not_deployed(commit))
         wanted = self._expected.get(planned.key, {}) if build.outcome.passed else {}
         built = self._builds.keep(
             planned.key,
@@ -328,33 +344,49 @@ class _Run:
 
     def _judge(self, case: _Case, index: int, place: int) -> None:
         arms = self._arms(case, index)
-        found = judge.look(arms, self._session.roots(arms.commit))
+        earlier = [self._arms(case, before) for before in range(index)]
+        found = judge.look(arms, self._session.roots(arms.commit), earlier)
         if not found.divergences:
-            self._settle(case, index, found, None)
+            self._settle(case, index, found, {})
             return
         # Where only the cached build worked on disk, the control build tells what that changes.
         on_disk = arms.clean.facts.in_memory and not arms.cached.facts.in_memory
-        again = control(case.pairs[index].clean, on_disk=on_disk)
-        self._schedule.add(
-            _build_task(again),
-            partial(self._build, case, again, Arm.CONTROL),
-            rank=(place, index, 1),
-        )
+        pair = case.pairs[index]
+        runs = {Arm.CONTROL: control(pair.clean, on_disk=on_disk)}
+        if not self._is_known(case, index, gather(found.divergences)):
+            runs[Arm.REPEATED] = repeated(pair.cached)
+        for arm, build in runs.items():
+            self._schedule.add(
+                _build_task(build),
+                partial(self._build, case, build, arm),
+                rank=(place, index, 1),
+            )
         self._schedule.add(
             _task("settle", case, index),
-            partial(self._settle, case, index, found, again),
-            after=[_build_task(again)],
+            partial(self._settle, case, index, found, runs),
+            after=[_build_task(build) for build in runs.values()],
             rank=(place, index, 0),
         )
 
+    def _is_known(self, case: _Case, index: int, divergences: Iterable[Divergence]) -> bool:
+        return all_known(
+            divergences,
+            self._known,
+            buildpack=case.buildpack,
+            scenario=case.scenario.name,
+            commit=index + 1,
+        )
+
     def _settle(
-        self, case: _Case, index: int, found: Comparison, again: PlannedBuild | None
+        self, case: _Case, index: int, found: Comparison, runs: Mapping[Arm, PlannedBuild]
     ) -> None:
         arms = self._arms(case, index)
+        second = {arm: self._built[build.key] for arm, build in runs.items()}
         step = judge.judge(
             arms,
             found,
-            self._built[again.key] if again else None,
+            second.get(Arm.CONTROL),
+            second.get(Arm.REPEATED),
             earlier=[self._arms(case, before) for before in range(index)],
             shas=case.shas,
             kind=self._session.buildpack_of(arms.commit).kind,

@@ -17,7 +17,13 @@ __all__ = ["WHOLE_TREE", "read_entries", "read_file", "scan"]
 _PERMISSIONS = 0o7777
 
 
-def scan(root: Path, patterns: tuple[str, ...], *, worth: int = WORTH_A_PROCESS) -> Manifest:
+def scan(
+    root: Path,
+    patterns: tuple[str, ...],
+    *,
+    without: tuple[str, ...] = (),
+    worth: int = WORTH_A_PROCESS,
+) -> Manifest:
     """Reads what lies under the compared roots of a tree.
 
     Every directory is opened from its parent's descriptor and no link is followed, so nothing
@@ -30,6 +36,7 @@ def scan(root: Path, patterns: tuple[str, ...], *, worth: int = WORTH_A_PROCESS)
         patterns: Globs of the compared roots, relative to it and matched part by part: `*`, `?`
             and `[...]` stay within one part and match names that start with a dot. A symlink
             where a folder on the way is wanted is an entry and a root itself, not followed.
+        without: Globs of what is passed over below the roots, with all that is in it.
         worth: From so many files on, a second process reads with this one.
 
     Raises:
@@ -37,12 +44,20 @@ def scan(root: Path, patterns: tuple[str, ...], *, worth: int = WORTH_A_PROCESS)
             absolute, empty, or holds `..` or `**`.
     """
     entries: dict[str, Entry] = {}
+    digests = Digests(entries)
     with Folder.top(root) as top:
         roots = find_roots(top, patterns)
-        with Readers(Digests(entries), worth=worth) as files:
+        skipped = frozenset(find_roots(top, without)) if without else frozenset()
+        with Readers(digests, worth=worth) as files:
             for found in roots:
-                _read_root(top, found, entries, files)
-    return Manifest(roots=roots, entries={path: entries[path] for path in sorted(entries)})
+                _read_root(top, found, entries, files, skipped)
+    ordered = sorted(entries)
+    times = digests.times
+    return Manifest(
+        roots=roots,
+        entries={path: entries[path] for path in ordered},
+        times={path: times[path] for path in ordered if path in times},
+    )
 
 
 def read_entries(
@@ -104,40 +119,48 @@ def read_file(root: Path, path: str, *, limit: int) -> bytes:
 
 
 class Digests:
-    """Makes the entries of regular files, by path."""
+    """Makes the entries of regular files, by path, and notes when they were modified."""
 
     task = DIGEST
     answer_size = FACTS.size
 
     def __init__(self, entries: dict[str, Entry]) -> None:
         self.entries = entries
+        self.times: dict[str, int] = {}
         self._contents = Contents()
 
     def read(self, folders: Folders, names: Sequence[str]) -> None:
         (folder,) = folders
         descriptor, entries, digest = folder.fd, self.entries, self._contents.digest
+        times = self.times
         for name, path in zip(names, folder.children(names), strict=True):
             try:
-                mode, size, found = digest(descriptor, name)
+                mode, size, time, found, attributes = digest(descriptor, name)
             except OSError:
                 with folder.file(name) as file:
-                    mode, size, found = self._contents.digest_open(file)
-            entries[path] = file_entry(mode & _PERMISSIONS, size, found.hex())
+                    mode, size, time, found, attributes = self._contents.digest_open(file)
+            entries[path] = file_entry(mode & _PERMISSIONS, size, found.hex(), attributes)
+            times[path] = time
 
     def take(self, folders: Folders, names: Sequence[str], answer: bytes) -> None:
         (folder,) = folders
-        entries = self.entries
+        entries, times = self.entries, self.times
         answers = FACTS.iter_unpack(answer)
         for name, path, facts in zip(names, folder.children(names), answers, strict=True):
             if facts == UNREAD:
                 self.read(folders, (name,))
             else:
-                mode, size, found = facts
+                mode, size, time, found = facts
                 entries[path] = file_entry(mode & _PERMISSIONS, size, found.hex())
+                times[path] = time
 
 
-def _read_root(top: Folder, path: str, entries: dict[str, Entry], files: Readers) -> None:
+def _read_root(
+    top: Folder, path: str, entries: dict[str, Entry], files: Readers, skipped: frozenset[str]
+) -> None:
     def enter(folder: Folder, found: Listing) -> list[str]:
+        if skipped:
+            found = _without(folder, found, skipped)
         if found.files:
             files.add((folder,), found.files)
         for name in found.others:
@@ -155,3 +178,10 @@ def _read_root(top: Folder, path: str, entries: dict[str, Entry], files: Readers
         for inner in enter(folder, folder.listing_of(name)):
             with folder.enter(inner) as start:
                 walk(start, visit)
+
+
+def _without(folder: Folder, found: Listing, skipped: frozenset[str]) -> Listing:
+    def left(names: list[str]) -> list[str]:
+        return [name for name in names if folder.child(name) not in skipped]
+
+    return Listing(files=left(found.files), folders=left(found.folders), others=left(found.others))

@@ -315,6 +315,10 @@ class Session:
         """Globs of what is compared, relative to the build dir."""
         return (*self.buildpack_of(commit).kind.roots, *self.settings.compare)
 
+    def not_deployed(self, commit: Commit) -> tuple[str, ...]:
+        """Globs of what is passed over below these roots."""
+        return self.buildpack_of(commit).kind.not_deployed
+
     def inputs(self, commit: Commit) -> Inputs:
         """All that goes into a build of a commit, but its cache.
 
@@ -349,7 +353,8 @@ class Session:
             code_digest(without=NOT_BUILDING),
             (self.sandbox.name, self._image_identity),
             (limits.memory, limits.processes, limits.output, limits.file_size),
-            (buildpack.digest, buildpack.kind.name, self.roots(commit)),
+            (buildpack.digest, buildpack.kind.name),
+            (self.roots(commit), self.not_deployed(commit)),
             (world.env, world.stack, commit.build_path, commit.mtime, commit.cache_apart),
             [(one.name, digest(one.files)) if one else "" for one in _row(commit)],
             digest(commit.stage.tree),

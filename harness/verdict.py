@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from harness.compare import Divergence, SetAside
+from harness.compare import Divergence, Note, SetAside
 from harness.errors import ExitCode
 from harness.internet import Request
 
@@ -67,7 +67,9 @@ class Step:
         seconds: How long the arms took.
         compared: How many files were compared.
         divergences: Where the arms differ, noise apart.
-        noise: Where two clean builds differ as well.
+        noise: Where two clean builds, or two builds with the same cache, differ as well.
+        repeated: Whether the cached build was run again, to see whether it is stable.
+        notes: Where the arms differ in a way that is no fault, by rule.
         set_aside: What was not counted as a difference, by rule.
         findings: What differs at the level of distributions, as sentences.
         unmet: What the scenario expects of this commit and did not get, as sentences.
@@ -85,6 +87,8 @@ class Step:
     compared: int = 0
     divergences: tuple[Divergence, ...] = ()
     noise: tuple[Divergence, ...] = ()
+    repeated: bool = False
+    notes: tuple[Note, ...] = ()
     set_aside: tuple[SetAside, ...] = ()
     findings: tuple[str, ...] = ()
     unmet: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What a buildpack kind is: how to recognise one, run it, and which of its outputs to compare."""
+"""What a buildpack kind is: how to recognise one, run it, and what of its output is deployed."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -75,7 +75,9 @@ class BuildpackKind(Protocol):
 
     name: str
     roots: tuple[str, ...]
-    """Globs of the installed roots that are compared, relative to the build dir."""
+    """Globs of what is deployed, relative to the build dir: it is compared. `.` is all of it."""
+    not_deployed: tuple[str, ...]
+    """Globs of what the platform does not deploy though it lies there: it is passed over."""
     routes: tuple[Route, ...]
     """Downloads that buildpacks of this kind make, apart from git and the package index."""
 

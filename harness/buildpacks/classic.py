@@ -40,13 +40,9 @@ class ClassicKind:
     """Buildpacks of the classic API that install Python under `.heroku`."""
 
     name = "classic"
-    roots = (
-        ".heroku/python/lib/python*/site-packages",
-        ".heroku/python/bin",
-        ".heroku/python/nltk_data",
-        ".heroku/python/src",
-        ".heroku/src",
-    )
+    # The platform packs the whole build dir.
+    roots = (".",)
+    not_deployed = ()
     routes = (
         Route(
             host="heroku-buildpack-python.s3*.amazonaws.com",

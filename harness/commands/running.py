@@ -236,7 +236,7 @@ def _run(
     )
     recorded: RenderableType | TapeError | None = None
     with showing(console) as observer, Session.open(settings, observer=observer) as session:
-        found = run_scenarios(loaded, session=session, jobs=jobs, observer=observer)
+        found = run_scenarios(loaded, session=session, jobs=jobs, known=known, observer=observer)
         kept = session.work_folder if keep else None
         if isinstance(session.beyond, Recorder) and tape is not None:
             recorded = _save(session.beyond, tape, found)

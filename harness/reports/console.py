@@ -104,9 +104,13 @@ def _step(number: int, step: Step) -> Iterator[Text]:
         failed = any(failure.arm == _CONTROL for failure in step.failures)
         told = "a second clean build fails, so this may be no cache's doing, in"
         if not failed:
-            told = "two clean builds differ from each other in"
+            which = "two builds of one arm" if step.repeated else "two clean builds"
+            told = f"{which} differ from each other in"
         yield Text(f"    {told} {paths}:")
         yield from _paths(step.noise)
+    for note in step.notes:
+        more = f" and {len(note.paths) - 1} more" if len(note.paths) > 1 else ""
+        yield Text(f"    note: {escape(note.paths[0])}{more} {note.why}", style="dim")
     for aside in step.set_aside:
         yield Text(f"    set aside by rule {aside.rule}: {aside.count}", style="dim")
     for failure in step.failures:

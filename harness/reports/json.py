@@ -52,6 +52,11 @@ def _step(step: Step) -> dict[str, Any]:
         "compared": step.compared,
         "divergences": [_divergence(divergence) for divergence in step.divergences],
         "noise": [_divergence(divergence) for divergence in step.noise],
+        "repeated": step.repeated,
+        "notes": [
+            {"rule": note.rule, "why": note.why, "paths": [escape(path) for path in note.paths]}
+            for note in step.notes
+        ],
         "set_aside": [{"rule": aside.rule, "count": aside.count} for aside in step.set_aside],
         "findings": list(step.findings),
         "unmet": list(step.unmet),
@@ -83,6 +88,7 @@ def _divergence(divergence: Divergence) -> dict[str, Any]:
         "clean": _entry(divergence.clean),
         "origin": divergence.origin,
         "why": divergence.why,
+        "paths": [escape(path) for path in divergence.paths],
     }
 
 
@@ -90,6 +96,8 @@ def _entry(entry: Entry | None) -> dict[str, Any] | None:
     if entry is None:
         return None
     facts: dict[str, Any] = {"type": str(entry.kind), "mode": f"{entry.mode:04o}"}
+    if entry.attributes:
+        facts["attributes"] = dict(entry.attributes)
     if entry.digest:
         facts |= {"size": entry.size, "digest": f"{ALGORITHM}:{entry.digest}"}
     if entry.target:

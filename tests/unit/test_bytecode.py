@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyc_samples import SAMPLES, SOURCE, Sample, unpack
 
-from harness.bytecode import HEADER, MalformedError, code_digest, header
+from harness.bytecode import HEADER, MalformedError, code_digest, header, source_hash
 
 VERSIONS = [pytest.param(sample, id=version) for version, sample in SAMPLES.items()]
 
@@ -43,23 +43,44 @@ def test_the_build_path_is_left_out_of_file_names_alone(sample: Sample) -> None:
     data = unpack(sample.shared)
     moved = data.replace(b"/build/one/m.py", b"/build/two/m.py")
     assert code_digest(data) != code_digest(moved)
-    assert code_digest(data, build_path="/build/one") == code_digest(moved, build_path="/build/two")
+    one, two = ("/build/one",), ("/build/two",)
+    assert code_digest(data, build_paths=one) == code_digest(moved, build_paths=two)
+    # One of several, as a cached build's files may name any earlier build's.
+    assert code_digest(data, build_paths=(*two, *one)) == code_digest(moved, build_paths=two)
     # A file name that the path does not lead is another one, and so is one it is no folder of.
-    assert code_digest(data, build_path="/build/one") != code_digest(moved, build_path="/build/one")
+    assert code_digest(data, build_paths=one) != code_digest(moved, build_paths=one)
     longer = data.replace(b"/build/one/m.py", b"/build/xne/m.py")
-    assert code_digest(data, build_path="/build/o") != code_digest(longer, build_path="/build/x")
+    assert code_digest(data, build_paths=("/build/o",)) != code_digest(
+        longer, build_paths=("/build/x",)
+    )
 
 
-def test_the_build_path_stays_in_other_strings_unless_told() -> None:
+def test_the_build_path_stays_in_other_strings() -> None:
     ours, theirs = (
         pyc(compiled("WHERE = '/build/one/src'", "m.py")),
         pyc(compiled("WHERE = '/build/two/src'", "m.py")),
     )
-    one, two = "/build/one", "/build/two"
-    assert code_digest(ours, build_path=one) != code_digest(theirs, build_path=two)
-    assert code_digest(ours, build_path=one, everywhere=True) == code_digest(
-        theirs, build_path=two, everywhere=True
-    )
+    one, two = ("/build/one",), ("/build/two",)
+    assert code_digest(ours, build_paths=one) != code_digest(theirs, build_paths=two)
+
+
+@pytest.mark.parametrize(
+    ("magic", "source", "digest"),
+    [
+        # As importlib.util.source_hash of CPython 3.10 and 3.11 gives them.
+        (3439, b"x=1\n", "a5895a49575becf9"),
+        (3495, b"x=1\n", "f71da1d5f9e80d87"),
+        (3495, b"hello world, 0123456789" * 7, "57e936ac2aa5191a"),
+    ],
+)
+def test_a_source_is_hashed_as_its_interpreter_does(magic: int, source: bytes, digest: str) -> None:
+    assert source_hash(source, magic=magic).hex() == digest
+
+
+@given(st.binary(max_size=40))
+def test_a_source_is_hashed_as_this_interpreter_does(source: bytes) -> None:
+    magic = int.from_bytes(importlib.util.MAGIC_NUMBER[:2], "little")
+    assert source_hash(source, magic=magic) == importlib.util.source_hash(source)
 
 
 def test_interning_makes_no_difference() -> None:

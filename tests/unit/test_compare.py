@@ -1,6 +1,7 @@
 import importlib.util
 import json
 import marshal
+from dataclasses import replace
 
 import pytest
 from blake3 import blake3
@@ -18,7 +19,7 @@ from harness.manifest import Entry, EntryKind, Manifest
 from harness.rules import LARGEST, BuildPaths, Rule
 
 SITE = "lib/python3.11/site-packages"
-PATHS = BuildPaths(cached="/tmp/build_1", clean="/tmp/build_2")
+PATHS = BuildPaths(cached=("/tmp/build_2", "/tmp/build_1"), clean="/tmp/build_2")
 FOLDER = Entry(kind=EntryKind.DIRECTORY, mode=0o755)
 
 Files = dict[str, bytes]
@@ -50,6 +51,10 @@ def found(comparison: Comparison) -> list[tuple[str, str]]:
     return [(one.kind.value, one.path) for one in comparison.divergences]
 
 
+def noted(comparison: Comparison) -> dict[Rule, list[str]]:
+    return {one.rule: list(one.paths) for one in comparison.notes}
+
+
 def aside(comparison: Comparison) -> dict[Rule, int]:
     return {one.rule: one.count for one in comparison.set_aside}
 
@@ -77,6 +82,7 @@ def test_each_kind_of_divergence() -> None:
         "r/8": link,
         "r/9": FOLDER,
         "r/a": null,
+        "r/b": replace(entry(b"same"), attributes=(("user.mark", "01"),)),
     }
     clean = {
         "r/2": entry(b"only there"),
@@ -88,6 +94,7 @@ def test_each_kind_of_divergence() -> None:
         "r/8": Entry(kind=EntryKind.SYMLINK, target="b"),
         "r/9": Entry(kind=EntryKind.DIRECTORY, mode=0o700),
         "r/a": Entry(kind=EntryKind.CHARACTER_DEVICE, device=(1, 5)),
+        "r/b": entry(b"same"),
     }
     comparison = compare(
         Manifest(roots=("r",), entries=cached), Manifest(roots=("r",), entries=clean)
@@ -103,9 +110,10 @@ def test_each_kind_of_divergence() -> None:
         ("target", "8"),
         ("mode", "9"),
         ("content", "a"),
+        ("attributes", "b"),
     ]
-    # Nine names other than the directory's.
-    assert comparison.compared == 9
+    # Ten names other than the directory's.
+    assert comparison.compared == 10
     first, second = comparison.divergences[:2]
     assert (first.cached, first.clean) == (cached["r/1"], None)
     assert (second.cached, second.clean) == (None, clean["r/2"])
@@ -213,16 +221,32 @@ def direct_url(url: str, **more: object) -> bytes:
     return json.dumps({"url": url, **more}).encode()
 
 
-def test_the_build_path_in_direct_url_is_set_aside_where_paths_differ() -> None:
+def test_an_earlier_build_path_in_direct_url_is_noted_where_paths_differ() -> None:
     path = f"{SITE}/x-1.dist-info/direct_url.json"
     ours = {path: direct_url("file:///tmp/build_1/x", dir_info={})}
     theirs = {path: direct_url("file:///tmp/build_2/x", dir_info={})}
-    assert aside(compared(ours, theirs, PATHS)) == {Rule.BUILD_PATH: 1}
-    assert found(compared(ours, theirs, PATHS)) == []
-    # Not where the two builds were to have one path, nor when it is an earlier build's path.
+    comparison = compared(ours, theirs, PATHS)
+    assert noted(comparison) == {Rule.BUILD_PATH: [path]}
+    assert (found(comparison), aside(comparison)) == ([], {})
+    # Not where all builds had one path, nor a path that no build had.
     assert found(compared(ours, theirs)) == [("content", "x-1.dist-info/direct_url.json")]
-    later = BuildPaths(cached="/tmp/build_3", clean="/tmp/build_2")
+    later = BuildPaths(cached=("/tmp/build_2", "/tmp/build_3"), clean="/tmp/build_2")
     assert found(compared(ours, theirs, later)) == [("content", "x-1.dist-info/direct_url.json")]
+
+
+def test_the_record_line_of_a_noted_file_is_set_aside() -> None:
+    path = f"{SITE}/x-1.0.dist-info/direct_url.json"
+    ours = {
+        path: direct_url("file:///tmp/build_1/x"),
+        RECORD: b"x-1.0.dist-info/direct_url.json,sha256=A,1\n",
+    }
+    theirs = {
+        path: direct_url("file:///tmp/build_2/x"),
+        RECORD: b"x-1.0.dist-info/direct_url.json,sha256=B,1\n",
+    }
+    comparison = compared(ours, theirs, PATHS)
+    assert noted(comparison) == {Rule.BUILD_PATH: [path]}
+    assert (found(comparison), aside(comparison)) == ([], {Rule.RECORD_LINES: 1})
 
 
 @pytest.mark.parametrize(
@@ -300,39 +324,27 @@ def finder(path: str) -> bytes:
     return f"MAPPING: dict[str, str] = {{'x': '{path}/x'}}\n".encode()
 
 
-def test_an_editable_finder_and_its_record_line_are_set_aside() -> None:
-    ours = {
-        FINDER: finder("/tmp/build_1"),
-        RECORD: b"__editable___x_1_0_finder.py,sha256=A,9\na,,\n",
-    }
-    theirs = {
-        FINDER: finder("/tmp/build_2"),
-        RECORD: b"__editable___x_1_0_finder.py,sha256=B,9\na,,\n",
-    }
-    comparison = compared(ours, theirs, PATHS)
-    assert found(comparison) == []
-    assert aside(comparison) == {Rule.BUILD_PATH: 1, Rule.RECORD_LINES: 1}
-
-
-def test_an_editable_finder_that_points_elsewhere_diverges() -> None:
-    ours, theirs = finder("/tmp/build_0"), finder("/tmp/build_2")
-    assert found(compared({FINDER: ours}, {FINDER: theirs}, PATHS)) == [
-        ("content", "__editable___x_1_0_finder.py")
+def test_an_editable_finder_that_names_an_earlier_build_diverges() -> None:
+    """Its import fails: that build's folder is gone."""
+    ours = {FINDER: finder("/tmp/build_1"), RECORD: b"__editable___x_1_0_finder.py,sha256=A,9\n"}
+    theirs = {FINDER: finder("/tmp/build_2"), RECORD: b"__editable___x_1_0_finder.py,sha256=B,9\n"}
+    assert found(compared(ours, theirs, PATHS)) == [
+        ("content", "__editable___x_1_0_finder.py"),
+        ("content", "x-1.0.dist-info/RECORD"),
     ]
 
 
-def test_the_compiled_finder_is_set_aside_and_other_constants_are_not() -> None:
+@pytest.mark.parametrize("name", ["__editable___x_1_0_finder", "settings"])
+def test_a_compiled_constant_that_names_an_earlier_build_diverges(name: str) -> None:
     ours, theirs = (pyc(f"M = {{'x': '/tmp/build_{n}/x'}}") for n in (1, 2))
-    path = f"{SITE}/__pycache__/__editable___x_1_0_finder.cpython-311.pyc"
-    assert aside(compared({path: ours}, {path: theirs}, PATHS)) == {Rule.BUILD_PATH: 1}
-    other = f"{SITE}/__pycache__/settings.cpython-311.pyc"
-    assert len(compared({other: ours}, {other: theirs}, PATHS).divergences) == 1
+    path = f"{SITE}/__pycache__/{name}.cpython-311.pyc"
+    assert len(compared({path: ours}, {path: theirs}, PATHS).divergences) == 1
 
 
-def test_the_build_path_in_a_file_name_of_code_is_set_aside() -> None:
+def test_an_earlier_build_path_in_a_file_name_of_code_is_noted() -> None:
     path = f"{SITE}/m.pyc"
     ours, theirs = (pyc("x = 1", path=f"/tmp/build_{n}/m.py") for n in (1, 2))
-    assert aside(compared({path: ours}, {path: theirs}, PATHS)) == {Rule.BUILD_PATH: 1}
+    assert noted(compared({path: ours}, {path: theirs}, PATHS)) == {Rule.BUILD_PATH: [path]}
     assert found(compared({path: ours}, {path: theirs})) == [("content", "m.pyc")]
 
 
@@ -357,10 +369,10 @@ def test_nothing_else_in_record_is_set_aside(ours: bytes, theirs: bytes) -> None
     assert found(comparison) == [("content", "x-1.0.dist-info/RECORD")]
 
 
-def test_record_lines_that_are_build_paths_are_set_aside() -> None:
+def test_record_lines_that_are_earlier_build_paths_are_noted() -> None:
     ours = {RECORD: b"/tmp/build_1/bin/x,sha256=A,1\nm.py,,\n"}
     theirs = {RECORD: b"/tmp/build_2/bin/x,sha256=A,1\nm.py,,\n"}
-    assert aside(compared(ours, theirs, PATHS)) == {Rule.BUILD_PATH: 1}
+    assert noted(compared(ours, theirs, PATHS)) == {Rule.BUILD_PATH: [RECORD]}
     assert found(compared(ours, theirs)) == [("content", "x-1.0.dist-info/RECORD")]
 
 

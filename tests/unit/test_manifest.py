@@ -4,6 +4,7 @@ import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -249,7 +250,7 @@ STORED = to_json(
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "{}", "é", STORED[:-1], STORED + "\n", STORED.replace('"format":2', '"format":1'),
+    ["", "[]", "{}", "é", STORED[:-1], STORED + "\n", STORED.replace('"format":3', '"format":2'),
      STORED.replace("[9]", "[8]"), STORED.replace('"fl"', '"lf"'), STORED.replace("420", "421"),
      STORED.replace("abab", "abac", 1)],
 )  # fmt: skip
@@ -261,7 +262,7 @@ def test_a_damaged_manifest_is_an_error_with_a_hint(text: str) -> None:
 
 def test_a_stored_manifest_is_plain_json() -> None:
     document = json.loads(STORED)
-    assert document["format"] == 2
+    assert document["format"] == 3
     assert document["paths"] == ["a", "b"]
 
 
@@ -269,6 +270,58 @@ def test_a_stored_manifest_keeps_devices() -> None:
     entry = Entry(kind=EntryKind.BLOCK_DEVICE, mode=0o660, device=(8, 1))
     stored = Manifest(roots=("dev",), entries={"dev/\udcffa\\": entry})
     assert from_json(to_json(stored)) == stored
+
+
+def test_a_stored_manifest_keeps_times_and_attributes() -> None:
+    marked = Entry(
+        kind=EntryKind.FILE, mode=0o644, size=1, digest="ab", attributes=(("user.a", "00"),)
+    )
+    entries = {"a": Entry(kind=EntryKind.DIRECTORY), "a/b": marked, "c": replace(marked, size=2)}
+    stored = Manifest(roots=(".",), entries=entries, times={"a/b": 3, "c": -1})
+    again = from_json(to_json(stored))
+    assert (again, again.times) == (stored, stored.times)
+
+
+def test_when_files_were_modified_is_scanned_and_not_compared(tree: Path) -> None:
+    file = "bin/tool"
+    os.utime(tree / file, (5, 5))
+    before = scan(tree, WHOLE_TREE)
+    os.utime(tree / file, (6, 6))
+    after = scan(tree, WHOLE_TREE)
+    assert (before.times[file], after.times[file]) == (5, 6)
+    assert before == after
+    assert before.times.keys() == {
+        path for path, entry in before.entries.items() if entry.kind is EntryKind.FILE
+    }
+
+
+def test_attributes_of_what_is_deployed_are_scanned(tree: Path) -> None:
+    os.setxattr(tree / "bin/tool", "user.mark", b"\xff")
+    os.setxattr(tree / "bin", "user.mark", b"")
+    found = scan(tree, WHOLE_TREE, worth=1).entries
+    assert found["bin/tool"].attributes == (("user.mark", "ff"),)
+    assert found["bin"].attributes == (("user.mark", ""),)
+    assert found["lib"].attributes == ()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may set capabilities")
+def test_a_capability_is_scanned(tree: Path) -> None:
+    # As setcap(8) writes cap_net_bind_service+ep: version 2 of struct vfs_cap_data.
+    value = (0x0200_0001).to_bytes(4, "little") + (1 << 10).to_bytes(4, "little") + bytes(12)
+    os.setxattr(tree / "bin/tool", "security.capability", value)
+    found = scan(tree, WHOLE_TREE).entries["bin/tool"]
+    assert found.attributes == (("security.capability", value.hex()),)
+
+
+def test_what_is_not_deployed_is_passed_over(tree: Path) -> None:
+    found = scan(tree, WHOLE_TREE, without=("bin", "lib/*/os.py", "nowhere"))
+    assert set(found.entries) == {
+        ".",
+        "lib",
+        "lib/python3.11",
+        "lib/python3.11/site-packages",
+        "lib/python3.11/site-packages/a.py",
+    }
 
 
 def test_a_path_is_split_at_its_root() -> None:

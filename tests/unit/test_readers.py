@@ -239,13 +239,18 @@ def answer() -> Iterator[Callable[..., bytes]]:
 
 def test_what_the_other_process_could_not_read_is_read_here(tree: Path) -> None:
     entries: dict[str, Entry] = {}
-    facts = FACTS.pack(0o104755, 9, b"d" * 32) + FACTS.pack(*UNREAD)
+    digests = scanning.Digests(entries)
+    facts = FACTS.pack(0o104755, 9, 7, b"d" * 32) + FACTS.pack(*UNREAD)
     with Folder.top(tree / "0") as folder:
-        scanning.Digests(entries).take((folder,), ["absent", "large"], facts)
+        digests.take((folder,), ["absent", "large"], facts)
     assert entries["absent"] == Entry(
         kind=EntryKind.FILE, mode=0o4755, size=9, digest=(b"d" * 32).hex()
     )
     assert entries["large"].digest == content_digest(b"0" * LARGE)
+    assert digests.times == {
+        "absent": 7,
+        "large": int((tree / "0" / "large").stat().st_mtime),
+    }
 
 
 def test_facts_are_answered_in_order(tmp_path: Path, answer: Callable[..., bytes]) -> None:
@@ -254,36 +259,46 @@ def test_facts_are_answered_in_order(tmp_path: Path, answer: Callable[..., bytes
         folder.mkdir()
     (one / "a\udcff").write_bytes(b"text")
     (one / "a\udcff").chmod(0o4711)
+    os.utime(one / "a\udcff", ns=(0, 1_999_999_999))
     (one / "link").symlink_to("a\udcff")
     os.mkfifo(one / "fifo")
+    (one / "marked").write_bytes(b"text")
+    os.setxattr(one / "marked", "user.mark", b"1")
     (two / "large").write_bytes(b"x" * (LARGE + 1))
     (two / "even").write_bytes(b"x" * LARGE)
     said = list(
         FACTS.iter_unpack(
-            answer(DIGEST, [["a\udcff", "link", "fifo", "absent"], ["large", "even"]], one, two)
+            answer(
+                DIGEST,
+                [["a\udcff", "link", "fifo", "absent", "marked"], ["large", "even"]],
+                one,
+                two,
+            )
         )
     )
-    assert said[1:4] == [UNREAD] * 3
-    assert [(size, digest.hex()) for _, size, digest in (said[0], *said[4:])] == [
+    # A file with attributes, which do not fit, is read by who asks.
+    assert said[1:5] == [UNREAD] * 4
+    assert [(size, digest.hex()) for _, size, _, digest in (said[0], *said[5:])] == [
         (len(data), content_digest(data)) for data in (b"text", b"x" * (LARGE + 1), b"x" * LARGE)
     ]
-    assert said[0][0] == 0o104711
+    assert (said[0][0], said[0][2]) == (0o104711, 1)
 
 
 def test_comparisons_are_answered_in_order(tmp_path: Path, answer: Callable[..., bytes]) -> None:
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
-    names = ["same", "content", "size", "mode", "end", "link", "absent", "twin"]
+    names = ["same", "content", "size", "mode", "end", "marked", "link", "absent", "twin"]
     for folder in (ours, theirs):
         folder.mkdir()
-        for name in names[:5]:
+        for name in names[:6]:
             (folder / name).write_bytes(b"text" * LARGE)
         (folder / "link").symlink_to("same")
     (theirs / "content").write_bytes(b"Text" + b"text" * (LARGE - 1))
     (theirs / "end").write_bytes(b"text" * (LARGE - 1) + b"texT")
     (theirs / "size").write_bytes(b"text")
     (theirs / "mode").chmod(0o600)
+    os.setxattr(theirs / "marked", "user.mark", b"1")
     (ours / "twin").hardlink_to(ours / "same")
     (theirs / "twin").hardlink_to(ours / "same")
     assert answer(COMPARE, [names], ours, theirs) == b"".join(
-        (SAME, OTHER, OTHER, OTHER, OTHER, UNSURE, UNSURE, SAME)
+        (SAME, OTHER, OTHER, OTHER, OTHER, OTHER, UNSURE, UNSURE, SAME)
     )

@@ -171,6 +171,7 @@ def test_json_holds_all_of_it():
         "distribution": "forms 1.0.post1",
         "cached": {"type": "file", "mode": "0644", "size": 5, "digest": "blake3:" + "ab" * 32},
         "clean": None, "origin": "commit 1 “First”", "why": "a clean build has nothing here",
+        "paths": [],
     }  # fmt: skip
     assert step["divergences"][1]["cached"] == {
         "type": "symlink", "mode": "0000", "target": "to\\xff",
