@@ -19,8 +19,9 @@ STYLES = {
     Verdict.FAILED: "magenta",
 }
 _MOST_PATHS = 12
+_WIDTH = max(map(len, DivergenceKind))
 _SHORT_SHA = 7
-_CONTROL = "control"
+_SECOND = {"control": "clean build", "repeated": "build with the same cache"}
 
 
 def render(run: Run) -> RenderableType:
@@ -101,12 +102,7 @@ def _step(number: int, step: Step) -> Iterator[Text]:
     yield from _paths(step.divergences)
     if step.noise:
         paths = "1 path" if len(step.noise) == 1 else f"{len(step.noise)} paths"
-        failed = any(failure.arm == _CONTROL for failure in step.failures)
-        told = "a second clean build fails, so this may be no cache's doing, in"
-        if not failed:
-            which = "two builds of one arm" if step.repeated else "two clean builds"
-            told = f"{which} differ from each other in"
-        yield Text(f"    {told} {paths}:")
+        yield Text(f"    {_unstable(step)} in {paths}:")
         yield from _paths(step.noise)
     for note in step.notes:
         more = f" and {len(note.paths) - 1} more" if len(note.paths) > 1 else ""
@@ -118,6 +114,20 @@ def _step(number: int, step: Step) -> Iterator[Text]:
         yield from (Text(f"      | {line}", style="dim") for line in failure.log_tail[-15:])
     for request in step.refused:
         yield Text(f"    refused: {request.method} {request.url}", style="dim")
+
+
+def _unstable(step: Step) -> str:
+    """What shows that a difference may be no cache's doing."""
+    arms = {failure.arm for failure in step.failures}
+    for arm, told in _SECOND.items():
+        # The first run of the two is among the failures too where it failed.
+        if arm in arms:
+            return f"a second {told} fails, so this may be no cache's doing,"
+    if any(one.kind is DivergenceKind.OUTCOME for one in step.noise):
+        return "a second run ends otherwise, so this may be no cache's doing,"
+    if step.repeated:
+        return "two clean builds, or two builds with the same cache, differ from each other"
+    return "two clean builds differ from each other"
 
 
 def _paths(divergences: tuple[Divergence, ...]) -> Iterator[Text]:
@@ -133,9 +143,9 @@ def _paths(divergences: tuple[Divergence, ...]) -> Iterator[Text]:
         if folders.isdisjoint((each.kind, each.root, folder) for folder in parents(each.path))
     ]
     for each in sorted(shown, key=_telling)[:_MOST_PATHS]:
-        yield Text.assemble("    ", (f"{each.kind:8}", "red"), " ", _where(each))
+        yield Text.assemble("    ", (f"{each.kind:{_WIDTH}}", "red"), " ", _where(each))
         told = "; ".join(part for part in (each.distribution, each.why, _facts(each)) if part)
-        yield Text(f"             {told}", style="dim")
+        yield Text(f"    {'':{_WIDTH}} {told}", style="dim")
     if len(shown) > _MOST_PATHS:
         more = len(shown) - _MOST_PATHS
         yield Text(f"    and {more} more; --report json=FILE has them all", style="dim")
