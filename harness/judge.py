@@ -53,7 +53,9 @@ def look(arms: Arms, roots: tuple[str, ...], earlier: Sequence[Arms] = ()) -> Co
     if not clean.passed:
         return _NOTHING
     found = _compare(arms.cached, arms.clean, _build_paths(arms, earlier))
-    if not found.compared or _only_the_app(arms):
+    # Where there are more paths than the app has, some are not its own.
+    own = arms.commit.stage.tree.entries
+    if not found.compared or (found.compared <= len(own) and _only_the_app(arms)):
         raise HarnessError(
             f"{arms.commit.scenario.file}: commit {arms.commit.stage.index + 1}: both builds"
             f" passed and left nothing to compare but the app's own files under {', '.join(roots)}",
