@@ -1,7 +1,9 @@
 """One recipe run on one app tree and one cache, in a sandbox, with what it leaves behind."""
 
+import os
 import shlex
 import shutil
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 from harness.buildpacks import Command, Paths, Recipe
 from harness.buildpacks.row import Neighbour, in_a_row
 from harness.buildpacks.source import Buildpack
+from harness.contents import OPEN_FILE
 from harness.internet import Internet, Request
 from harness.internet.server import InternetServer
 from harness.sandboxes import End, Job, Limits, Mount, Outcome, Sandbox
@@ -16,6 +19,10 @@ from harness.scenarios.tree import Tree, write_tree
 
 _SHELL = "/bin/sh"
 _STEPS = "/run/build-steps"
+_RELEASED = "released"
+_STATUSES = "statuses"
+_LONGEST_RELEASE = 64 * 1024
+_LONGEST_STATUSES = 4096
 
 OnLine = Callable[[str], None]
 LayOut = Callable[[Path], None]
@@ -62,6 +69,7 @@ class Build:
         tree: The build dir as it was left.
         cache: The cache dir as it was left.
         requests: What it asked the sealed internet for.
+        released: What its commands told the platform of what is deployed.
     """
 
     outcome: Outcome
@@ -70,6 +78,7 @@ class Build:
     tree: Path
     cache: Path
     requests: tuple[Request, ...]
+    released: str = ""
 
 
 def run_build(
@@ -126,6 +135,7 @@ def run_build(
         tree=_real_folder(_host_path(inputs.build_path, folder)),
         cache=_real_folder(_host_path(paths.cache, folder)),
         requests=tuple(requests),
+        released=_noted(folder / "steps" / _RELEASED, _LONGEST_RELEASE),
     )
 
 
@@ -138,7 +148,10 @@ def script(recipe: Recipe) -> str:
     for command in recipe.commands:
         quietly = " >/dev/null" if command.silent else ""
         run = f"{_run(command)}{quietly}; status=$?"
-        note = f'echo "{command.name} $status" >>{_STEPS}/statuses'
+        if command.deployed:
+            told = f"{_STEPS}/{_RELEASED}"
+            run = f"{_run(command)} >{told}.new; status=$?; cat {told}.new; cat {told}.new >>{told}"
+        note = f'echo "{command.name} $status" >>{_STEPS}/{_STATUSES}'
         decide = '[ "$failed" -ne 0 ] || failed=$status' if command.decides else ":"
         body = f"{run}; {note}; {decide}"
         lines.append(body if command.always else f'if [ "$failed" -eq 0 ]; then {body}; fi')
@@ -228,16 +241,24 @@ def _failed_command(steps: Path, recipe: Recipe, outcome: Outcome) -> str:
     if outcome.end is End.EXITED and outcome.status == 0:
         return ""
     deciding = [command.name for command in recipe.commands if command.decides]
-    noted: dict[str, str] = {}
-    statuses = steps / "statuses"
-    if statuses.is_file() and not statuses.is_symlink():
-        with statuses.open("rb") as file:
-            text = file.read(4096).decode("utf-8", "replace")
-        noted = dict(line.split(" ", 1) for line in text.splitlines() if " " in line)
+    text = _noted(steps / _STATUSES, _LONGEST_STATUSES)
+    noted = dict(line.split(" ", 1) for line in text.splitlines() if " " in line)
     for name in deciding:
         if noted.get(name) != "0":
             return name
     return deciding[-1]
+
+
+def _noted(path: Path, longest: int) -> str:
+    """The beginning of what the script noted in a file; empty where it is no regular file."""
+    try:
+        file = os.open(path, OPEN_FILE)
+    except OSError:
+        return ""
+    with os.fdopen(file, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            return ""
+        return stream.read(longest).decode("utf-8", "replace")
 
 
 class _Lines:

@@ -75,6 +75,7 @@ class Facts:
         failed: The command that decided a failure; empty where it passed.
         requests: What it asked the sealed internet for.
         checks: What was expected of its tree, and what came of it.
+        released: What its commands told the platform of what is deployed.
         manifest: sha256 of the stored manifest.
         cache: The cache that it left; None where no build is to be given it.
     """
@@ -87,6 +88,7 @@ class Facts:
     failed: str
     requests: tuple[Request, ...]
     checks: tuple[Check, ...]
+    released: str
     manifest: str
     cache: StoredCache | None
 
@@ -314,6 +316,7 @@ class BuildStore:
             failed=build.failed,
             requests=build.requests,
             checks=checks,
+            released=build.released,
             manifest=hashlib.sha256(text.encode("ascii")).hexdigest(),
             cache=cache,
         )

@@ -22,6 +22,7 @@ from harness.rules import (
 )
 
 _DIGEST_SHOWN = 8
+_LONGEST_SHOWN = 300
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -43,6 +44,7 @@ class DivergenceKind(StrEnum):
     TARGET = "target"
     ATTRIBUTES = "attributes"
     BYTECODE = "bytecode"
+    RELEASE = "release"
     OUTCOME = "outcome"
 
 
@@ -79,8 +81,9 @@ class Divergence:
 
     Attributes:
         kind: In what way.
-        root: The compared root, relative to the build dir; empty for an outcome.
-        path: The path, relative to the root; `.` is the root itself.
+        root: The compared root, relative to the build dir; empty where there is no path.
+        path: The path, relative to the root; `.` is the root itself. Empty for an outcome and for
+            what the platform is told.
         cached: What the cached tree has there.
         clean: What the clean tree has there.
         distribution: The distribution that owns the path, as `name version`, where one does.
@@ -268,6 +271,13 @@ def split_noise(
 def outcome(why: str) -> Divergence:
     """The divergence of two builds of which one passed and the other failed, in words."""
     return Divergence(kind=DivergenceKind.OUTCOME, why=why)
+
+
+def release(cached: str, clean: str) -> Divergence:
+    """The divergence of what two builds told the platform: its add-ons, process types and such."""
+    ours, theirs = (escape(told.strip())[:_LONGEST_SHOWN] or "nothing" for told in (cached, clean))
+    why = f"the platform is told otherwise: by the cached build {ours}, by the clean build {theirs}"
+    return Divergence(kind=DivergenceKind.RELEASE, why=why)
 
 
 def facts(entry: Entry | None) -> str:

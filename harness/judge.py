@@ -192,6 +192,9 @@ def _compare(cached: Built, clean: Built, build_paths: BuildPaths | None = None)
         head=head,
         build_paths=build_paths,
     )
+    told = cached.facts.released, clean.facts.released
+    if told[0] != told[1]:
+        found = replace(found, divergences=(comparing.release(*told), *found.divergences))
     # A root that is a link somewhere is an entry, and shows nothing of what is installed.
     links = {root for manifest in manifests.values() for root in _linked_roots(manifest)}
     return replace(found, compared=found.compared - len(links))

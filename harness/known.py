@@ -17,7 +17,11 @@ from harness.scenarios.edits import STRICT
 from harness.verdict import Known, Result, Run, Step
 
 _BELOW = "/**"
-_KINDS = tuple(kind for kind in DivergenceKind if kind is not DivergenceKind.OUTCOME)
+_PATHLESS = {
+    DivergenceKind.OUTCOME: "both builds end alike now",
+    DivergenceKind.RELEASE: "both builds tell the platform the same now",
+}
+_KINDS = tuple(kind for kind in DivergenceKind if kind not in _PATHLESS)
 
 Patterns = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field()]
 
@@ -46,6 +50,9 @@ class Entry:
         Patterns,
         Field(description="Compiled files, or the folder of several, that Python would not use."),
     ] = ()
+    release: Annotated[
+        bool, Field(description="The two builds tell the platform other things, by `bin/release`.")
+    ] = False
     outcome: Annotated[bool, Field(description="One of the two builds fails.")] = False
     unmet: Annotated[Patterns, Field(description="Expectations of the scenario that fail.")] = ()
 
@@ -168,8 +175,8 @@ def _split(step: Step, entries: Sequence[Entry]) -> Step:
 
 
 def _covers(entry: Entry, one: Divergence) -> bool:
-    if one.kind is DivergenceKind.OUTCOME:
-        return entry.outcome
+    if one.kind in _PATHLESS:
+        return bool(getattr(entry, one.kind))
     return any(matches(pattern, one.key) for pattern in getattr(entry, one.kind))
 
 
@@ -185,8 +192,10 @@ def _stale(entry: Entry, result: Result) -> Iterator[tuple[tuple[str | int, ...]
         for index, pattern in enumerate(getattr(entry, kind)):
             if not any(matches(pattern, key) for key in keys):
                 yield (kind.value, index), f"{where} no longer has {kind} {pattern}"
-    if entry.outcome and all(one.kind is not DivergenceKind.OUTCOME for one in step.divergences):
-        yield ("outcome",), f"in {where} both builds end alike now"
+    shown = {one.kind for one in step.divergences}
+    for kind, said in _PATHLESS.items():
+        if getattr(entry, kind) and kind not in shown:
+            yield (kind.value,), f"in {where} {said}"
     for index, sentence in enumerate(entry.unmet):
         if sentence not in step.unmet:
             yield ("unmet", index), f"{where} meets what it did not: {sentence}"
@@ -237,8 +246,9 @@ def _entry(result: Result, number: int, step: Step, before: Entry | None) -> dic
         keys = sorted(escape(one.key) for one in divergences if one.kind is kind)
         if keys:
             row[kind.value] = list(_folded(keys) if kind in _ONE_SIDED else keys)
-    if any(one.kind is DivergenceKind.OUTCOME for one in divergences):
-        row["outcome"] = True
+    for kind in _PATHLESS:
+        if any(one.kind is kind for one in divergences):
+            row[kind.value] = True
     if unmet:
         row["unmet"] = unmet
     return row

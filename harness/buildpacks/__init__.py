@@ -27,6 +27,8 @@ class Command:
         decides: Whether its failure is the build's. Steps that only report do not decide.
         always: Whether it runs though an earlier step failed.
         silent: Whether its standard output is for the platform, and no part of the build's log.
+        deployed: Whether its standard output decides what is deployed, as the add-ons and process
+            types that `bin/release` names: then it is compared.
         sources: Scripts that set its environment, as far as they are there.
     """
 
@@ -35,6 +37,7 @@ class Command:
     decides: bool = True
     always: bool = False
     silent: bool = False
+    deployed: bool = False
     sources: tuple[str, ...] = ()
 
 

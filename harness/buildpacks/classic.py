@@ -99,7 +99,8 @@ class ClassicKind:
                 Command(name="report", argv=report, decides=False, always=True, silent=True)
             )
         if os.access(folder / "bin" / "release", os.X_OK):
-            commands.append(Command(name="release", argv=(f"{programs}/release", paths.build)))
+            release = (f"{programs}/release", paths.build)
+            commands.append(Command(name="release", argv=release, deployed=True))
         env = (("HOME", paths.home), ("LANG", "C.UTF-8"), ("PATH", _PATH), ("STACK", stack))
         return Recipe(
             commands=tuple(commands), env=env, cwd=paths.home, export=f"{paths.buildpack}/export"

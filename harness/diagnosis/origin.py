@@ -33,7 +33,7 @@ def origin(
         clean: The clean trees of the earlier commits, oldest first; None where a build failed.
         cached: The cached trees of the same commits.
     """
-    if divergence.kind is DivergenceKind.OUTCOME:
+    if divergence.kind in {DivergenceKind.OUTCOME, DivergenceKind.RELEASE}:
         return None
     wanted = _held(divergence, divergence.cached)
     for index in reversed(range(len(clean))):

@@ -152,6 +152,8 @@ def _paths(divergences: tuple[Divergence, ...]) -> Iterator[Text]:
 
 
 def _where(each: Divergence) -> str:
+    if each.kind is DivergenceKind.RELEASE:
+        return "what the platform is told"
     return escape(each.key) or "the build"
 
 

@@ -394,6 +394,35 @@ def test_failure_with_a_cache_alone_is_a_divergence_of_outcome(tmp_path):
 
 
 @pytest.mark.bubblewrap
+def test_what_the_platform_is_told_is_compared(tmp_path):
+    """A package that stays in the cache alone brings an add-on."""
+    need("bubblewrap")
+    pack = buildpack(
+        tmp_path / "buildpack",
+        'touch "$packages/module.py"\n'
+        'if [[ -e $cache/seen ]]; then touch "$build/seen"; fi\ntouch "$cache/seen"\n'
+        'cp "$cache/seen" "$packages/driver.py"\n',
+    )
+    release = pack / "bin/release"
+    release.write_text(
+        '#!/bin/sh\n[ ! -e "$1/seen" ] || echo "addons: [database]"\nrm -f "$1/seen"\n'
+    )
+    release.chmod(0o755)
+    ran = run(tmp_path / "run", scenario(tmp_path), "--sandbox", "bubblewrap", "--buildpack", pack)
+    (divergence,) = ran.steps[-1]["divergences"]
+    assert (divergence["kind"], divergence["path"]) == ("release", ""), ran.said
+    assert "by the cached build addons: [database], by the clean build nothing" in ran.out
+    assert ran.status == 1
+    known = tmp_path / "known.toml"
+    arguments = (scenario(tmp_path), "--sandbox", "bubblewrap", "--buildpack", pack)
+    run(tmp_path / "again", *arguments, "--write-known", known)
+    text = known.read_text().replace('reason = ""', 'reason = "r"')
+    known.write_text(text.replace('link = ""', 'link = "https://example.com/1"'))
+    assert "release = true" in text
+    assert run(tmp_path / "known", *arguments, "--known", known).status == 0
+
+
+@pytest.mark.bubblewrap
 def test_nothing_installed_is_an_error_and_no_agreement(tmp_path):
     ran = planted(tmp_path, 'rm -rf "$build/.heroku"\n')
     assert ran.status == 2
