@@ -426,7 +426,8 @@ def _rules(
     if contents is None:
         return frozenset()
     if is_record(one.key):
-        return record_rules(one.key, *contents, build_paths, aside)
+        ours, theirs = (partial(read, side) for side in Side)
+        return record_rules(one.key, *contents, build_paths, aside, ours=ours, theirs=theirs)
     return content_rules(one.key, *contents, build_paths)
 
 

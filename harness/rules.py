@@ -3,10 +3,12 @@
 import csv
 import json
 import posixpath
-from collections.abc import Sequence
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from hashlib import sha256
 from typing import Final
 from urllib.parse import quote
 
@@ -14,6 +16,11 @@ from harness.bytecode import HEADER, MalformedError, code_digest, header
 
 LARGEST: Final = 32 * 1024 * 1024
 """Files of more bytes are compared as they are."""
+
+_COLUMNS = 3
+
+ReadFile = Callable[[str], bytes]
+"""Gives a regular file's content by its path in the manifest."""
 
 _GIT_FILES = frozenset({"index", "FETCH_HEAD", "ORIG_HEAD", "packed-refs"})
 _GIT_FOLDERS = ("objects/", "logs/", "refs/remotes/")
@@ -27,7 +34,8 @@ class Rule(StrEnum):
     - `pyc-mtime`: compiled code that names another modification time of its source (PEP 552).
       Whether Python would use it is compared by itself.
     - `pyc-refs`: equal compiled code that shares its objects in another way.
-    - `record-lines`: RECORD lines, equal but for the hash of a file that was itself set aside.
+    - `record-lines`: RECORD lines, equal but for the hash of a file that was itself set aside,
+      where each side's line is true of its file.
     - `uv-times`: when the files of a folder were changed that uv installed from, in the
       `uv_cache.json` that it leaves. Every checkout has new times, whatever the cache did.
     - `git-store`: how a checkout's repository stores and logs its history. What is checked out,
@@ -106,9 +114,19 @@ def content_rules(
 
 
 def record_rules(
-    path: str, cached: bytes, clean: bytes, paths: BuildPaths | None, aside: AbstractSet[str]
+    path: str,
+    cached: bytes,
+    clean: bytes,
+    paths: BuildPaths | None,
+    aside: AbstractSet[str],
+    *,
+    ours: ReadFile,
+    theirs: ReadFile,
 ) -> frozenset[Rule]:
     """The rules that together explain why two RECORD files differ.
+
+    A line may differ for a file whose own difference was set aside, as long as what each side's
+    line says of that file is true.
 
     Args:
         path: The RECORD file's path, `<location>/<name>.dist-info/RECORD`.
@@ -116,18 +134,20 @@ def record_rules(
         clean: Its content in the clean tree.
         paths: The build dirs, where they differ.
         aside: Paths of the files whose content was set aside.
+        ours: Gives the content of a file of the cached tree.
+        theirs: Gives the content of a file of the clean tree.
 
     Returns:
         No rule where any part of the difference is a real one.
     """
     location = posixpath.dirname(posixpath.dirname(path))
-    ours, theirs = _record(cached, location, aside), _record(clean, location, aside)
-    if ours == theirs:
+    lines = [_record(cached, location, aside, ours), _record(clean, location, aside, theirs)]
+    if lines[0] == lines[1]:
         return frozenset({Rule.RECORD_LINES})
     if paths is not None:
-        ours = [_after(line, paths.cached) for line in ours]
-        theirs = [_after(line, (paths.clean,)) for line in theirs]
-        if ours == theirs:
+        before = [_after(line, paths.cached) for line in lines[0]]
+        after = [_after(line, (paths.clean,)) for line in lines[1]]
+        if before == after:
             return frozenset({Rule.BUILD_PATH})
     return frozenset()
 
@@ -183,22 +203,33 @@ def _uv_cache(data: bytes) -> dict[str, object] | None:
     return noted
 
 
-def _record(data: bytes, location: str, aside: AbstractSet[str]) -> list[str]:
-    """Its lines, with only the path left of a file that was set aside."""
+def _record(data: bytes, location: str, aside: AbstractSet[str], read: ReadFile) -> list[str]:
+    """Its lines; only the path is left of those that are true of a file that was set aside."""
     lines = data.decode("utf-8", "surrogateescape").split("\n")
-    return [
-        recorded + line[len(line.rstrip("\r")) :]
-        if _inside(location, recorded := _recorded(line)) in aside
-        else line
-        for line in lines
-    ]
+    return [_line(line, location, aside, read) for line in lines]
 
 
-def _recorded(line: str) -> str:
+def _line(line: str, location: str, aside: AbstractSet[str], read: ReadFile) -> str:
     try:
-        return next(csv.reader([line]), [""])[0]
-    except (csv.Error, IndexError):
-        return ""
+        row = next(csv.reader([line]), [])
+    except csv.Error:
+        return line
+    recorded, hashed, size = (*row, "", "", "")[:3]
+    path = _inside(location, recorded)
+    if not recorded or len(row) > _COLUMNS or path not in aside:
+        return line
+    content = read(path) if hashed or size else b""
+    if hashed and hashed != _hash(content):
+        return line
+    if size and size != str(len(content)):
+        return line
+    return recorded + line[len(line.rstrip("\r")) :]
+
+
+def _hash(content: bytes) -> str:
+    """A content as RECORD names it (PEP 376, PEP 427)."""
+    digest = urlsafe_b64encode(sha256(content).digest()).rstrip(b"=").decode("ascii")
+    return f"sha256={digest}"
 
 
 def _inside(location: str, recorded: str) -> str:

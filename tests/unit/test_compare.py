@@ -1,3 +1,5 @@
+import base64
+import hashlib
 import importlib.util
 import json
 import marshal
@@ -66,6 +68,13 @@ def pyc(
     numbers = (flags, stamp, len(source))
     header = b"".join(number.to_bytes(4, "little") for number in numbers)
     return importlib.util.MAGIC_NUMBER + header + marshal.dumps(code, version)
+
+
+def recorded(name: str, data: bytes, *rest: str) -> bytes:
+    """A RECORD's line of a file, and further lines."""
+    digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+    lines = (f"{name},sha256={digest},{len(data)}", *rest)
+    return "".join(f"{line}\n" for line in lines).encode()
 
 
 def test_each_kind_of_divergence() -> None:
@@ -235,18 +244,27 @@ def test_an_earlier_build_path_in_direct_url_is_noted_where_paths_differ() -> No
 
 
 def test_the_record_line_of_a_noted_file_is_set_aside() -> None:
-    path = f"{SITE}/x-1.0.dist-info/direct_url.json"
-    ours = {
-        path: direct_url("file:///tmp/build_1/x"),
-        RECORD: b"x-1.0.dist-info/direct_url.json,sha256=A,1\n",
-    }
-    theirs = {
-        path: direct_url("file:///tmp/build_2/x"),
-        RECORD: b"x-1.0.dist-info/direct_url.json,sha256=B,1\n",
-    }
+    name = "x-1.0.dist-info/direct_url.json"
+    urls = [direct_url(f"file:///tmp/build_{n}/x") for n in (1, 2)]
+    ours, theirs = ({f"{SITE}/{name}": url, RECORD: recorded(name, url)} for url in urls)
     comparison = compared(ours, theirs, PATHS)
-    assert noted(comparison) == {Rule.BUILD_PATH: [path]}
+    assert noted(comparison) == {Rule.BUILD_PATH: [f"{SITE}/{name}"]}
     assert (found(comparison), aside(comparison)) == ([], {Rule.RECORD_LINES: 1})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        b"x-1.0.dist-info/direct_url.json,sha256=A,32\n",
+        recorded("x-1.0.dist-info/direct_url.json", b"older"),
+    ],
+)
+def test_a_record_line_that_is_not_true_of_a_noted_file_diverges(wrong: bytes) -> None:
+    name = "x-1.0.dist-info/direct_url.json"
+    urls = [direct_url(f"file:///tmp/build_{n}/x") for n in (1, 2)]
+    ours, theirs = ({f"{SITE}/{name}": url, RECORD: recorded(name, url)} for url in urls)
+    for one, other in (({**ours, RECORD: wrong}, theirs), (ours, {**theirs, RECORD: wrong})):
+        assert found(compared(one, other, PATHS)) == [("content", "x-1.0.dist-info/RECORD")]
 
 
 @pytest.mark.parametrize(
@@ -271,6 +289,8 @@ def test_nothing_else_in_direct_url_is_set_aside(ours: bytes, theirs: bytes) -> 
 
 
 RECORD = f"{SITE}/x-1.0.dist-info/RECORD"
+
+
 UV_CACHE = f"{SITE}/x-1.0.dist-info/uv_cache.json"
 
 
@@ -287,8 +307,9 @@ def uv_cache(time: int | None, src: int | None = None, commit: str | None = None
 
 
 def test_the_times_that_uv_notes_are_set_aside_with_their_record_line() -> None:
-    ours = {UV_CACHE: uv_cache(1, 1), RECORD: b"x-1.0.dist-info/uv_cache.json,sha256=A,1\n"}
-    theirs = {UV_CACHE: uv_cache(2, 2), RECORD: b"x-1.0.dist-info/uv_cache.json,sha256=B,1\n"}
+    caches = uv_cache(1, 1), uv_cache(2, 2)
+    name = "x-1.0.dist-info/uv_cache.json"
+    ours, theirs = ({UV_CACHE: data, RECORD: recorded(name, data)} for data in caches)
     comparison = compared(ours, theirs)
     assert aside(comparison) == {Rule.UV_TIMES: 1, Rule.RECORD_LINES: 1}
     assert found(comparison) == []
