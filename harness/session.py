@@ -41,7 +41,7 @@ from harness.scenarios.history import play_fork
 from harness.scenarios.scenario import Stage
 from harness.scenarios.scenario_file import SUBJECT
 from harness.scenarios.tree import digest
-from harness.scenarios.world import PublishedRelease
+from harness.scenarios.world import PublishedRelease, World
 from harness.stack.image import build_image
 from harness.stack.runtime import Runtime, available_runtimes, ensure_runtimes
 from harness.store import Store
@@ -370,9 +370,10 @@ class Session:
             (fork.owner, fork.name, sorted(fork.shas.values())) for fork in scenario.forks
         )
         tips = [(tip.fork, tip.branch, tip.sha) for tip in world.branches]
+        tags = [(tag.fork, tag.tag, tag.sha) for tag in world.tags]
         releases = [(one.fork, one.sha, one.yanked) for one in world.releases]
         beyond = self.beyond.identity if self.beyond else ""
-        return forks, tips, releases, self._served(buildpack, commit), beyond
+        return forks, tips, tags, releases, self._served(buildpack, commit), beyond
 
     def _served(self, buildpack: Buildpack, commit: Commit) -> str:
         """The digest of the tools and downloads that a commit's builds can reach."""
@@ -399,11 +400,8 @@ class Session:
                 owner=fork.owner,
                 name=fork.name,
                 objects=self._repository(fork),
-                refs=tuple(
-                    (f"refs/heads/{tip.branch}", tip.sha)
-                    for tip in world.branches
-                    if tip.fork == fork.name
-                ),
+                refs=_references(world, fork.name),
+                head=_head(world, fork.name),
             )
             for fork in scenario.forks
         )
@@ -437,7 +435,7 @@ class Session:
         release = self._releases.get(
             published.sha,
             lambda: build_release(
-                fork.revision(published.revision).tree,
+                fork.revision(published.revision).checkout,
                 label=f"{fork.name}@{published.revision}",
                 tools=self._fetcher.releases(Wanted(tools=BASE_TOOLS)),
                 store=self.settings.store,
@@ -483,6 +481,19 @@ class Session:
                 (wheel, *_) = tool.files
                 file = programs_archive(wheel.path, folder=folder, store=self.settings.store)
                 yield Download(host=route.host, path=path, file=file.path, sha256=file.sha256)
+
+
+def _references(world: World, fork: str) -> tuple[tuple[str, str], ...]:
+    """The full names of a fork's branches and tags and the SHAs that they point to, sorted."""
+    tips = [(f"refs/heads/{tip.branch}", tip.sha) for tip in world.branches if tip.fork == fork]
+    tags = [(f"refs/tags/{tag.tag}", tag.sha) for tag in world.tags if tag.fork == fork]
+    return tuple(sorted((*tips, *tags)))
+
+
+def _head(world: World, fork: str) -> str:
+    """The full name of the branch that a clone of a fork has checked out."""
+    branches = [tip.branch for tip in world.branches if tip.fork == fork]
+    return f"refs/heads/{'main' if 'main' in branches else branches[0]}"
 
 
 def _row(commit: Commit) -> tuple[Neighbour | None, ...]:

@@ -258,6 +258,12 @@ async def _archive(view: View, wanted: str, url: str) -> Response:
     if suffix is None:
         return Refusal(f"the sealed internet refuses {url}: archives are .tar.gz or .zip")
     revision = wanted.removesuffix(suffix)
+    if {f"refs/tags/{revision}", f"refs/heads/{revision}"} <= dict(view.repository.refs).keys():
+        return Refusal(
+            f"the sealed internet refuses {url}: {revision} is a branch and a tag, and the forge"
+            " does not choose; ask for refs/heads/ or refs/tags/",
+            status=300,
+        )
     found = await _resolve(view, revision)
     if found is None:
         repository = view.repository

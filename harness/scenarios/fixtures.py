@@ -51,6 +51,8 @@ def fixtures_for(file: Path) -> Fixtures:
 def fixture_tree(fixtures: Fixtures, reference: str) -> Tree:
     """The files of `FIXTURE` or `FIXTURE@REVISION`; a `repo.toml` is no part of them.
 
+    Where a revision has submodules, theirs are among them.
+
     Raises:
         EditError: There is no such fixture or revision, or it cannot be read; the key is `from`.
         InputError: The fixture's `repo.toml` has faults.
@@ -65,7 +67,7 @@ def fixture_tree(fixtures: Fixtures, reference: str) -> Tree:
         fork = load_fork(folder)
         if revision not in fork.shas:
             raise EditError("from", f"`{name}` has no revision `{revision}`", one_of(fork.shas))
-        return fork.revision(revision).tree
+        return fork.revision(revision).checkout
     try:
         return read_tree(folder, skip=frozenset({REPO_FILE}))
     except TreeError as error:

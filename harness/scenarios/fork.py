@@ -12,6 +12,8 @@ from harness.scenarios.document import Document, check, faults, read_document, s
 from harness.scenarios.edits import STRICT, Copy, Edit, EditError, apply
 from harness.scenarios.gitobjects import commit_object, commit_time, tree_objects
 from harness.scenarios.interpolation import PYTHON
+from harness.scenarios.positions import Place
+from harness.scenarios.submodule import Submodule, place_faults, with_checkouts, with_gitmodules
 from harness.scenarios.tree import Tree, TreeError, read_tree
 from harness.scenarios.wording import one_of
 
@@ -22,6 +24,10 @@ BRANCH = r"^[A-Za-z0-9_][A-Za-z0-9_-]*(?:[./][A-Za-z0-9_-]+)*$"
 
 Name = Annotated[str, Field(pattern=NAME)]
 BranchName = Annotated[str, Field(pattern=BRANCH)]
+TagName = Annotated[str, Field(pattern=BRANCH)]
+SubmodulePath = Annotated[str, Field(pattern=BRANCH)]
+Pin = Annotated[str, Field(pattern=f"{NAME[:-1]}@{NAME[1:]}")]
+"""`FORK@REVISION`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +42,10 @@ class RevisionTable:
     message: Annotated[str, Field(description="The commit's message; by default the name.")] = ""
     parent: Annotated[
         str | None, Field(description="The revision that it changes; by default the one before.")
+    ] = None
+    submodules: Annotated[
+        Mapping[SubmodulePath, Pin] | None,
+        Field(description="All its submodules, as for the first; by default the parent's."),
     ] = None
 
 
@@ -55,11 +65,22 @@ class RepoTable:
     revisions: Annotated[
         tuple[RevisionTable, ...], Field(description="The further revisions, parents first.")
     ] = ()
+    submodules: Annotated[
+        Mapping[SubmodulePath, Pin],
+        Field(
+            description="The first revision's submodules: folders, and the `FORK@REVISION` that"
+            " is pinned in each. The fork is one beside this."
+        ),
+    ] = field(default_factory=dict)
     branches: Annotated[
         Mapping[BranchName, str],
         Field(
             description="Branches and the revisions at their tips; by default `main`, at the last."
         ),
+    ] = field(default_factory=dict)
+    tags: Annotated[
+        Mapping[TagName, str],
+        Field(description="Tags and the revisions that they name; none by default."),
     ] = field(default_factory=dict)
 
 
@@ -72,8 +93,9 @@ class Revision:
         message: The commit's message.
         parent: The parent's name, or None for the first.
         time: Seconds since 1970 of author and committer.
-        tree: All its files.
+        tree: All its files; submodules are no part of it.
         sha: The commit's SHA, 40 hex digits.
+        submodules: What it pins of other forks, sorted by path.
     """
 
     name: str
@@ -82,6 +104,17 @@ class Revision:
     time: int
     tree: Tree = field(repr=False)
     sha: str
+    submodules: tuple[Submodule, ...] = ()
+
+    @property
+    def gitlinks(self) -> Mapping[str, str]:
+        """The submodules' paths, and the SHAs that are pinned there."""
+        return {submodule.path: submodule.sha for submodule in self.submodules}
+
+    @property
+    def checkout(self) -> Tree:
+        """All its files and its submodules', as a recursive clone has them."""
+        return with_checkouts(self.tree, self.submodules)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +127,7 @@ class Fork:
         description: What it is for.
         revisions: Parents before children.
         branches: Names and the revisions at their tips, sorted; the first build sees these.
+        tags: Names and the revisions that they stand for, likewise.
     """
 
     name: str
@@ -101,6 +135,12 @@ class Fork:
     description: str
     revisions: tuple[Revision, ...]
     branches: tuple[tuple[str, str], ...]
+    tags: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def url(self) -> str:
+        """Where git clones it from."""
+        return f"https://github.com/{self.owner}/{self.name}.git"
 
     def revision(self, name: str) -> Revision:
         """A revision by name.
@@ -135,10 +175,17 @@ def is_fork(folder: Path) -> bool:
 def load_fork(folder: Path) -> Fork:
     """Reads a fork: a folder's files and its `repo.toml`.
 
+    Its submodules are forks in the folders beside it.
+
     Raises:
         InputError: Every fault of the `repo.toml`: its form, names that are not there, and edits
-            that do not apply.
+            that do not apply; and the faults of the forks that it has as submodules.
     """
+    return _load(folder, ())
+
+
+def _load(folder: Path, above: tuple[str, ...]) -> Fork:
+    """Reads a fork that those named `above` have as a submodule, the outermost first."""
     document = read_document(folder / REPO_FILE)
     try:
         files = read_tree(folder, skip=frozenset({REPO_FILE}))
@@ -149,10 +196,11 @@ def load_fork(folder: Path) -> Fork:
     if table is None:
         raise InputError(problems)
     problems += tuple(_name_faults(document, folder.name, table))
-    revisions, edit_problems = _revisions(document, table, files)
-    problems += edit_problems
+    pins = _Pins(document=document, folder=folder, above=(*above, folder.name))
+    revisions, revision_problems = _revisions(document, table, files, pins)
+    problems += revision_problems
     if problems:
-        raise InputError(problems)
+        raise InputError(tuple(dict.fromkeys(problems)))
     branches = dict(table.branches) or {"main": revisions[-1].name}
     return Fork(
         name=folder.name,
@@ -160,16 +208,26 @@ def load_fork(folder: Path) -> Fork:
         description=table.description,
         revisions=revisions,
         branches=tuple(sorted(branches.items())),
+        tags=tuple(sorted(table.tags.items())),
     )
 
 
-def branch_fault(branch: str, others: Iterable[str]) -> str:
-    """What keeps git from having a branch beside others, as the rest of a sentence; or nothing."""
-    if any(part.endswith(".lock") for part in branch.split("/")):
+def reference_fault(kind: str, name: str, others: Iterable[str]) -> str:
+    """What keeps git from having a branch or a tag beside others of its kind.
+
+    Args:
+        kind: `branch` or `tag`.
+        name: The one.
+        others: The names of the others.
+
+    Returns:
+        The rest of a sentence; empty where nothing does.
+    """
+    if any(part.endswith(".lock") for part in name.split("/")):
         return "ends in `.lock`, which git keeps for itself"
     for other in others:
-        if branch.startswith(f"{other}/") or other.startswith(f"{branch}/"):
-            return f"cannot stand beside the branch `{other}`"
+        if name.startswith(f"{other}/") or other.startswith(f"{name}/"):
+            return f"cannot stand beside the {kind} `{other}`"
     return ""
 
 
@@ -195,38 +253,125 @@ def _name_faults(document: Document, name: str, table: RepoTable) -> Iterator[Pr
     for other in known:
         if other.endswith(".lock"):
             yield document.problem((), f"the revision `{other}` ends in `.lock`", "another name")
-    for branch, tip in table.branches.items():
-        fault = branch_fault(branch, table.branches)
-        if fault:
-            yield document.problem(("branches", branch), f"`{branch}` {fault}", "another name")
-        if tip not in known:
-            yield document.problem(
-                ("branches", branch),
-                f"there is no revision `{tip}`",
-                one_of(known),
+    yield from _reference_problems(document, table, known)
+
+
+def _reference_problems(
+    document: Document, table: RepoTable, known: list[str]
+) -> Iterator[Problem]:
+    for key, kind, references in (
+        ("branches", "branch", table.branches),
+        ("tags", "tag", table.tags),
+    ):
+        for reference, named in references.items():
+            fault = reference_fault(kind, reference, references)
+            if fault:
+                yield document.problem((key, reference), f"`{reference}` {fault}", "another name")
+            if named not in known:
+                message = f"there is no revision `{named}`"
+                yield document.problem((key, reference), message, one_of(known))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pins:
+    """Where the submodules of a fork are looked up.
+
+    Attributes:
+        document: The fork's `repo.toml`.
+        folder: The fork's own folder.
+        above: The names of the forks that led here, this one the last.
+        loaded: The forks that were read, or None for those that cannot be.
+    """
+
+    document: Document
+    folder: Path
+    above: tuple[str, ...]
+    loaded: dict[str, Fork | None] = field(default_factory=dict)
+
+    def resolved(
+        self, pins: Mapping[str, str], place: Place
+    ) -> tuple[tuple[Submodule, ...], tuple[Problem, ...]]:
+        """The submodules that a table names, sorted by path, and the faults of those it cannot."""
+        found: list[Submodule] = []
+        problems: list[Problem] = []
+        for path, pin in sorted(pins.items()):
+            name, _, revision = pin.partition("@")
+            at = (*place, "submodules", path)
+            problems += self._load(name, at)
+            fork = self.loaded[name]
+            if fork is None:
+                continue
+            if revision not in fork.shas:
+                message = f"`{name}` has no revision `{revision}`"
+                problems.append(self.document.problem(at, message, one_of(fork.shas)))
+                continue
+            pinned = fork.revision(revision)
+            found.append(
+                Submodule(
+                    path=path,
+                    fork=name,
+                    revision=revision,
+                    url=fork.url,
+                    sha=pinned.sha,
+                    files=pinned.checkout,
+                )
             )
+        return tuple(found), tuple(problems)
+
+    def _load(self, name: str, at: Place) -> tuple[Problem, ...]:
+        if name in self.loaded:
+            return ()
+        self.loaded[name] = None
+        beside = self.folder.parent
+        if name in self.above:
+            way = " has the submodule ".join(f"`{one}`" for one in (*self.above, name))
+            return (self.document.problem(at, f"no end: {way}", "another fork"),)
+        if not is_fork(beside / name):
+            forks = sorted(file.parent.name for file in beside.glob(f"*/{REPO_FILE}"))
+            message = f"there is no fork `{name}` beside this one"
+            return (self.document.problem(at, message, one_of(forks)),)
+        try:
+            self.loaded[name] = _load(beside / name, self.above)
+        except InputError as error:
+            return error.problems
+        return ()
 
 
 def _revisions(
-    document: Document, table: RepoTable, files: Tree
+    document: Document, table: RepoTable, files: Tree, pins: _Pins
 ) -> tuple[tuple[Revision, ...], tuple[Problem, ...]]:
     first = RevisionTable(name=table.base, message=table.message)
-    made = {table.base: (_revision(first, None, files, 0), 0)}
-    problems: list[Problem] = []
+    submodules, told = pins.resolved(table.submodules, ())
+    problems = [*told, *_place_problems(document, (), files, submodules)]
+    # Each with its depth, and with the files that its children change.
+    made = {table.base: (_revision(first, None, files, submodules, 0), 0, files)}
     before = table.base
     for index, row in enumerate(table.revisions):
-        parent, depth = made.get(row.parent or before, made[before])
-        tree = parent.tree
+        parent, depth, tree = made.get(row.parent or before, made[before])
+        place: Place = ("revisions", index)
         for at, edit in enumerate(row.edits):
             try:
                 tree = _applied(tree, edit)
             except EditError as error:
-                place = ("revisions", index, "edits", at, error.key)
-                problems.append(document.problem(place, error.message, error.expected))
+                at_key = (*place, "edits", at, error.key)
+                problems.append(document.problem(at_key, error.message, error.expected))
                 break
-        made[row.name] = (_revision(row, parent, tree, depth + 1), depth + 1)
+        submodules = parent.submodules
+        if row.submodules is not None:
+            submodules, told = pins.resolved(row.submodules, place)
+            problems += told
+        problems += _place_problems(document, place, tree, submodules)
+        made[row.name] = (_revision(row, parent, tree, submodules, depth + 1), depth + 1, tree)
         before = row.name
-    return tuple(revision for revision, _ in made.values()), tuple(problems)
+    return tuple(revision for revision, *_ in made.values()), tuple(problems)
+
+
+def _place_problems(
+    document: Document, place: Place, tree: Tree, submodules: tuple[Submodule, ...]
+) -> Iterator[Problem]:
+    for path, fault in place_faults(tree, submodules):
+        at = (*place, "submodules", path)
+        yield document.problem(at, f"the submodule `{path}` {fault}", "a folder of its own")
 
 
 def _applied(tree: Tree, edit: Edit) -> Tree:
@@ -235,11 +380,18 @@ def _applied(tree: Tree, edit: Edit) -> Tree:
     return apply(tree, edit, lambda _: Tree())
 
 
-def _revision(row: RevisionTable, parent: Revision | None, tree: Tree, depth: int) -> Revision:
+def _revision(
+    row: RevisionTable,
+    parent: Revision | None,
+    files: Tree,
+    submodules: tuple[Submodule, ...],
+    depth: int,
+) -> Revision:
     time = commit_time(depth)
     message = row.message or row.name
+    tree = with_gitmodules(files, submodules)
     commit = commit_object(
-        root=tree_objects(tree)[-1].sha,
+        root=tree_objects(tree, {one.path: one.sha for one in submodules})[-1].sha,
         parent=parent.sha if parent else None,
         message=message,
         time=time,
@@ -251,4 +403,5 @@ def _revision(row: RevisionTable, parent: Revision | None, tree: Tree, depth: in
         time=time,
         tree=tree,
         sha=commit.sha,
+        submodules=submodules,
     )

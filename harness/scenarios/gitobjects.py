@@ -2,9 +2,10 @@
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Literal
 
 from harness.scenarios.tree import File, Link, Tree
@@ -14,6 +15,7 @@ FIRST_COMMIT = 1_646_136_000
 """Seconds since 1970 of a history's first commit: 2022-03-01 12:00 UTC."""
 COMMIT_SPACING = 3600
 """Seconds from a commit to its child."""
+NO_GITLINKS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +37,16 @@ def _sha(kind: str, data: bytes) -> str:
     return hashlib.sha1(head + data, usedforsecurity=False).hexdigest()
 
 
-def tree_objects(tree: Tree) -> tuple[GitObject, ...]:
-    """Every object that a tree is made of; the last is the root."""
+def tree_objects(tree: Tree, gitlinks: Mapping[str, str] = NO_GITLINKS) -> tuple[GitObject, ...]:
+    """Every object that a tree is made of; the last is the root.
+
+    Args:
+        tree: Files and links.
+        gitlinks: Paths of submodules, where the tree has nothing, and the SHAs of their commits.
+    """
     found: list[GitObject] = []
-    _folder(tree, tuple(tree), 0, found)
+    paths = sorted((*tree.entries, *gitlinks), key=os.fsencode)
+    _folder(tree, gitlinks, tuple(paths), 0, found)
     return tuple(found)
 
 
@@ -78,7 +86,13 @@ def commit_shas(commits: Iterable[tuple[Tree, str, int]]) -> tuple[str, ...]:
     return tuple(shas)
 
 
-def _folder(tree: Tree, paths: tuple[str, ...], depth: int, found: list[GitObject]) -> str:
+def _folder(
+    tree: Tree,
+    gitlinks: Mapping[str, str],
+    paths: tuple[str, ...],
+    depth: int,
+    found: list[GitObject],
+) -> str:
     """Adds a folder's objects, innermost first, and returns its SHA.
 
     `paths` are the sorted paths of all that it holds, and `depth` counts the parts of its own.
@@ -89,7 +103,12 @@ def _folder(tree: Tree, paths: tuple[str, ...], depth: int, found: list[GitObjec
     rows: list[tuple[bytes, bytes]] = []
     for name, below in children.items():
         raw = os.fsencode(name)
-        leaf = tree.entries.get(below[0]) if below[0].count("/") == depth else None
+        is_here = below[0].count("/") == depth
+        if is_here and below[0] in gitlinks:
+            # Unlike a folder, git sorts it by its bare name.
+            rows.append((raw, _row(b"160000", raw, gitlinks[below[0]])))
+            continue
+        leaf = tree.entries.get(below[0]) if is_here else None
         match leaf:
             case File():
                 blob = GitObject(kind="blob", data=leaf.data)
@@ -100,7 +119,7 @@ def _folder(tree: Tree, paths: tuple[str, ...], depth: int, found: list[GitObjec
                 found.append(blob)
                 rows.append((raw, _row(b"120000", raw, blob.sha)))
             case None:
-                sha = _folder(tree, tuple(below), depth + 1, found)
+                sha = _folder(tree, gitlinks, tuple(below), depth + 1, found)
                 # Git sorts a folder as if its name ended in a slash.
                 rows.append((raw + b"/", _row(b"40000", raw, sha)))
     folder = GitObject(kind="tree", data=b"".join(row for _, row in sorted(rows)))

@@ -52,7 +52,8 @@ class HistoryError(HarnessError):
 def play_fork(fork: Fork, into: Path) -> Path:
     """Writes a fork as a bare repository.
 
-    It holds every revision, under `refs/revisions/<name>`, besides the branches. What it holds
+    It holds every revision, under `refs/revisions/<name>`, besides the branches and tags. Commits
+    of its submodules are in their own forks' repositories. What it holds
     depends on nothing but the fork: not on the user's git configuration, nor on the machine.
 
     Args:
@@ -71,10 +72,13 @@ def play_fork(fork: Fork, into: Path) -> Path:
         with _new_repository(into, head) as repo:
             for revision in fork.revisions:
                 parent = fork.sha(revision.parent) if revision.parent else None
-                sha = _store(repo, revision.tree, parent, revision.message, revision.time)
+                objects = tree_objects(revision.tree, revision.gitlinks)
+                sha = _store(repo, objects, parent, revision.message, revision.time)
                 _point(repo, f"{REVISIONS}/{revision.name}", sha)
             for branch, tip in branches.items():
                 _point(repo, f"refs/heads/{branch}", fork.sha(tip))
+            for tag, named in fork.tags:
+                _point(repo, f"refs/tags/{tag}", fork.sha(named))
     except (OSError, GitError, ODBError) as error:
         raise _unwritable(into, error) from error
     return into
@@ -98,7 +102,8 @@ def play_app(stages: tuple[Stage, ...], into: Path) -> tuple[str, ...]:
         with _new_repository(into, "main") as repo:
             for stage in stages:
                 parent = shas[-1] if shas else None
-                shas.append(_store(repo, stage.tree, parent, stage.message, stage.time))
+                objects = tree_objects(stage.tree)
+                shas.append(_store(repo, objects, parent, stage.message, stage.time))
             if shas:
                 _point(repo, "refs/heads/main", shas[-1])
     except (OSError, GitError, ODBError) as error:
@@ -154,8 +159,9 @@ def _new_repository(into: Path, head: str) -> Iterator[Repo]:
         yield repo
 
 
-def _store(repo: Repo, tree: Tree, parent: str | None, message: str, time: int) -> str:
-    objects = tree_objects(tree)
+def _store(
+    repo: Repo, objects: tuple[GitObject, ...], parent: str | None, message: str, time: int
+) -> str:
     for item in objects:
         _keep(repo, item)
     commit = commit_object(root=objects[-1].sha, parent=parent, message=message, time=time)

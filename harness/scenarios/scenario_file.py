@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 from pydantic import ConfigDict, Field
 
 from harness.scenarios.edits import STRICT, Edit
-from harness.scenarios.fork import BranchName, Name
+from harness.scenarios.fork import BranchName, Name, TagName
 
 DEFAULT_STACK = "heroku-24"
 SUBJECT = "subject"
@@ -94,6 +94,16 @@ class BranchMove:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TagMove:
+    """A fork's tag that now names another revision."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    fork: Annotated[str, Field(description="The fork, one of `forks`.")]
+    revision: Annotated[str, Field(description="The revision that the tag names from now on.")]
+    tag: Annotated[TagName, Field(description="The tag; a new one may be made.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseChange:
     """A release in the package index that comes, changes or goes."""
 
@@ -156,6 +166,7 @@ class Changes:
     branches: Annotated[
         tuple[BranchMove, ...], Field(description="Branches of forks that move.")
     ] = ()
+    tags: Annotated[tuple[TagMove, ...], Field(description="Tags of forks that move.")] = ()
     releases: Annotated[
         tuple[ReleaseChange, ...], Field(description="Releases in the package index that change.")
     ] = ()

@@ -92,6 +92,9 @@ def gather(document: Document, fixtures: Fixtures) -> Sources:
                 forks[name] = load_fork(folder)
         except InputError as error:
             problems += error.problems
+    for index, name in enumerate(listed):
+        for message, expected in _submodule_faults(forks.get(name), forks):
+            problems.append(document.problem(("forks", index), message, expected))
     for name in _copied(document.data):
         try:
             trees[name] = fixture_tree(fixtures, name)
@@ -107,6 +110,24 @@ def gather(document: Document, fixtures: Fixtures) -> Sources:
         missing=missing,
         problems=tuple(problems),
     )
+
+
+def _submodule_faults(fork: Fork | None, forks: Mapping[str, Fork]) -> Iterator[tuple[str, str]]:
+    """What keeps the forge from serving a fork's submodules: a sentence, and what was expected."""
+    told: set[str] = set()
+    revisions = fork.revisions if fork else ()
+    for one in (one for revision in revisions for one in revision.submodules):
+        if fork is None or one.fork in told:
+            continue
+        other = forks.get(one.fork)
+        if other is None:
+            told.add(one.fork)
+            message = f"`{fork.name}` has the submodule `{one.fork}`, which nothing serves"
+            yield message, f"`{one.fork}` in `forks` too"
+        elif other.shas.get(one.revision) != one.sha:
+            told.add(one.fork)
+            message = f"`{fork.name}` has the submodule `{one.fork}`, but another `{one.fork}`"
+            yield f"{message} is served", "the fork that is in the folder beside it"
 
 
 def first_files(app: AppTable, fixture: Fixture) -> Tree:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import reduce
 
-from harness.scenarios.fork import Fork, branch_fault
+from harness.scenarios.fork import Fork, reference_fault
 from harness.scenarios.positions import Place
 from harness.scenarios.scenario_file import (
     DEFAULT_STACK,
@@ -15,6 +15,7 @@ from harness.scenarios.scenario_file import (
     Expectation,
     ReleaseAct,
     ReleaseChange,
+    TagMove,
 )
 from harness.scenarios.tree import path_fault
 from harness.scenarios.wording import one_of
@@ -30,6 +31,16 @@ class BranchTip:
 
     fork: str
     branch: str
+    revision: str
+    sha: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tag:
+    """A fork's tag, and the revision that it names."""
+
+    fork: str
+    tag: str
     revision: str
     sha: str
 
@@ -54,6 +65,7 @@ class World:
     Attributes:
         env: Config vars.
         branches: Every branch of every fork of the scenario.
+        tags: Every tag of every one.
         releases: What the index holds besides build tools.
         stack: The stack's name, as in `STACK`.
         buildpack: The buildpack's revision, or None for the one that the run was asked for.
@@ -62,6 +74,7 @@ class World:
 
     env: tuple[tuple[str, str], ...] = ()
     branches: tuple[BranchTip, ...] = ()
+    tags: tuple[Tag, ...] = ()
     releases: tuple[PublishedRelease, ...] = ()
     stack: str = DEFAULT_STACK
     buildpack: str | None = None
@@ -69,13 +82,18 @@ class World:
 
 
 def first_world(forks: Forks) -> World:
-    """The world before the first commit: each fork's branches as its `repo.toml` has them."""
+    """The world before the first commit: each fork's references as its `repo.toml` has them."""
     tips = (
         BranchTip(fork=name, branch=branch, revision=revision, sha=fork.sha(revision))
         for name, fork in sorted(forks.items())
         for branch, revision in fork.branches
     )
-    return World(branches=tuple(tips))
+    tags = (
+        Tag(fork=name, tag=tag, revision=revision, sha=fork.sha(revision))
+        for name, fork in sorted(forks.items())
+        for tag, revision in fork.tags
+    )
+    return World(branches=tuple(tips), tags=tuple(tags))
 
 
 def changed(
@@ -99,6 +117,7 @@ def changed(
         buildpacks=changes.buildpacks or world.buildpacks,
     )
     world = reduce(lambda before, move: _moved(before, move, forks), changes.branches, world)
+    world = reduce(lambda before, move: _tagged(before, move, forks), changes.tags, world)
     return reduce(lambda before, act: _released(before, act, forks), changes.releases, world)
 
 
@@ -113,6 +132,19 @@ def _moved(world: World, move: BranchMove, forks: Forks) -> World:
         sha=forks[move.fork].sha(move.revision),
     )
     return replace(world, branches=tuple(tip for _, tip in sorted(tips.items())))
+
+
+def _tagged(world: World, move: TagMove, forks: Forks) -> World:
+    if not _known(forks, move.fork, move.revision):
+        return world
+    tags = {(tag.fork, tag.tag): tag for tag in world.tags}
+    tags[move.fork, move.tag] = Tag(
+        fork=move.fork,
+        tag=move.tag,
+        revision=move.revision,
+        sha=forks[move.fork].sha(move.revision),
+    )
+    return replace(world, tags=tuple(tag for _, tag in sorted(tags.items())))
 
 
 def _released(world: World, change: ReleaseChange, forks: Forks) -> World:
@@ -152,10 +184,7 @@ def world_faults(
         first: Whether it is the app's first, which may name the stack that it has anyway.
     """
     yield from _env_faults(dict(world.env), changes)
-    for index, move in enumerate(changes.branches):
-        for key, message, expected in _branch_faults(world, move, forks):
-            yield ("branches", index, key), message, expected
-        world = _moved(world, move, forks)
+    yield from _reference_faults(world, changes, forks)
     for index, change in enumerate(changes.releases):
         for key, message, expected in _release_faults(world, change, forks):
             yield ("releases", index, key), message, expected
@@ -169,6 +198,19 @@ def world_faults(
     for index, expectation in enumerate(changes.expect):
         for key, message, expected in _expectation_faults(expectation):
             yield ("expect", index, key), message, expected
+
+
+def _reference_faults(world: World, changes: Changes, forks: Forks) -> Iterator[WorldFault]:
+    for index, move in enumerate(changes.branches):
+        tips = {tip.branch: tip.revision for tip in world.branches if tip.fork == move.fork}
+        for key, message, expected in _move_faults("branch", move.branch, move, tips, forks):
+            yield ("branches", index, key), message, expected
+        world = _moved(world, move, forks)
+    for index, tagging in enumerate(changes.tags):
+        tags = {tag.tag: tag.revision for tag in world.tags if tag.fork == tagging.fork}
+        for key, message, expected in _move_faults("tag", tagging.tag, tagging, tags, forks):
+            yield ("tags", index, key), message, expected
+        world = _tagged(world, tagging, forks)
 
 
 def _row_faults(world: World, buildpacks: tuple[str, ...]) -> Iterator[WorldFault]:
@@ -202,17 +244,19 @@ def _revision_faults(forks: Forks, fork: str, revision: str, key: str) -> Iterat
         yield key, f"`{fork}` has no revision `{revision}`", one_of(forks[fork].shas)
 
 
-def _branch_faults(world: World, move: BranchMove, forks: Forks) -> Iterator[Told]:
+def _move_faults(
+    kind: str, name: str, move: BranchMove | TagMove, own: Mapping[str, str], forks: Forks
+) -> Iterator[Told]:
+    """The faults of a branch's or a tag's move; `own` is where those of its fork are before it."""
     faults = tuple(_revision_faults(forks, move.fork, move.revision, "revision"))
     yield from faults
     if faults:
         return
-    own = {tip.branch: tip.revision for tip in world.branches if tip.fork == move.fork}
-    fault = branch_fault(move.branch, own)
+    fault = reference_fault(kind, name, own)
     if fault:
-        yield "branch", f"`{move.branch}` {fault}", "another name"
-    if own.get(move.branch) == move.revision:
-        yield "revision", f"`{move.branch}` is at `{move.revision}` already", "another revision"
+        yield kind, f"`{name}` {fault}", "another name"
+    if own.get(name) == move.revision:
+        yield "revision", f"`{name}` is at `{move.revision}` already", "another revision"
 
 
 def _release_faults(world: World, change: ReleaseChange, forks: Forks) -> Iterator[Told]:

@@ -5,11 +5,12 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
+from harness.bundled import bundled_repositories
 from harness.errors import ReleaseError
 from harness.internet import Download, Internet, Release, Repository, Request
 from harness.internet.server import InternetServer
@@ -19,6 +20,8 @@ from harness.packages.tools import BASE_TOOLS, fetch_tool
 from harness.sandboxes import RESOLVER_OPTIONS, Job, Limits, Mount, Outcome
 from harness.sandboxes.bubblewrap import BubblewrapSandbox
 from harness.sandboxes.registry import SandboxSettings
+from harness.scenarios.fork import load_fork
+from harness.scenarios.history import play_fork
 from harness.scenarios.tree import File, Tree
 from harness.store import Store, default_root
 
@@ -73,7 +76,9 @@ class World:
     mounts: tuple[Mount, ...] = ()
     pips: dict[str, str] = field(default_factory=dict)
 
-    def run(self, script: str, *, env: dict[str, str] | None = None) -> Said:
+    def run(
+        self, script: str, *, env: dict[str, str] | None = None, internet: Internet | None = None
+    ) -> Said:
         output, log = bytearray(), []
         job = Job(
             argv=("bash", "-euc", script),
@@ -87,12 +92,14 @@ class World:
             mounts=(*trust_mounts(self.authority, self.folder), *self.mounts),
             limits=Limits(seconds=240),
         )
-        serve = self.server.serving(self.internet, log.append)
+        serve = self.server.serving(internet or self.internet, log.append)
         outcome = self.sandbox.run(job, serve=serve, on_output=output.extend)
         return Said(outcome=outcome, text=output.decode(errors="replace"), log=tuple(log))
 
-    def succeeds(self, script: str, *, env: dict[str, str] | None = None) -> Said:
-        said = self.run(script, env=env)
+    def succeeds(
+        self, script: str, *, env: dict[str, str] | None = None, internet: Internet | None = None
+    ) -> Said:
+        said = self.run(script, env=env, internet=internet)
         assert said.outcome.status == 0, said.text
         return said
 
@@ -130,7 +137,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         server=InternetServer(authority, scratch=base / "server"),
         authority=authority,
         internet=Internet(
-            repositories=(repository,),
+            repositories=(
+                repository,
+                *(served_fork(name, base) for name in ("invoices", "currencies", "countries")),
+            ),
             releases=(*tools, release),
             downloads=(
                 Download(
@@ -192,6 +202,18 @@ def make_repository(bare: Path, work: Path) -> tuple[Repository, dict[str, str]]
             refs=(("refs/heads/main", shas["tip"]), ("refs/tags/v1.0", shas["first"])),
         ),
         shas,
+    )
+
+
+def served_fork(name: str, folder: Path) -> Repository:
+    fork = load_fork(bundled_repositories() / name)
+    tips = ((f"refs/heads/{branch}", fork.sha(tip)) for branch, tip in fork.branches)
+    tags = ((f"refs/tags/{tag}", fork.sha(named)) for tag, named in fork.tags)
+    return Repository(
+        owner=fork.owner,
+        name=name,
+        objects=play_fork(fork, folder / f"{name}.git"),
+        refs=(*tips, *tags),
     )
 
 
@@ -257,6 +279,71 @@ def test_git_clones_fetches_and_cannot_push(world: World) -> None:
     assert f"{url}.git/info/refs?service=git-receive-pack" in refused
     assert f"{url}-that-is-not/info/refs?service=git-upload-pack" in refused
     assert f"{url}.git/info/refs?service=git-upload-pack" in said.urls
+
+
+INVOICES = "https://github.com/acme/invoices"
+DATA = "invoices/currencies"
+
+
+def test_git_clones_submodules_of_submodules(world: World) -> None:
+    bumped = load_fork(bundled_repositories() / "invoices").sha("bumped")
+    said = world.succeeds(
+        f"""
+        git clone -q --recurse-submodules {INVOICES}.git whole
+        cd whole && git submodule status --recursive
+        grep -q 'SK SKK' {DATA}/countries/currency.txt && test -f {DATA}/withdrawn.txt
+        git checkout -q {bumped} && git submodule update -q --init --recursive
+        grep -q 'SK EUR' {DATA}/countries/currency.txt && test ! -e {DATA}/withdrawn.txt
+        git status --porcelain | grep . && exit 9
+        cd ..
+        git clone -q --depth=1 --branch=v1.0 --recurse-submodules --shallow-submodules \\
+          {INVOICES} shallow
+        grep -q 'SK SKK' shallow/{DATA}/countries/currency.txt
+        """
+    )
+    pinned = [line.split()[:2] for line in said.text.splitlines() if DATA in line]
+    currencies = load_fork(bundled_repositories() / "currencies")
+    countries = load_fork(bundled_repositories() / "countries")
+    assert pinned == [
+        [currencies.sha("v1"), DATA],
+        [countries.sha("v1"), f"{DATA}/countries"],
+    ]
+
+
+@pytest.mark.parametrize("pip", [OLD_PIP, NEW_PIP])
+def test_pip_brings_submodules_and_an_archive_does_not(world: World, pip: str) -> None:
+    bumped = load_fork(bundled_repositories() / "invoices").sha("bumped")
+    install = f"{world.pips[pip]} --isolated install --no-cache-dir -q --target"
+    world.succeeds(
+        f"""
+        {install} tag 'invoices @ git+{INVOICES}.git@v1.0'
+        grep -q 'SK SKK' tag/{DATA}/countries/currency.txt && test -f tag/{DATA}/withdrawn.txt
+        {install} sha 'invoices @ git+{INVOICES}.git@{bumped}'
+        grep -q 'SK EUR' sha/{DATA}/countries/currency.txt && test ! -e sha/{DATA}/withdrawn.txt
+        for ref in v1.0 refs/tags/v1.0 {bumped}; do
+          {install} "archive-$ref" "invoices @ {INVOICES}/archive/$ref.tar.gz"
+          test -f "archive-$ref/invoices/__init__.py" && test ! -e "archive-$ref/{DATA}"
+        done
+        """
+    )
+
+
+def test_pip_follows_a_tag_that_moved(world: World) -> None:
+    shas = world.shas
+    repository = world.internet.repositories[0]
+    refs = (("refs/heads/main", shas["tip"]), ("refs/tags/v1.0", shas["second"]))
+    moved = replace(repository, refs=refs)
+    forge = "https://github.com/acme/forms"
+    install = f"{world.pips[NEW_PIP]} --isolated install --no-cache-dir -q --target"
+    script = f"""
+        {install} git 'acme-forms @ git+{forge}.git@v1.0'; cat git/forms/page.html; echo
+        {install} archive 'acme-forms @ {forge}/archive/refs/tags/v1.0.tar.gz'
+        cat archive/forms/page.html
+        """
+    before = world.succeeds(script).text
+    after = world.succeeds(script, internet=replace(world.internet, repositories=(moved,))).text
+    assert (before.count("first page"), before.count("second page")) == (2, 0)
+    assert (after.count("first page"), after.count("second page")) == (0, 2)
 
 
 def test_git_in_the_old_protocol_and_with_a_large_request(world: World) -> None:
@@ -332,6 +419,8 @@ def test_uv(world: World) -> None:
         f"""
         {install} index acme-forms; cat index/forms/page.html
         {install} git 'acme-forms @ {url}'; cat git/forms/page.html
+        {install} sub 'invoices @ git+{INVOICES}@v1.0'
+        grep -q 'SK SKK' sub/{DATA}/countries/currency.txt
         """,
         env=trust_env(),
     )

@@ -11,6 +11,7 @@ import pytest
 from harness import session as session_module
 from harness.build import Inputs
 from harness.identity import NOT_BUILDING, code_digest
+from harness.internet import Release
 from harness.internet.exchange import Answer, Asked
 from harness.internet.recorder import Recorder
 from harness.internet.routes import Routes
@@ -24,7 +25,7 @@ from harness.removal import Remover
 from harness.sandboxes import Limits
 from harness.scenarios.scenario import Scenario, load_scenario
 from harness.scenarios.tree import File, Tree
-from harness.scenarios.world import BranchTip, PublishedRelease
+from harness.scenarios.world import BranchTip, PublishedRelease, Tag
 from harness.session import Session, Settings
 from harness.stack.runtime import Runtime
 from harness.store import Store
@@ -152,6 +153,10 @@ COMMITS = {
         replace(c.stage.world.branches[0], sha=SHA), *c.stage.world.branches[1:])),
     "internet: a branch more": lambda c: seen(c, branches=(*c.stage.world.branches,
         BranchTip(fork="forms", branch="new", revision="v1", sha=SHA))),
+    "internet: a tag": lambda c: seen(c, tags=(
+        Tag(fork="forms", tag="new", revision="v1", sha=SHA),)),
+    "internet: a tag moved": lambda c: seen(c, tags=(
+        Tag(fork="forms", tag="new", revision="v1", sha="2" * 40),)),
     "internet: a release": lambda c: seen(c, releases=(
         PublishedRelease(fork="forms", revision="v1", sha=SHA),)),
     "internet: a release of another source": lambda c: seen(c, releases=(
@@ -179,6 +184,40 @@ SESSIONS = {
 def test_a_change_of_the_commit_changes_the_key(bench, commit, change):
     session = bench()
     assert session.inputs_digest(change(commit)) != session.inputs_digest(commit)
+
+
+def test_the_forge_shows_the_branches_and_tags_of_the_commit(bench, commit):
+    branches = (BranchTip(fork="forms", branch="next", revision="v1", sha=SHA),)
+    tags = (Tag(fork="forms", tag="v1.0", revision="v1", sha=SHA),)
+    session = bench()
+    (first,) = session.inputs(commit).internet.repositories
+    (changed,) = session.inputs(seen(commit, branches=branches, tags=tags)).internet.repositories
+    assert [name for name, _ in first.refs] == ["refs/heads/main"]
+    assert first.head == "refs/heads/main"
+    assert changed.refs == (("refs/heads/next", SHA), ("refs/tags/v1.0", SHA))
+    assert changed.head == "refs/heads/next"
+
+
+def test_a_release_is_built_from_the_fork_s_files_and_its_submodules(
+    bench, commit, tmp_path, monkeypatch
+):
+    file = tmp_path / "scenarios" / "with-submodules.toml"
+    forks = '"countries", "currencies", "invoices"'
+    file.write_text(SCENARIO.replace('"forms"', forks).replace("forms", "invoices"))
+    scenario = load_scenario(file)
+    built = []
+
+    def build_release(tree: Tree, **_: object) -> Release:
+        built.append(tree)
+        return Release(project="invoices", version="1.0", files=())
+
+    monkeypatch.setattr(session_module, "build_release", build_release)
+    (invoices,) = (fork for fork in scenario.forks if fork.name == "invoices")
+    release = PublishedRelease(fork="invoices", revision="v1", sha=invoices.sha("v1"))
+    (stage, _) = scenario.stages({})
+    commit = replace(commit, scenario=scenario, stage=stage)
+    bench().inputs(seen(commit, releases=(release,)))
+    assert "invoices/currencies/countries/currency.txt" in built[0]
 
 
 @pytest.mark.parametrize("change", SESSIONS.values(), ids=SESSIONS)

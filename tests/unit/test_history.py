@@ -103,6 +103,22 @@ def test_sha_is_the_one_that_git_gives(tmp_path: Path) -> None:
     assert ours.sha == theirs
 
 
+def test_sha_with_submodules_is_the_one_that_git_gives(tmp_path: Path) -> None:
+    # Names around which git sorts files and folders, but not submodules, in another way.
+    gitlinks = {"b": "1" * 40, "x/y": "2" * 40, "café-2": "3" * 40}
+    tree = Tree(entries={path: leaf for path, leaf in AWKWARD.entries.items()
+                         if not path.startswith("b/")})  # fmt: skip
+    ours = commit_object(
+        root=tree_objects(tree, gitlinks)[-1].sha, parent=None, message="x", time=commit_time(0)
+    )
+    work = tmp_path / "work"
+    committed_by_git(tree, "x", commit_time(0), work)
+    for path, sha in gitlinks.items():
+        git(work, "update-index", "--add", "--cacheinfo", f"160000,{sha},{path}")
+    assert git(work, "write-tree") == tree_objects(tree, gitlinks)[-1].sha
+    assert ours.data.decode().split()[1] == git(work, "write-tree")
+
+
 def test_commits_are_an_hour_apart() -> None:
     assert [commit_time(depth) for depth in (0, 1, 2)] == [1646136000, 1646139600, 1646143200]
 
@@ -126,6 +142,25 @@ def test_fork_holds_every_revision_and_its_branches(tmp_path: Path) -> None:
         "HEAD", "config", "objects", "refs"]  # fmt: skip
     for revision in fork.revisions:
         assert read_commit(repository, revision.sha) == revision.tree
+
+
+@pytest.mark.usefixtures("hostile_git")
+def test_fork_holds_its_tags_and_pins_its_submodules(tmp_path: Path) -> None:
+    fork = load_fork(bundled_repositories() / "invoices")
+    currencies = load_fork(bundled_repositories() / "currencies")
+    repository = play_fork(fork, tmp_path / "invoices.git")
+    assert git(repository, "rev-parse", "refs/tags/v1.0") == fork.sha("v1")
+    assert git(repository, "fsck", "--strict", "--full") == ""
+    for revision, pinned in (("v1", "v1"), ("bumped", "v2")):
+        entry = git(repository, "ls-tree", fork.sha(revision), "invoices/currencies")
+        assert entry == f"160000 commit {currencies.sha(pinned)}\tinvoices/currencies"
+    listed = git(repository, "config", "--blob", f"{fork.sha('v1')}:.gitmodules", "--list")
+    assert listed.split("\n") == [
+        "submodule.invoices/currencies.path=invoices/currencies",
+        "submodule.invoices/currencies.url=https://github.com/acme/currencies.git",
+    ]
+    with pytest.raises(HistoryError, match="`invoices/currencies` is a submodule"):
+        read_commit(repository, fork.sha("v1"))
 
 
 @pytest.mark.usefixtures("hostile_git")

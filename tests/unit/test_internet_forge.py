@@ -4,14 +4,18 @@ import os
 import subprocess
 import tarfile
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from internet_client import online
 
+from harness.bundled import bundled_repositories
 from harness.errors import HarnessError
 from harness.internet import Internet, Repository
 from harness.internet.forge import make_views, parse_cgi
+from harness.scenarios.fork import load_fork
+from harness.scenarios.history import play_fork
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -163,6 +167,48 @@ def test_refusals(
     assert (reply.status, says in reply.text) == (status, True), reply.text
     assert client.log[0].refused == reply.text.rstrip("\n")
     assert f"https://github.com/{path}" in reply.text
+
+
+def test_a_name_of_both_a_branch_and_a_tag_is_not_chosen_between(
+    repository: Repository, tmp_path: Path
+) -> None:
+    both = replace(
+        repository, refs=(*repository.refs, ("refs/tags/main", sha(repository, "refs/tags/v1.0")))
+    )
+    with online(Internet(repositories=(both,)), tmp_path) as client:
+        base = "https://github.com/acme/forms/archive"
+        assert client.get(f"{base}/refs/heads/main.tar.gz").status == 200
+        assert client.get(f"{base}/refs/tags/main.tar.gz").status == 200
+        reply = client.get(f"{base}/main.tar.gz")
+    assert reply.status == 300
+    assert "main is a branch and a tag" in reply.text
+
+
+@pytest.mark.parametrize("suffix", [".tar.gz", ".zip"])
+def test_an_archive_leaves_a_submodules_folder_empty(tmp_path: Path, suffix: str) -> None:
+    fork = load_fork(bundled_repositories() / "invoices")
+    served = Repository(
+        owner="acme",
+        name="invoices",
+        objects=play_fork(fork, tmp_path / "invoices.git"),
+        refs=(("refs/tags/v1.0", fork.sha("v1")),),
+    )
+    (tmp_path / "server").mkdir()
+    with online(Internet(repositories=(served,)), tmp_path / "server") as client:
+        archive = client.get(f"https://github.com/acme/invoices/archive/v1.0{suffix}")
+    packed = io.BytesIO(archive.body)
+    if suffix == ".zip":
+        with zipfile.ZipFile(packed) as zipped:
+            names = [name.rstrip("/") for name in zipped.namelist()]
+    else:
+        with tarfile.open(fileobj=packed) as tarred:
+            names = tarred.getnames()
+    below = [name for name in names if name.startswith("invoices-1.0/invoices/")]
+    assert sorted(below) == [
+        "invoices-1.0/invoices/__init__.py",
+        "invoices-1.0/invoices/currencies",
+    ]
+    assert "invoices-1.0/.gitmodules" in names
 
 
 def test_the_forge_is_at_its_hosts_only(repository: Repository, tmp_path: Path) -> None:

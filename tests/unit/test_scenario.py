@@ -24,7 +24,7 @@ from harness.scenarios.scenario_file import (
     ReuseExpectation,
 )
 from harness.scenarios.tree import File, Link, Tree
-from harness.scenarios.world import BranchTip, PublishedRelease
+from harness.scenarios.world import BranchTip, PublishedRelease, Tag
 
 PYTHONS = {"default": "3.12.1", "other": "3.9.18"}
 FORK = """\
@@ -34,6 +34,7 @@ revisions = [
   { name = "v3", edits = [{ do = "write", path = "f.py", text = "3" }] },
 ]
 branches = { main = "v1" }
+tags = { "v1.0" = "v1" }
 """
 APP = '[app]\nfiles = { "a.txt" = "one\\ntwo\\n" }\n'
 COMMIT = '[[commits]]\nmessage = "m"\n'
@@ -102,6 +103,7 @@ copy = "plain"
 files = { "runtime.txt" = "python-${python@default}", "req.txt" = "$${lib@v1} ${lib@v2:short}" }
 env = { PIN = "${lib@v1}", KEEP = "1" }
 releases = [{ fork = "lib", revision = "v1", do = "publish" }]
+tags = [{ fork = "lib", revision = "v2", tag = "latest" }]
 stack = "heroku-24"
 build = "fails"
 
@@ -114,6 +116,7 @@ branches = [
   { fork = "lib", revision = "v2" },
   { fork = "lib", revision = "v1", branch = "old/one" },
 ]
+tags = [{ fork = "lib", revision = "v3", tag = "v1.0" }]
 releases = [
   { fork = "lib", revision = "v1", do = "yank", reason = "bad" },
   { fork = "lib", revision = "v2", do = "publish" },
@@ -175,6 +178,11 @@ path = "sub"
         ("main", "v2", lib["v2"]),
         ("old/one", "v1", lib["v1"]),
     ]
+    latest = Tag(fork="lib", tag="latest", revision="v2", sha=lib["v2"])
+    assert first.world.tags == (
+        latest, Tag(fork="lib", tag="v1.0", revision="v1", sha=lib["v1"]))  # fmt: skip
+    assert second.world.tags == third.world.tags == (
+        latest, Tag(fork="lib", tag="v1.0", revision="v3", sha=lib["v3"]))  # fmt: skip
     release = PublishedRelease(fork="lib", revision="v1", sha=lib["v1"])
     assert first.world.releases == (release,)
     assert [(r.revision, r.yanked) for r in second.world.releases] == [("v1", "bad"), ("v2", None)]
@@ -228,6 +236,37 @@ def test_edit_that_hangs_on_a_version_is_a_fault_of_the_line(suite: Path) -> Non
     scenario = load(suite, 'description = "x"\n' + app + COMMIT + edit)
     with pytest.raises(InputError, match=r"case\.toml:6: `old` is not in"):
         scenario.stages(PYTHONS)
+
+
+def fork_with_submodule(root: Path, name: str, pin: str) -> None:
+    (root / name).mkdir(parents=True)
+    text = f'description = "x"\nsubmodules = {{ sub = "{pin}" }}\n'
+    (root / name / "repo.toml").write_text(text)
+    (root / name / "own.py").write_text("own")
+
+
+def test_submodules_files_are_copied_with_a_revision(suite: Path) -> None:
+    fork_with_submodule(suite / "fixtures" / "repos", "outer", "lib@v2")
+    head = 'description = "x"\nforks = ["outer", "lib"]\n'
+    (first, _) = load(suite, head + '[app]\ncopy = "outer@v1"\n' + COMMIT).stages(PYTHONS)
+    assert set(first.tree) == {".gitmodules", "own.py", "sub/f.py"}
+    assert text_of(first.tree, "sub/f.py") == "2"
+
+
+def test_submodule_that_nothing_serves_is_told(suite: Path) -> None:
+    fork_with_submodule(suite / "fixtures" / "repos", "outer", "lib@v2")
+    found = faults(suite, 'description = "x"\nforks = ["outer"]\n' + APP + COMMIT)
+    assert found == ["2: `outer` has the submodule `lib`, which nothing serves"]
+
+
+def test_submodule_of_another_folder_than_the_one_served_is_told(suite: Path) -> None:
+    nearer = suite / "scenarios" / "fixtures" / "repos"
+    (nearer / "lib").mkdir(parents=True)
+    (nearer / "lib" / "repo.toml").write_text(FORK)
+    (nearer / "lib" / "f.py").write_text("another")
+    fork_with_submodule(suite / "fixtures" / "repos", "outer", "lib@v1")
+    found = faults(suite, 'description = "x"\nforks = ["outer", "lib"]\n' + APP + COMMIT)
+    assert found == ["2: `outer` has the submodule `lib`, but another `lib` is served"]
 
 
 def test_all_faults_are_told_at_once(suite: Path) -> None:
@@ -340,6 +379,12 @@ WORLD = [
     ('branches = [{ fork = "lib", revision = "v1" }]', "`main` is at `v1` already"),
     ('branches = [{ fork = "plain", revision = "v1" }]', "the scenario has no fork `plain`"),
     ('branches = [{ fork = "lib", revision = "v2", branch = "main/x" }]', "`main/x` cannot stand"),
+    ('tags = [{ fork = "lib", revision = "v1", tag = "v1.0" }]', "`v1.0` is at `v1` already"),
+    ('tags = [{ fork = "lib", revision = "v9", tag = "v1.0" }]', "`lib` has no revision `v9`"),
+    ('tags = [{ fork = "plain", revision = "v1", tag = "x" }]', "the scenario has no fork `plain`"),
+    ('tags = [{ fork = "lib", revision = "v2", tag = "v1.0/x" }]', "`v1.0/x` cannot stand beside"),
+    ('tags = [{ fork = "lib", revision = "v2", tag = "-x" }]', '`tag` is "-x"'),
+    ('tags = [{ fork = "lib", revision = "v2" }]', "`tag` is missing"),
     ('releases = [{ fork = "lib", revision = "v1", do = "publish" }]', "`v1` is published already"),
     ('releases = [{ fork = "lib", revision = "v2", do = "yank" }]', "`v2` of `lib` is not publ"),
     ('releases = [{ fork = "lib", revision = "v2", do = "remove" }]', "`v2` of `lib` is not publ"),

@@ -20,12 +20,17 @@ def test_scenario_of_the_page_loads(tmp_path: Path) -> None:
 
 
 def test_fork_of_the_page_loads(tmp_path: Path) -> None:
+    (tmp_path / "countries").mkdir()
+    (tmp_path / "countries" / "list.txt").write_text("DE\n")
+    (tmp_path / "countries" / "repo.toml").write_text('description = "Data"\n')
     (tmp_path / "forms" / "forms").mkdir(parents=True)
     (tmp_path / "forms" / "forms" / "field.html").write_text("old\n")
     (tmp_path / "forms" / "repo.toml").write_text(EXAMPLES[1])
     fork = load_fork(tmp_path / "forms")
     assert [revision.name for revision in fork.revisions] == ["v1", "fixed", "reverted"]
     assert fork.branches == (("main", "fixed"),)
+    assert fork.tags == (("v1.0", "v1"),)
+    assert "forms/countries/list.txt" in fork.revision("reverted").checkout
 
 
 def names() -> set[str]:
