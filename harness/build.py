@@ -139,6 +139,12 @@ def run_build(
     )
 
 
+def own_recipe(buildpack: Buildpack, *, stack: str, build_path: str, cache_apart: bool) -> Recipe:
+    """What a buildpack runs for a build, apart from others in its row; see `Inputs`."""
+    paths = _paths(build_path, cache_apart=cache_apart)
+    return buildpack.kind.recipe(buildpack.folder, paths, stack=stack)
+
+
 def script(recipe: Recipe) -> str:
     """A shell script that runs a recipe's commands in order and exits as the first failing one.
 
@@ -178,19 +184,23 @@ def _recipe(inputs: Inputs, paths: Paths, folder: Path) -> Recipe:
     return in_a_row(recipes)
 
 
+def _paths(build_path: str, *, cache_apart: bool) -> Paths:
+    return Paths(
+        buildpack="/tmp/buildpack",  # noqa: S108 - a path inside the sandbox
+        build=build_path,
+        cache="/cache/app" if cache_apart else "/tmp/cache",  # noqa: S108
+        env="/tmp/env",  # noqa: S108
+        home="/app",
+    )
+
+
 def _neighbour_paths(paths: Paths, neighbour: Neighbour) -> Paths:
     return replace(paths, buildpack=f"/tmp/buildpacks/{neighbour.name}")  # noqa: S108
 
 
 def _lay_out(inputs: Inputs, *, cache: LayOut | None, folder: Path) -> Paths:
     """Lays the build's folders out on the host as the sandbox will see them."""
-    paths = Paths(
-        buildpack="/tmp/buildpack",  # noqa: S108 - a path inside the sandbox
-        build=inputs.build_path,
-        cache="/cache/app" if inputs.cache_apart else "/tmp/cache",  # noqa: S108
-        env="/tmp/env",  # noqa: S108
-        home="/app",
-    )
+    paths = _paths(inputs.build_path, cache_apart=inputs.cache_apart)
     for name in ("tmp", "app", "cache", "steps"):
         (folder / name).mkdir(parents=True)
     (folder / "tmp").chmod(0o1777)

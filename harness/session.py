@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
-from harness.build import Inputs
+from harness.build import Inputs, own_recipe
 from harness.build_store import BuildStore, Built
 from harness.buildpacks import Route
 from harness.buildpacks.row import Neighbour
@@ -35,7 +35,7 @@ from harness.progress import Observer, Silent
 from harness.removal import Remover
 from harness.sandboxes import Limits, Mount, Sandbox
 from harness.sandboxes.docker_images import image_id, load_into_docker
-from harness.sandboxes.registry import SandboxSettings, choose, open_sandbox
+from harness.sandboxes.registry import SandboxSettings, choose, identity_of, open_sandbox
 from harness.scenarios.fork import Fork
 from harness.scenarios.history import play_fork
 from harness.scenarios.scenario import Stage
@@ -120,6 +120,7 @@ class Session:
         runtimes: tuple[Runtime, ...],
         remover: Remover,
         fetcher: Fetcher,
+        sandbox_identity: str = "",
         beyond: Tape | Recorder | None = None,
     ) -> None:
         """Used by `open`, which makes the parts and removes them."""
@@ -129,6 +130,7 @@ class Session:
         self.image = image
         self.builds = BuildStore(settings.store, fresh=settings.fresh)
         self._image_identity = image_identity
+        self._sandbox_identity = sandbox_identity
         self._remover = remover
         self._fetcher = fetcher
         self._room = Room(workspace.memory)
@@ -192,6 +194,7 @@ class Session:
                 settings,
                 workspace=workspace,
                 sandbox=sandbox,
+                sandbox_identity=identity_of(name, sandbox),
                 image=image,
                 # What is not named by its content may be another thing tomorrow.
                 image_identity=_identity(settings, name, image) or workspace.id,
@@ -351,9 +354,16 @@ class Session:
         limits = self.settings.limits
         parts = (
             code_digest(without=NOT_BUILDING),
-            (self.sandbox.name, self._image_identity),
+            (self.sandbox.name, self._sandbox_identity, self._image_identity),
             (limits.memory, limits.processes, limits.output, limits.file_size),
-            (buildpack.digest, buildpack.kind.name),
+            (buildpack.digest, buildpack.kind.name, buildpack.kind_identity),
+            # The recipe as well: a kind may act on more than its code and the buildpack.
+            own_recipe(
+                buildpack,
+                stack=world.stack,
+                build_path=commit.build_path,
+                cache_apart=commit.cache_apart,
+            ),
             (self.roots(commit), self.not_deployed(commit)),
             (world.env, world.stack, commit.build_path, commit.mtime, commit.cache_apart),
             [(one.name, digest(one.files)) if one else "" for one in _row(commit)],

@@ -1,21 +1,42 @@
 """Finds the kind of a buildpack among the entry points of `cache_harness.buildpacks`."""
 
-from importlib.metadata import entry_points
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.buildpacks import BuildpackKind
 from harness.errors import BuildpackError
+from harness.plugins import Plugin, plugins
 
 GROUP = "cache_harness.buildpacks"
 
 
-def kinds() -> tuple[BuildpackKind, ...]:
-    """Every installed kind, the harness's own and third parties', by name."""
-    points = sorted(entry_points(group=GROUP), key=lambda point: point.name)
-    return tuple(point.load()() for point in points)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed:
+    """A kind, and the plug-in that brings it."""
+
+    kind: BuildpackKind
+    plugin: Plugin
+
+    @property
+    def identity(self) -> str:
+        """By what builds of this kind are known; see `Plugin.identity`."""
+        return self.plugin.identity(self.kind)
 
 
-def kind_of(folder: Path, *, spec: str) -> BuildpackKind:
+def kinds() -> tuple[Installed, ...]:
+    """Every installed kind, the harness's own and third parties', by name.
+
+    Raises:
+        BuildpackError: One cannot be imported.
+    """
+    found = plugins(GROUP, what="buildpack kind", error=BuildpackError)
+    return tuple(
+        Installed(kind=plugin.brought(), plugin=plugin)
+        for plugin in sorted(found, key=lambda plugin: plugin.name)
+    )
+
+
+def kind_of(folder: Path, *, spec: str) -> Installed:
     """The kind of the buildpack in a folder.
 
     Args:
@@ -23,13 +44,13 @@ def kind_of(folder: Path, *, spec: str) -> BuildpackKind:
         spec: How the operator named it, for the message.
 
     Raises:
-        BuildpackError: No kind recognises it.
+        BuildpackError: No kind recognises it, or one cannot be imported.
     """
     known = kinds()
-    for kind in known:
-        if kind.recognises(folder):
-            return kind
-    names = ", ".join(kind.name for kind in known)
+    for one in known:
+        if one.kind.recognises(folder):
+            return one
+    names = ", ".join(one.kind.name for one in known)
     raise BuildpackError(
         f"--buildpack {spec}: no buildpack of a known kind ({names}) is there",
         hint="name the folder or repository that holds bin/detect and bin/compile",

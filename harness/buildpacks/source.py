@@ -29,6 +29,7 @@ class Buildpack:
         folder: Its files, without a `.git`.
         revision: The commit it is at, or empty for a plain folder.
         kind: How it is run and read.
+        kind_identity: By what the kind is known; empty for the harness's own.
         digest: sha256 of its files, in hex.
     """
 
@@ -36,6 +37,7 @@ class Buildpack:
     folder: Path
     revision: str
     kind: BuildpackKind
+    kind_identity: str = ""
     digest: str
 
 
@@ -68,8 +70,15 @@ def resolve(spec: str, *, store: Store, into: Path) -> Buildpack:
         _copy(Path(spec), target, follow=bundled)
     else:
         revision = _export(spec, store=store, target=target)
-    kind = kind_of(target, spec=spec)
-    return Buildpack(spec=spec, folder=target, revision=revision, kind=kind, digest=_digest(target))
+    found = kind_of(target, spec=spec)
+    return Buildpack(
+        spec=spec,
+        folder=target,
+        revision=revision,
+        kind=found.kind,
+        kind_identity=found.identity,
+        digest=_digest(target),
+    )
 
 
 def at_revision(spec: str, revision: str | None) -> str:

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Protocol
 
 from harness.errors import SandboxError
+from harness.plugins import Plugin, plugins
 from harness.sandboxes import Sandbox
 
 GROUP = "cache_harness.sandboxes"
@@ -72,16 +72,7 @@ def backends() -> Mapping[str, Backend]:
     Raises:
         SandboxError: One cannot be imported.
     """
-    found = {}
-    for point in entry_points(group=GROUP):
-        try:
-            found[point.name] = point.load()
-        except (ImportError, AttributeError) as error:
-            whose = point.dist.name if point.dist else "an unknown distribution"
-            raise SandboxError(
-                f"sandbox {point.name!r} ({point.value}) cannot be imported: {error}",
-                hint=f"mend or uninstall {whose}",
-            ) from error
+    found: dict[str, Backend] = {name: each.brought for name, each in _plugins().items()}
     first = [name for name in PREFERRED if name in found]
     return {name: found[name] for name in (*first, *sorted(found.keys() - {*first}))}
 
@@ -117,3 +108,13 @@ def open_sandbox(name: str | None, settings: SandboxSettings) -> Sandbox:
         SandboxError: There is no such kind, none can be used, or it cannot be made.
     """
     return backends()[choose(name)](settings)
+
+
+def identity_of(name: str, sandbox: Sandbox) -> str:
+    """By what builds in a sandbox of the kind `name` are known; see `Plugin.identity`."""
+    brought = Plugin(name=name, brought=type(sandbox))
+    return _plugins().get(name, brought).identity(sandbox)
+
+
+def _plugins() -> dict[str, Plugin]:
+    return {one.name: one for one in plugins(GROUP, what="sandbox", error=SandboxError)}

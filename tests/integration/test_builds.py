@@ -299,3 +299,98 @@ def test_what_the_time_limit_ended_is_not_stored(own_store, scenarios, tmp_path)
     assert [result["verdict"] for result in report["results"]] == ["failed"], said
     assert instances(own_store) == {}
     assert not list(own_store.judgements.glob("??/*"))
+
+
+# A third party's distribution: each of its plug-ins reads a word that it gives to builds.
+ACME = """
+from dataclasses import replace
+from pathlib import Path
+
+from harness.buildpacks.classic import ClassicKind
+from harness.sandboxes.bubblewrap import BubblewrapSandbox
+
+def word():
+    return Path(__file__).with_name("acme-word").read_text()
+
+class Kind(ClassicKind):
+    name = "acme"
+
+    def recognises(self, folder):
+        return (folder / "bin/acme").is_file()
+
+    def recipe(self, folder, paths, *, stack):
+        given = super().recipe(folder, paths, stack=stack)
+        return replace(given, env=(*given.env, ("KIND_SAYS", word())))
+
+    def reasons(self, log):
+        return ("@",) if "refs/heads" in log else ()
+
+class Sandbox(BubblewrapSandbox):
+    name = "acme"
+
+    def run(self, job, **more):
+        return super().run(replace(job, env=(*job.env, ("SANDBOX_SAYS", word()))), **more)
+"""
+ACME_POINTS = """
+[cache_harness.buildpacks]
+acme = acme:Kind
+[cache_harness.sandboxes]
+acme = acme:Sandbox
+"""
+
+
+@pytest.fixture
+def acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which the distribution is installed."""
+    folder = tmp_path / "packages"
+    files = {
+        "acme.py": ACME,
+        "acme-word": "first",
+        "acme-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n",
+        "acme-1.0.dist-info/entry_points.txt": ACME_POINTS,
+        "acme-1.0.dist-info/RECORD": "acme.py,,\nacme-word,,\n",
+    }
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["bubblewrap", "acme"])
+def test_another_code_of_a_plug_in_builds_anew(own_store, scenarios, tmp_path, acme, kind):
+    says = 'echo "${KIND_SAYS:-} ${SANDBOX_SAYS:-} $(cat "$build/name")" | tee "$packages/said"\n'
+    pack = buildpack(tmp_path / "pack", says)
+    if kind == "bubblewrap":  # then the kind of buildpack is the plug-in
+        (pack / "bin/acme").touch()
+
+    def once(number: int) -> int:
+        report, said = ran(
+            own_store, pack, scenarios / "a.toml", report=tmp_path / str(number), kind=kind
+        )
+        assert {one["verdict"] for one in report["results"]} == {"agrees"}, said
+        assert report["results"][0]["sandbox"] == kind
+        return counts(report)[1]
+
+    assert once(1) == 1 + 2 * 2
+    assert once(2) == 0
+    (acme / "acme-word").write_text("second")
+    assert once(3) == 1 + 2 * 2
+    builds = BuildStore(own_store)
+    logs = [builds.find(one.key).log.read_text() for one in builds.listing()]
+    for word in ("first", "second"):
+        assert sum(word in log for log in logs) >= 5
+
+
+def test_another_way_to_read_logs_judges_anew(own_store, scenarios, tmp_path, acme):
+    fetches = 'git ls-remote https://github.com/acme/forms; echo x >"$packages/x"\n'
+    pack = buildpack(tmp_path / "pack", fetches)
+    (pack / "bin/acme").touch()
+    forks = scenarios / "a.toml"
+    forks.write_text('forks = ["forms"]\n' + forks.read_text())
+    for reason in ("one", "another"):
+        (acme / "acme.py").write_text(ACME.replace("@", reason))
+        report, said = ran(own_store, pack, forks, report=tmp_path / reason)
+        reasons = [step["reasons"] for step in report["results"][0]["steps"]]
+        assert [reason] in reasons, said

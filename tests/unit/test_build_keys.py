@@ -10,6 +10,8 @@ import pytest
 
 from harness import session as session_module
 from harness.build import Inputs
+from harness.buildpacks import Command
+from harness.buildpacks.classic import ClassicKind
 from harness.identity import NOT_BUILDING, code_digest
 from harness.internet import Release
 from harness.internet.exchange import Answer, Asked
@@ -73,7 +75,13 @@ def bench(store: Store, tmp_path: Path):
     opened = []
 
     def make(
-        *, sandbox: str = "docker", image: str = "i", runtimes=None, beyond=None, **settings
+        *,
+        sandbox: str = "docker",
+        code: str = "",
+        image: str = "i",
+        runtimes=None,
+        beyond=None,
+        **settings,
     ) -> Session:
         workspace = Workspace.open(store)
         fetcher = Fetcher(store, beyond)
@@ -82,6 +90,7 @@ def bench(store: Store, tmp_path: Path):
             Settings(store=store, **{"buildpack": "root-requirements", **settings}),
             workspace=workspace.__enter__(),
             sandbox=SimpleNamespace(name=sandbox),
+            sandbox_identity=code,
             image="shown",
             image_identity=image,
             runtimes=(runtime(tmp_path),) if runtimes is None else runtimes,
@@ -169,6 +178,7 @@ COMMITS = {
 }  # fmt: skip
 SESSIONS = {
     "the sandbox": {"sandbox": "bubblewrap"},
+    "the sandbox's code": {"code": "another"},
     "the image": {"image": "j"},
     "limits: memory": {"limits": Limits(memory=1)},
     "limits: processes": {"limits": Limits(processes=1)},
@@ -323,6 +333,23 @@ def test_another_content_of_the_buildpack_changes_the_key(bench, commit, tmp_pat
     second = bench().inputs_digest(commit)
     (folder / "bin" / "compile").chmod(0o644)
     assert len({first, second, bench().inputs_digest(commit)}) == 3
+
+
+def test_another_code_of_the_kind_and_another_recipe_change_the_key(bench, commit):
+    session, digests = bench(), []
+    given = session.buildpack(commit.buildpack)
+    for changed in ({}, {"kind_identity": "another"}, {"kind": Wordy()}):
+        session.buildpack = lambda _, changed=changed: replace(given, **changed)
+        digests.append(session.inputs_digest(commit))
+    assert len(set(digests)) == 3
+
+
+class Wordy(ClassicKind):
+    """Runs one command more, by whatever it was told to."""
+
+    def recipe(self, folder, paths, *, stack):
+        given = super().recipe(folder, paths, stack=stack)
+        return replace(given, commands=(*given.commands, Command(name="more", argv=("true",))))
 
 
 def test_every_input_of_a_build_is_among_what_was_changed():

@@ -61,11 +61,11 @@ def repository(buildpack):
 
 
 def test_the_classic_kind_is_installed():
-    assert [kind.name for kind in kinds()] == ["classic"]
+    assert [one.kind.name for one in kinds()] == ["classic"]
 
 
 def test_a_folder_with_detect_and_compile_is_recognised(buildpack):
-    assert kind_of(buildpack, spec="x").name == "classic"
+    assert kind_of(buildpack, spec="x").kind.name == "classic"
 
 
 @pytest.mark.parametrize("program", ["detect", "compile"])
