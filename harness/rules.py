@@ -18,6 +18,7 @@ LARGEST: Final = 32 * 1024 * 1024
 """Files of more bytes are compared as they are."""
 
 _COLUMNS = 3
+_ONLY_TOLD = {"command", "executable"}
 
 ReadFile = Callable[[str], bytes]
 """Gives a regular file's content by its path in the manifest."""
@@ -44,8 +45,9 @@ class Rule(StrEnum):
     Noted, as it is true and worth a line, and no fault by itself:
 
     - `build-path`: a file of the cached build names the build dir of an earlier build, where the
-      clean build's names its own: in the `url` of `direct_url.json`, in RECORD, or in the file
-      names of compiled code. Never in what an import reads, such as a `.pth` file or a finder.
+      clean build's names its own: in the `url` of `direct_url.json`, in RECORD, in the file names
+      of compiled code, or in how a virtual environment was made (`pyvenv.cfg`). Never in what an
+      import reads, such as a `.pth` file or a finder.
     - `pyc-clean`: compiled files that Python would use in the cached build, and not in the clean
       one, which is the slower of the two.
     """
@@ -106,10 +108,15 @@ def content_rules(
         theirs = _uv_cache(clean)
         equal = theirs is not None and _uv_cache(cached) == theirs
         return frozenset({Rule.UV_TIMES}) if equal else frozenset()
-    if paths is None or name != "direct_url.json" or not folder.endswith(".dist-info"):
+    if paths is None:
         return frozenset()
-    theirs = _direct_url(clean, (paths.clean,))
-    explained = theirs is not None and _direct_url(cached, paths.cached) == theirs
+    if name == "direct_url.json" and folder.endswith(".dist-info"):
+        theirs = _direct_url(clean, (paths.clean,))
+        explained = theirs is not None and _direct_url(cached, paths.cached) == theirs
+    else:
+        explained = name == "pyvenv.cfg" and _venv(cached, paths.cached) == _venv(
+            clean, (paths.clean,)
+        )
     return frozenset({Rule.BUILD_PATH}) if explained else frozenset()
 
 
@@ -187,6 +194,21 @@ def _direct_url(data: bytes, build_paths: Sequence[str]) -> dict[str, object] | 
     if not isinstance(document, dict) or not isinstance(url := document.get("url"), str):
         return None
     return {**document, "url": _after(url, [f"file://{quote(path)}" for path in build_paths])}
+
+
+def _venv(data: bytes, build_paths: Sequence[str]) -> list[str]:
+    """The lines of a virtual environment's file, without the build dir where Python ignores it.
+
+    The interpreter reads `home` and its like; `command` and `executable` say how the environment
+    was made (Lib/venv/__init__.py).
+    """
+    lines = data.decode("utf-8", "surrogateescape").split("\n")
+    return [
+        " ".join(_after(word, build_paths) for word in line.split(" "))
+        if line.partition("=")[0].strip() in _ONLY_TOLD
+        else line
+        for line in lines
+    ]
 
 
 def _uv_cache(data: bytes) -> dict[str, object] | None:

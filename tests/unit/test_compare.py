@@ -331,6 +331,25 @@ def test_nothing_else_that_uv_notes_is_set_aside(ours: bytes, theirs: bytes) -> 
     ]
 
 
+def venv(build: str, *, home: str = "/app/bin") -> bytes:
+    return (
+        f"home = {home}\nexecutable = {build}/.heroku/python/bin/python3.11\n"
+        f"command = {build}/bin/python -m venv {build}/venv\n"
+    ).encode()
+
+
+def test_how_a_virtual_environment_was_made_is_noted() -> None:
+    path = ".heroku/python/pipenv/venv/pyvenv.cfg"
+    ours, theirs = {path: venv("/tmp/build_1")}, {path: venv("/tmp/build_2")}
+    assert noted(compared(ours, theirs, PATHS, root=".")) == {Rule.BUILD_PATH: [path]}
+    assert len(compared(ours, theirs, root=".").divergences) == 1
+    # Where its Python is decides whether it works.
+    moved = {path: venv("/tmp/build_1", home="/tmp/build_1/bin")}
+    own = {path: venv("/tmp/build_2", home="/tmp/build_2/bin")}
+    assert len(compared(moved, own, PATHS, root=".").divergences) == 1
+    assert len(compared({path: venv("/tmp/build_0")}, theirs, PATHS, root=".").divergences) == 1
+
+
 def test_where_a_pth_file_points_is_never_set_aside() -> None:
     for name in ("__editable__.x-1.pth", "x.egg-link", "easy-install.pth"):
         path = f"{SITE}/{name}"
