@@ -28,7 +28,7 @@ from harness.manifest import EntryKind, Manifest, digests_in, from_json, to_json
 from harness.pool import Pool
 from harness.records import dump, load
 from harness.removal import remove_tree
-from harness.rules import LARGEST
+from harness.rules import largest
 from harness.sandboxes import End, Outcome
 from harness.store import Store
 from harness.verdict import Step
@@ -326,7 +326,7 @@ class BuildStore:
             installed = dump(_Installed(distributions=distributions))
             (folder / "distributions").write_text(installed, encoding="ascii")
             contents = folder / _CONTENTS
-            keep_contents(manifest, build.tree, self._pool, contents, largest=LARGEST)
+            keep_contents(manifest, build.tree, self._pool, contents, largest=largest)
             shutil.move(build.log, folder / "log")
             if cache is not None:
                 (folder / _CACHE).write_bytes(listing)
@@ -439,8 +439,8 @@ class BuildStore:
 
     def _fault(self, built: Built) -> str:
         contents = built.contents()
-        for entry in built.manifest().entries.values():
-            is_kept = entry.kind is EntryKind.FILE and entry.size <= LARGEST
+        for path, entry in built.manifest().entries.items():
+            is_kept = entry.kind is EntryKind.FILE and entry.size <= largest(path)
             if is_kept and contents.lacks(entry):
                 return "a file's content was damaged"
         if (built.folder / _CACHE).exists() and not self.has_cache(built):

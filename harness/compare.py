@@ -9,6 +9,8 @@ from functools import partial
 from typing import Final
 
 from harness.bytecode_use import Contents, Use, compiled_files, source_of, use
+from harness.checkouts.difference import Difference, difference
+from harness.checkouts.git_folder import GitFolder, Repositories
 from harness.manifest import ALGORITHM, HERE, Entry, EntryKind, Manifest, content_digest, escape
 from harness.rules import (
     LARGEST,
@@ -17,8 +19,8 @@ from harness.rules import (
     Rule,
     content_rules,
     is_record,
+    largest,
     record_rules,
-    stored_history,
 )
 
 _DIGEST_SHOWN = 8
@@ -69,7 +71,12 @@ _OTHER_SOURCE: Final = (
     " build"
 )
 
-_IN_HISTORY: Final = {DivergenceKind.LEFTOVER, DivergenceKind.MISSING, DivergenceKind.CONTENT}
+_IN_REPOSITORY: Final = {
+    DivergenceKind.LEFTOVER,
+    DivergenceKind.MISSING,
+    DivergenceKind.CONTENT,
+    DivergenceKind.TYPE,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,9 +185,12 @@ def compare(
     """
     found = _differences(cached, clean)
     explained: _Explained = {}
+    notes: list[Note] = []
     if read is not None:
-        used = _Uses({Side.CACHED: cached, Side.CLEAN: clean}, read, head or read)
-        explained = _explain(found, read, build_paths)
+        trees = {Side.CACHED: cached, Side.CLEAN: clean}
+        found, explained, notes = _in_repositories(found, trees, read)
+        used = _Uses(trees, read, head or read)
+        explained |= _explain(found, read, build_paths)
         found = [
             replace(one, why=_OTHER_SOURCE)
             if _place(one) not in explained and used.other_source(one)
@@ -194,8 +204,8 @@ def compare(
     noted: dict[Rule, list[str]] = {}
     counts: Counter[Rule] = Counter()
     for (path, _), rules in explained.items():
-        if notes := rules & NOTED.keys():
-            for rule in notes:
+        if notable := rules & NOTED.keys():
+            for rule in notable - {Rule.GIT_HISTORY}:
                 noted.setdefault(rule, []).append(path)
         else:
             counts.update(rules)
@@ -206,10 +216,13 @@ def compare(
                 key=lambda one: (one.root, one.path, one.kind),
             )
         ),
-        notes=tuple(
-            Note(rule=rule, why=why, paths=tuple(sorted(noted[rule])))
-            for rule, why in NOTED.items()
-            if rule in noted
+        notes=(
+            *(
+                Note(rule=rule, why=why, paths=tuple(sorted(noted[rule])))
+                for rule, why in NOTED.items()
+                if rule in noted
+            ),
+            *notes,
         ),
         set_aside=tuple(SetAside(rule=rule, count=counts[rule]) for rule in Rule if counts[rule]),
         compared=_compared(cached, found),
@@ -405,6 +418,69 @@ class _Uses:
 _Explained = dict[tuple[str, DivergenceKind], frozenset[Rule]]
 
 
+def _in_repositories(
+    found: list[Divergence], trees: Mapping[Side, Manifest], read: Read
+) -> tuple[list[Divergence], _Explained, list[Note]]:
+    """Has what differs in git repositories told by what these are, not by how they are stored.
+
+    Returns:
+        All divergences; those of them that are explained; and a note for each repository whose
+        names differ.
+    """
+    repositories = Repositories(*trees.values())
+    differing: dict[str, dict[str, Divergence]] = {}
+    for one in found:
+        if one.kind in _IN_REPOSITORY and (path := repositories.of(one.key)):
+            differing.setdefault(path, {})[one.key[len(path) + 1 :]] = one
+    if not differing:
+        return found, {}, []
+    names = {side: repositories.names(tree, differing) for side, tree in trees.items()}
+    explained: _Explained = {}
+    notes = []
+    told: dict[tuple[str, DivergenceKind], Divergence] = {}
+    for path, inside in differing.items():
+        cached, clean = (
+            GitFolder(
+                path=path,
+                manifest=tree,
+                read=partial(read, side),
+                largest=largest,
+                names=frozenset(names[side][path]),
+            )
+            for side, tree in trees.items()
+        )
+        shown = difference(cached, clean, inside)
+        for one in _meanings(shown, cached, clean, inside):
+            told[_place(one)] = one
+        for rule, paths in ((Rule.GIT_HISTORY, shown.named), (Rule.GIT_STORE, shown.stored)):
+            for each in paths:
+                explained[_place(inside[each])] = frozenset({rule})
+        if shown.facts:
+            why = f"{NOTED[Rule.GIT_HISTORY]}: {'; '.join(shown.facts)}"
+            named = tuple(sorted(f"{path}/{each}" for each in shown.named)) or (path,)
+            notes.append(Note(rule=Rule.GIT_HISTORY, why=why, paths=named))
+    rest = [one for one in found if _place(one) not in told]
+    return (
+        [*rest, *told.values()],
+        {place: rules for place, rules in explained.items() if place not in told},
+        notes,
+    )
+
+
+def _meanings(
+    shown: Difference, cached: GitFolder, clean: GitFolder, inside: Mapping[str, Divergence]
+) -> Iterator[Divergence]:
+    """What two repositories do not have in common, each at the path that tells it best."""
+    for each in shown.meanings:
+        if each.inside in inside:
+            yield replace(inside[each.inside], why=each.why)
+        else:
+            key = f"{cached.path}/{each.inside}"
+            entries = cached.entry(each.inside), clean.entry(each.inside)
+            one = _divergence(DivergenceKind.CONTENT, clean.manifest, key, *entries)
+            yield replace(one, why=each.why)
+
+
 def _explain(found: Iterable[Divergence], read: Read, build_paths: BuildPaths | None) -> _Explained:
     explained: _Explained = {}
     aside: set[str] = set()
@@ -420,8 +496,6 @@ def _explain(found: Iterable[Divergence], read: Read, build_paths: BuildPaths | 
 def _rules(
     one: Divergence, read: Read, build_paths: BuildPaths | None, aside: set[str]
 ) -> frozenset[Rule]:
-    if stored_history(one.key):
-        return frozenset({Rule.GIT_STORE}) if one.kind in _IN_HISTORY else frozenset()
     contents = _contents(one, read) if _comparable(one) else None
     if contents is None:
         return frozenset()

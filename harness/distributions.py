@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from packaging.utils import canonicalize_name
 
+from harness.checkouts.refs import checked_out
 from harness.compare import Divergence
 from harness.manifest import HERE, EntryKind, Manifest, escape
 
@@ -405,13 +406,7 @@ def _checkout(tree: _Tree, url: str, name: str) -> str:
 
 def _checked_out(tree: _Tree, folder: str) -> str:
     """The commit that a checkout's HEAD is at, or empty."""
-    if not folder:
-        return ""
-    head = tree.text(folder, ".git", "HEAD").strip()
-    if head.startswith("ref:"):
-        branch = posixpath.normpath(head.removeprefix("ref:").strip().lstrip("/"))
-        head = "" if branch.startswith("..") else tree.text(folder, ".git", branch).strip()
-    return head if _COMMIT.fullmatch(head) else ""
+    return checked_out(folder, tree.text) if folder else ""
 
 
 def _rows(text: str) -> Iterator[str]:

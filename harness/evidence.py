@@ -1,7 +1,7 @@
 """The contents of a built tree's files: to be judged, the tree itself need not be kept."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import Final
@@ -17,7 +17,9 @@ from harness.pool import HEAD, Headed, Pool, is_headed
 _HEADED: Final = struct.Struct(f"32s32s{HEAD}s")
 
 
-def keep_contents(manifest: Manifest, tree: Path, pool: Pool, into: Path, *, largest: int) -> None:
+def keep_contents(
+    manifest: Manifest, tree: Path, pool: Pool, into: Path, *, largest: Callable[[str], int]
+) -> None:
     """Keeps what the regular files of a manifest hold, each content once.
 
     Args:
@@ -25,7 +27,7 @@ def keep_contents(manifest: Manifest, tree: Path, pool: Pool, into: Path, *, lar
         tree: The tree's folder.
         pool: Where contents are kept.
         into: A file to write, by which `Contents` finds them again.
-        largest: Files of more bytes are left out.
+        largest: Says of a path how many bytes a file there may have; larger ones are left out.
 
     Raises:
         ManifestError: A file cannot be read, or holds something else by now.
@@ -103,11 +105,11 @@ class Contents:
         return self._headed.get(entry.digest, Headed(b"", entry.digest))
 
 
-def _missing(manifest: Manifest, pool: Pool, largest: int) -> Iterator[str]:
+def _missing(manifest: Manifest, pool: Pool, largest: Callable[[str], int]) -> Iterator[str]:
     """The paths of files whose contents are still to be kept, a folder's mostly side by side."""
     seen = set()
     for path, entry in manifest.entries.items():
-        if entry.kind is not EntryKind.FILE or entry.size > largest or entry.digest in seen:
+        if entry.kind is not EntryKind.FILE or entry.digest in seen or entry.size > largest(path):
             continue
         if is_headed(path, entry.size) or not pool.has(entry.digest, entry.size):
             seen.add(entry.digest)

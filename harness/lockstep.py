@@ -1,19 +1,21 @@
 """Compares two trees on disk without a manifest of either: side by side, a folder at a time."""
 
-from collections.abc import Iterable, Sequence
-from contextlib import closing
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from harness.checkouts.git_folder import PARTS
 from harness.compare import Comparison, Side, compare
 from harness.contents import COMPARE, OTHER, SAME, same, same_open
 from harness.errors import ManifestError
 from harness.folder import Folder, Listing, native, walk
-from harness.manifest import HERE, Entry, Manifest, escape, file_entry
+from harness.manifest import HERE, Entry, Manifest, escape, file_entry, parents
 from harness.readers import WORTH_A_PROCESS, Folders, Readers
 from harness.roots import find_roots
-from harness.rules import LARGEST
-from harness.scan import read_entries, read_file
+from harness.rules import largest
+from harness.scan import read_entries, read_file, scan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,12 +112,37 @@ def _comparison(cached: Path, clean: Path, found: Differences, worth: int) -> Co
                 hint="make sure that nothing writes to the trees meanwhile",
             )
     trees = {Side.CACHED: cached, Side.CLEAN: clean}
+    for place in {*_repositories(trees.values(), found.paths)}:
+        for tree, entries in ((cached, ours), (clean, theirs)):
+            for path, entry in scan(tree, (_glob(place),)).entries.items():
+                entries.setdefault(path, entry)
     comparison = compare(
         _manifest(cached, found.cached_roots, ours, found.python),
         _manifest(clean, found.clean_roots, theirs, found.python),
-        read=lambda side, path: read_file(trees[side], path, limit=LARGEST),
+        read=lambda side, path: read_file(trees[side], path, limit=largest(path)),
     )
     return replace(comparison, compared=found.compared)
+
+
+def _repositories(trees: Iterable[Path], differing: Iterable[str]) -> Iterator[str]:
+    """The checkouts, and repositories that are none's, in which something differs.
+
+    What a repository is hangs on all of its files, not only on those that differ.
+    """
+    folders = sorted({folder for path in differing for folder in parents(path)})
+    for tree in trees:
+        with Folder.top(tree) as top:
+            for folder in folders:
+                # One of the two trees may have nothing there.
+                with suppress(ManifestError), top.parent_of(f"{folder}/HEAD") as (opened, _):
+                    found = opened.listing()
+                    if {*PARTS} <= {*found.files, *found.folders, *found.others}:
+                        yield folder.removesuffix("/.git") if folder != ".git" else HERE
+
+
+def _glob(path: str) -> str:
+    """A pattern that matches a path only."""
+    return re.sub(r"[*?[]", r"[\g<0>]", path)
 
 
 def _manifest(

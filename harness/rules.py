@@ -17,14 +17,12 @@ from harness.bytecode import HEADER, MalformedError, code_digest, header
 LARGEST: Final = 32 * 1024 * 1024
 """Files of more bytes are compared as they are."""
 
+_LARGEST_PACK: Final = 256 * 1024 * 1024
 _COLUMNS = 3
 _ONLY_TOLD = {"command", "executable"}
 
 ReadFile = Callable[[str], bytes]
 """Gives a regular file's content by its path in the manifest."""
-
-_GIT_FILES = frozenset({"index", "FETCH_HEAD", "ORIG_HEAD", "packed-refs"})
-_GIT_FOLDERS = ("objects/", "logs/", "refs/remotes/")
 
 
 class Rule(StrEnum):
@@ -39,8 +37,9 @@ class Rule(StrEnum):
       where each side's line is true of its file.
     - `uv-times`: when the files of a folder were changed that uv installed from, in the
       `uv_cache.json` that it leaves. Every checkout has new times, whatever the cache did.
-    - `git-store`: how a checkout's repository stores and logs its history. What is checked out,
-      HEAD and the branches are compared.
+    - `git-store`: how a repository stores and logs its history: packs, logs, the times in its
+      index. What it is, and whether all that its HEAD reaches is there, is compared
+      (`harness.checkouts`).
 
     Noted, as it is true and worth a line, and no fault by itself:
 
@@ -48,6 +47,8 @@ class Rule(StrEnum):
       clean build's names its own: in the `url` of `direct_url.json`, in RECORD, in the file names
       of compiled code, or in how a virtual environment was made (`pyvenv.cfg`). Never in what an
       import reads, such as a `.pth` file or a finder.
+    - `git-history`: what a repository calls its commits, and how far back it has them: its branches
+      and tags, and whether HEAD is on a branch. Any two clones of one repository may differ in it.
     - `pyc-clean`: compiled files that Python would use in the cached build, and not in the clean
       one, which is the slower of the two.
     """
@@ -58,11 +59,13 @@ class Rule(StrEnum):
     UV_TIMES = "uv-times"
     GIT_STORE = "git-store"
     BUILD_PATH = "build-path"
+    GIT_HISTORY = "git-history"
     PYC_CLEAN = "pyc-clean"
 
 
 NOTED: Final = {
     Rule.BUILD_PATH: "names the build dir of an earlier build",
+    Rule.GIT_HISTORY: "names commits otherwise than in a clean build",
     Rule.PYC_CLEAN: "is compiled code that Python would use here, and not in the clean build",
 }
 """The rules whose differences are noted, each with what it says of a path of the cached build."""
@@ -81,10 +84,9 @@ class BuildPaths:
     clean: str
 
 
-def stored_history(path: str) -> bool:
-    """Whether a path is part of how git stores and logs history, rather than of a checkout."""
-    _, found, inside = f"/{path}".partition("/.git/")
-    return bool(found) and (inside in _GIT_FILES or f"{inside}/".startswith(_GIT_FOLDERS))
+def largest(path: str) -> int:
+    """How many bytes a file at a path may have for its content to be looked at."""
+    return _LARGEST_PACK if "/objects/pack/" in path else LARGEST
 
 
 def content_rules(

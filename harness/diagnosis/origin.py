@@ -36,6 +36,9 @@ def origin(
     if divergence.kind in {DivergenceKind.OUTCOME, DivergenceKind.RELEASE}:
         return None
     wanted = _held(divergence, divergence.cached)
+    if divergence.cached is not None and wanted == _held(divergence, divergence.clean):
+        # It is told here of what other paths hold, as of a branch in `packed-refs`.
+        return None
     for index in reversed(range(len(clean))):
         if _holds(divergence, clean[index], wanted):
             return index

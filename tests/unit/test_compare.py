@@ -416,26 +416,11 @@ def test_record_lines_that_are_earlier_build_paths_are_noted() -> None:
     assert found(compared(ours, theirs)) == [("content", "x-1.0.dist-info/RECORD")]
 
 
-def test_how_git_stores_history_is_set_aside_and_what_is_checked_out_is_not() -> None:
-    stored = {
-        "src/forms/.git/index": b"1",
-        "src/forms/.git/logs/HEAD": b"1",
-        "src/forms/.git/objects/pack/a.pack": b"1",
-        "src/forms/.git/ORIG_HEAD": b"1",
-        "src/forms/.git/refs/remotes/origin/main": b"1",
-    }
-    kept = {
-        "src/forms/.git/HEAD": b"1",
-        "src/forms/.git/refs/heads/main": b"1",
-        "src/forms/.git/config": b"1",
-        "src/forms/forms.py": b"1",
-        "src/forms/objects/index": b"1",
-    }
-    comparison = compared(
-        {**stored, **kept}, dict.fromkeys((*list(stored)[1:], *kept), b"2"), root="src"
-    )
-    assert aside(comparison) == {Rule.GIT_STORE: len(stored)}
-    assert {one.key for one in comparison.divergences} == set(kept)
+def test_names_as_of_git_are_set_aside_in_a_repository_only() -> None:
+    names = ("index", "logs/HEAD", "objects/pack/a.pack", "ORIG_HEAD", "refs/remotes/origin/main")
+    paths = [f"src/forms/{folder}{name}" for folder in ("", ".git/") for name in names]
+    comparison = compared(dict.fromkeys(paths, b"1"), dict.fromkeys(paths, b"2"), root="src")
+    assert {one.key for one in comparison.divergences} == set(paths)
 
 
 def test_noise_is_taken_out_by_path() -> None:

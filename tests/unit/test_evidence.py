@@ -35,7 +35,7 @@ def known(tmp_path: Path) -> Path:
 
 def test_each_content_is_kept_once_but_for_large_ones(tree, pool, known):
     manifest = scan(tree, (".",))
-    keep_contents(manifest, tree, pool, known, largest=4)
+    keep_contents(manifest, tree, pool, known, largest=lambda _: 4)
     assert set(pool.rooms()) == {manifest.entries[path].digest for path in ("a", "b/one")}
     contents = Contents(pool, known)
     assert contents.read(manifest.entries["b/c/two"]) == b"same"
@@ -54,7 +54,7 @@ def test_bytecode_that_differs_in_its_source_s_time_alone_is_kept_once(tree, poo
     for name, data in (("empty.pyc", b""), ("short.pyc", b"only-sixteen-by.")):
         (tree / name).write_bytes(data)
     manifest = scan(tree, (".",))
-    keep_contents(manifest, tree, pool, known, largest=100)
+    keep_contents(manifest, tree, pool, known, largest=lambda _: 100)
     contents = Contents(pool, known)
     files = [path for path in tree.rglob("*") if path.is_file() and not path.is_symlink()]
     for path in files:
@@ -71,7 +71,7 @@ def test_a_file_that_changed_since_is_not_kept_under_the_old_name(tree, pool, kn
     manifest = scan(tree, (".",))
     (tree / "a").write_bytes(b"A")
     with pytest.raises(ManifestError, match="changed"):
-        keep_contents(manifest, tree, pool, known, largest=4)
+        keep_contents(manifest, tree, pool, known, largest=lambda _: 4)
     assert not pool.has(manifest.entries["a"].digest, 1)
 
 
@@ -81,21 +81,21 @@ def test_bytecode_that_changed_since_is_not_taken_for_what_it_was(tree, pool, kn
     manifest = scan(tree, (".",))
     bytecode(tree, "m.pyc", time=b"early", code=code)
     with pytest.raises(ManifestError, match="changed"):
-        keep_contents(manifest, tree, pool, known, largest=100)
+        keep_contents(manifest, tree, pool, known, largest=lambda _: 100)
     assert not pool.has(content_digest(code), len(code))
 
 
 def test_what_is_kept_already_is_not_read(tree, pool, known):
     manifest = scan(tree, (".",))
-    keep_contents(manifest, tree, pool, known, largest=5)
+    keep_contents(manifest, tree, pool, known, largest=lambda _: 5)
     for path in ("b/one", "b/c/two"):
         (tree / path).unlink()
-    keep_contents(manifest, tree, pool, known, largest=5)
+    keep_contents(manifest, tree, pool, known, largest=lambda _: 5)
 
 
 def test_damage_is_told(tree, pool, known, tmp_path):
     manifest = scan(tree, (".",))
-    keep_contents(manifest, tree, pool, known, largest=5)
+    keep_contents(manifest, tree, pool, known, largest=lambda _: 5)
     entry = manifest.entries["z"]
     content = tmp_path / "pool" / entry.digest[:2] / entry.digest
     content.chmod(0o644)
@@ -110,7 +110,7 @@ def test_damage_is_told(tree, pool, known, tmp_path):
 def test_damage_to_what_is_known_of_bytecode_is_told(tree, pool, known):
     bytecode(tree, "m.pyc", time=b"early")
     manifest = scan(tree, (".",))
-    keep_contents(manifest, tree, pool, known, largest=100)
+    keep_contents(manifest, tree, pool, known, largest=lambda _: 100)
     whole = known.read_bytes()
     for damaged in (whole[:-1] + b"!", whole[:-1], whole[:32], b"!" + whole[1:], b"", None):
         known.unlink()

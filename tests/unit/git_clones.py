@@ -1,0 +1,129 @@
+"""Real repositories, made by git as a build makes them, and compared as trees of two builds."""
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.compare import Comparison, Side, compare
+from harness.lockstep import compare_trees
+from harness.manifest import HERE
+from harness.rules import Rule, largest
+from harness.scan import read_file, scan
+
+PLACE = "src/forms"
+GIT = f"{PLACE}/.git"
+NAMES = ("cached", "clean")
+
+
+def git(folder: Path, *arguments: str, check: bool = True) -> str:
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
+        "HOME": "/nonexistent",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_AUTHOR_NAME": "a",
+        "GIT_AUTHOR_EMAIL": "a@example.invalid",
+        "GIT_AUTHOR_DATE": "2024-01-01T00:00:00Z",
+        "GIT_COMMITTER_NAME": "a",
+        "GIT_COMMITTER_EMAIL": "a@example.invalid",
+        "GIT_COMMITTER_DATE": "2024-01-01T00:00:00Z",
+        "LC_ALL": "C",
+    }
+    settings = (
+        "-c", "init.defaultBranch=main", "-c", "protocol.file.allow=always",
+        "-c", "gc.auto=0", "-c", "advice.detachedHead=false", "-c", "maintenance.auto=false",
+    )  # fmt: skip
+    done = subprocess.run(
+        ("git", *settings, *arguments),
+        cwd=folder, env=environment, capture_output=True, check=False,
+    )  # fmt: skip
+    if check and done.returncode:
+        raise AssertionError(done.stderr.decode())
+    return done.stdout.decode().strip() if done.returncode == 0 else ""
+
+
+@dataclass(frozen=True)
+class World:
+    """A fork with a line of commits, and two build dirs with checkouts of it.
+
+    `commits` are v1, which has one template, v2, which changes it, and v3, which adds a module.
+    """
+
+    root: Path
+    commits: tuple[str, ...]
+
+    @property
+    def fork(self) -> Path:
+        return self.root / "fork"
+
+    @property
+    def url(self) -> str:
+        return f"file://{self.fork}"
+
+    def tree(self, side: str) -> Path:
+        return self.root / side
+
+    def checkout(self, side: str) -> Path:
+        return self.tree(side) / PLACE
+
+    def git_folder(self, side: str) -> Path:
+        return self.checkout(side) / ".git"
+
+    def branch(self, commit: str, name: str = "main") -> None:
+        git(self.fork, "update-ref", f"refs/heads/{name}", commit)
+
+    def clone(self, side: str, *options: str) -> Path:
+        folder = self.checkout(side)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        git(folder.parent, "clone", "-q", *options, self.url, folder.name)
+        return folder
+
+    def copy(self) -> None:
+        """Makes the clean build's tree the same as the cached build's."""
+        shutil.rmtree(self.tree("clean"), ignore_errors=True)
+        shutil.copytree(self.tree("cached"), self.tree("clean"), symlinks=True)
+
+    def compared(self) -> Comparison:
+        trees = {side: self.tree(side.value) for side in Side}
+        cached, clean = (scan(tree, (HERE,)) for tree in trees.values())
+        found = compare(
+            cached,
+            clean,
+            read=lambda side, path: read_file(trees[side], path, limit=largest(path)),
+        )
+        assert compare_trees(*trees.values(), (HERE,)) == found
+        return found
+
+
+def world(root: Path) -> World:
+    fork = root / "fork"
+    fork.mkdir(parents=True)
+    git(fork, "init", "-q")
+    git(fork, "config", "uploadpack.allowAnySHA1InWant", "true")
+    git(fork, "config", "uploadpack.allowFilter", "true")
+    git(fork, "config", "receive.denyCurrentBranch", "ignore")
+    commits = []
+    for number, (name, text) in enumerate(
+        (("forms/field.html", "old\n" * 50), ("forms/field.html", "new\n" + "old\n" * 50),
+         ("forms/fields.py", "x = 1\n")), start=1,
+    ):  # fmt: skip
+        (fork / name).parent.mkdir(exist_ok=True)
+        (fork / name).write_text(text)
+        git(fork, "add", ".")
+        git(fork, "commit", "-q", "-m", f"v{number}")
+        commits.append(git(fork, "rev-parse", "HEAD"))
+    return World(root=root, commits=tuple(commits))
+
+
+def diverging(found: Comparison) -> list[tuple[str, str]]:
+    return [(one.kind.value, one.key) for one in found.divergences]
+
+
+def whys(found: Comparison) -> str:
+    return "\n".join(one.why for one in found.divergences)
+
+
+def history(found: Comparison) -> str:
+    """What notes say of names."""
+    return "\n".join(note.why for note in found.notes if note.rule is Rule.GIT_HISTORY)

@@ -1,0 +1,536 @@
+"""Checkouts are compared by what they are: what any two clones differ in is no divergence."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from git_clones import GIT, PLACE, World, diverging, git, history, whys, world
+
+from harness.compare import Comparison
+from harness.rules import Rule
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture
+def here(made: World, tmp_path: Path) -> World:
+    shutil.copytree(made.root, tmp_path / "world", symlinks=True)
+    return World(root=tmp_path / "world", commits=made.commits)
+
+
+@pytest.fixture
+def twins(here: World) -> World:
+    """Two equal checkouts, on a branch, of which all is loose."""
+    folder = here.clone("cached")
+    unpack(folder)
+    here.copy()
+    return here
+
+
+def unpack(checkout: Path) -> None:
+    packs = checkout / ".git" / "objects" / "pack"
+    for pack in sorted(packs.glob("*.pack")):
+        moved = checkout.parent / pack.name
+        pack.rename(moved)
+        for beside in packs.glob(f"{pack.stem}.*"):
+            beside.unlink()
+        with moved.open("rb") as stream:
+            subprocess.run(("git", "unpack-objects", "-q"), cwd=checkout, stdin=stream, check=True)
+        moved.unlink()
+
+
+def aside(found: Comparison) -> set[Rule]:
+    return {one.rule for one in found.set_aside}
+
+
+def loose(folder: Path, name: str) -> Path:
+    return folder / "objects" / name[:2] / name[2:]
+
+
+def rewrite(path: Path, data: bytes) -> None:
+    path.chmod(0o644)
+    path.write_bytes(data)
+    path.chmod(0o444)
+
+
+# What was held against a right buildpack.
+
+
+def test_a_pinned_commit_is_the_same_where_the_forks_branch_moved(here: World) -> None:
+    here.branch(here.commits[0])
+    git(here.clone("cached"), "checkout", "-q", here.commits[0])
+    here.branch(here.commits[2])
+    git(here.clone("clean"), "checkout", "-q", here.commits[0])
+    found = here.compared()
+    assert diverging(found) == []
+    one, two = here.commits[0][:7], here.commits[2][:7]
+    assert f"branch main is at {one}, in a clean build at {two}" in history(found)
+    assert Rule.GIT_STORE in aside(found)
+
+
+def test_a_bumped_commit_is_the_same_on_a_branch_and_off_it(here: World) -> None:
+    here.branch(here.commits[0])
+    cached = here.clone("cached")
+    here.branch(here.commits[1], "next")
+    git(cached, "fetch", "-q")
+    git(cached, "reset", "-q", "--hard", here.commits[1])
+    git(here.clone("clean"), "checkout", "-q", here.commits[1])
+    found = here.compared()
+    assert diverging(found) == []
+    assert "HEAD is on branch main, in a clean build detached" in history(found)
+    (note,) = found.notes
+    assert f"{GIT}/HEAD" in note.paths
+
+
+def repack(world: World) -> None:
+    git(world.checkout("cached"), "gc", "-q", "--aggressive")
+
+
+def rename(world: World) -> None:
+    git(world.checkout("cached"), "branch", "-q", "-m", "main", "trunk")
+
+
+def tag(world: World) -> None:
+    git(world.checkout("clean"), "tag", "v9")
+
+
+def shorten(world: World) -> None:
+    shutil.rmtree(world.checkout("cached"))
+    world.clone("cached", "--depth=1", "--no-single-branch")
+
+
+def log(world: World) -> None:
+    git(world.checkout("cached"), "reflog", "expire", "--expire=now", "--all")
+
+
+def litter(world: World) -> None:
+    (world.checkout("cached") / "left").write_text("nobody needs this any more")
+    git(world.checkout("cached"), "hash-object", "-w", "left")
+    (world.checkout("cached") / "left").unlink()
+
+
+def empty(world: World) -> None:
+    (world.git_folder("cached") / "branches").mkdir(exist_ok=True)
+    shutil.rmtree(world.git_folder("clean") / "branches", ignore_errors=True)
+    (world.git_folder("clean") / "refs" / "tags").rmdir()
+
+
+def restat(world: World) -> None:
+    os.utime(world.checkout("cached") / "forms" / "fields.py", (1, 1))
+    git(world.checkout("cached"), "status")
+
+
+def reformat(world: World) -> None:
+    path = world.git_folder("cached") / "config"
+    path.write_text("# by somebody\n" + path.read_text().replace("[core]", "[CORE] ;x"))
+
+
+def index_of_another_version(world: World) -> None:
+    git(world.checkout("cached"), "update-index", "--index-version=4")
+
+
+def graph(world: World) -> None:
+    git(world.checkout("cached"), "commit-graph", "write", "--reachable")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (repack, ""),
+        (rename, "HEAD is on branch trunk, in a clean build on branch main"),
+        (tag, "tag v9 is absent, in a clean build at "),
+        (shorten, "its history is cut at 1 commit, in a clean build whole"),
+        (log, ""),
+        (litter, ""),
+        (empty, ""),
+        (restat, ""),
+        (reformat, ""),
+        (index_of_another_version, ""),
+        (graph, ""),
+    ],
+)
+def test_how_git_stores_and_names_is_no_divergence(
+    twins: World, change: Callable[[World], None], told: str
+) -> None:
+    change(twins)
+    found = twins.compared()
+    assert diverging(found) == []
+    assert (told in history(found)) if told else found.notes == ()
+    assert found.notes or aside(found) == {Rule.GIT_STORE}
+
+
+def test_a_partial_clone_may_lack_what_was_promised_of_its_history(here: World) -> None:
+    for side in ("cached", "clean"):
+        here.clone(side, "--filter=blob:none")
+    # As a later commit's checkout fetches what it needs.
+    git(here.checkout("cached"), "checkout", "-q", here.commits[0])
+    git(here.checkout("cached"), "checkout", "-q", "main")
+    found = here.compared()
+    assert diverging(found) == []
+    assert Rule.GIT_STORE in aside(found)
+
+
+# What must show, and would not where git's storage is passed over.
+
+
+def move_in_packed_refs(world: World) -> None:
+    for side in ("cached", "clean"):
+        git(world.checkout(side), "pack-refs", "--all")
+    path = world.git_folder("cached") / "packed-refs"
+    path.write_text(path.read_text().replace(world.commits[2], world.commits[1]))
+
+
+def delete_a_file_of_head(world: World) -> None:
+    name = git(world.checkout("cached"), "rev-parse", "HEAD:forms/fields.py")
+    loose(world.git_folder("cached"), name).unlink()
+
+
+def delete_a_folder_of_head(world: World) -> None:
+    name = git(world.checkout("cached"), "rev-parse", "HEAD:forms")
+    loose(world.git_folder("cached"), name).unlink()
+
+
+def delete_head(world: World) -> None:
+    loose(world.git_folder("cached"), world.commits[2]).unlink()
+
+
+def delete_an_old_commit(world: World) -> None:
+    loose(world.git_folder("cached"), world.commits[0]).unlink()
+
+
+def delete_an_old_file(world: World) -> None:
+    name = git(world.checkout("cached"), "rev-parse", f"{world.commits[0]}:forms/field.html")
+    loose(world.git_folder("cached"), name).unlink()
+
+
+def damage_an_object(world: World) -> None:
+    name = git(world.checkout("cached"), "rev-parse", "HEAD:forms/fields.py")
+    path = loose(world.git_folder("cached"), name)
+    data = bytearray(path.read_bytes())
+    data[-6] ^= 1
+    rewrite(path, bytes(data))
+
+
+def swap_an_object(world: World) -> None:
+    folder = world.checkout("cached")
+    (folder / "other").write_text("x = 2\n")
+    other = git(folder, "hash-object", "-w", "other")
+    (folder / "other").unlink()
+    name = git(folder, "rev-parse", "HEAD:forms/fields.py")
+    data = loose(world.git_folder("cached"), other).read_bytes()
+    rewrite(loose(world.git_folder("cached"), name), data)
+
+
+def keep_readers_out(world: World) -> None:
+    name = git(world.checkout("cached"), "rev-parse", "HEAD:forms/fields.py")
+    loose(world.git_folder("cached"), name).unlink()
+    git(world.checkout("cached"), "hash-object", "-w", "forms/fields.py")
+    for side in ("cached", "clean"):
+        loose(world.git_folder(side), name).chmod(0o000)
+    git_folder = world.git_folder("clean")
+    loose(git_folder, name).chmod(0o444)
+
+
+def damage_a_pack(world: World) -> None:
+    repack(world)
+    (path,) = (world.git_folder("cached") / "objects" / "pack").glob("*.pack")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    rewrite(path, bytes(data))
+
+
+def lose_a_pack(world: World) -> None:
+    repack(world)
+    (path,) = (world.git_folder("cached") / "objects" / "pack").glob("*.pack")
+    path.unlink()
+
+
+def damage_a_graph(world: World) -> None:
+    graph(world)
+    path = world.git_folder("cached") / "objects" / "info" / "commit-graph"
+    rewrite(path, path.read_bytes()[:-1] + b"?")
+
+
+def borrow_elsewhere(world: World) -> None:
+    folder = world.git_folder("cached")
+    shutil.rmtree(folder / "objects")
+    (folder / "objects" / "info").mkdir(parents=True)
+    elsewhere = world.fork / ".git" / "objects"
+    (folder / "objects" / "info" / "alternates").write_text(f"{elsewhere}\n")
+
+
+def hide_by_shallow(world: World) -> None:
+    (world.git_folder("cached") / "shallow").write_text("junk\n")
+
+
+def lose_the_index(world: World) -> None:
+    (world.git_folder("cached") / "index").unlink()
+
+
+def damage_the_index(world: World) -> None:
+    path = world.git_folder("cached") / "index"
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+
+
+def stage_something(world: World) -> None:
+    folder = world.checkout("cached")
+    (folder / "forms" / "fields.py").write_text("x = 2\n")
+    git(folder, "add", ".")
+    (folder / "forms" / "fields.py").write_text("x = 1\n")
+
+
+def assume_unchanged(world: World) -> None:
+    git(world.checkout("cached"), "update-index", "--assume-unchanged", "forms/fields.py")
+
+
+def replace_an_object(world: World) -> None:
+    git(world.checkout("cached"), "replace", world.commits[2], world.commits[1])
+    git(world.checkout("cached"), "pack-refs", "--all")
+
+
+def watch_files(world: World) -> None:
+    git(world.checkout("cached"), "config", "core.fsmonitor", ".git/hooks/watch")
+
+
+def include_settings(world: World) -> None:
+    git(world.checkout("cached"), "config", "include.path", "/tmp/x")
+
+
+def break_the_config(world: World) -> None:
+    with (world.git_folder("cached") / "config").open("a") as file:
+        file.write('[remote "x\n')
+
+
+def hook(world: World) -> None:
+    path = world.git_folder("cached") / "hooks" / "post-checkout"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("#!/bin/sh\n")
+
+
+def ignore(world: World) -> None:
+    path = world.git_folder("cached") / "info" / "exclude"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("*.py\n")
+
+
+def no_refs(world: World) -> None:
+    git(world.checkout("cached"), "pack-refs", "--all")
+    shutil.rmtree(world.git_folder("cached") / "refs")
+
+
+def malformed_packed_refs(world: World) -> None:
+    (world.git_folder("cached") / "packed-refs").write_text("<<<<<<< main\n")
+
+
+def lock(world: World) -> None:
+    (world.git_folder("cached") / "index.lock").write_text("")
+
+
+def unknown(world: World) -> None:
+    (world.git_folder("cached") / "objects" / "pack" / "pack-settings.txt").write_text("x")
+
+
+def in_a_merge(world: World) -> None:
+    (world.git_folder("cached") / "MERGE_HEAD").write_text(world.commits[0])
+
+
+def malformed_branch(world: World) -> None:
+    (world.git_folder("cached") / "refs" / "heads" / "other").write_text("template text")
+
+
+def a_link_for_a_branch(world: World) -> None:
+    (world.git_folder("cached") / "refs" / "heads" / "other").symlink_to("/etc/hostname")
+
+
+@pytest.mark.parametrize(
+    ("change", "expected", "told"),
+    [
+        (move_in_packed_refs, [("content", "HEAD")], "its HEAD is at {v2}; in a clean build it is at {v3}"),
+        (delete_a_file_of_head, [("content", "objects")], "1 object that HEAD reaches is missing; in a clean build all"),
+        (delete_a_folder_of_head, [("content", "objects")], "1 object that HEAD reaches is missing"),
+        (delete_head, [("content", "objects")], "1 object that HEAD reaches is missing"),
+        (delete_an_old_commit, [("content", "objects")], "1 object that HEAD reaches is missing"),
+        (delete_an_old_file, [("content", "objects")], "1 object that HEAD reaches is missing"),
+        (damage_an_object, [("content", "objects")], "1 object that HEAD reaches is broken"),
+        (swap_an_object, [("content", "objects")], "its bytes are another object's"),
+        (damage_a_pack, [("content", "objects")], ".pack: it is damaged"),
+        (lose_a_pack, [("content", "objects")], ".pack is missing"),
+        (damage_a_graph, [("leftover", "objects/info/commit-graph")], "it is damaged; in a clean build it is sound"),
+        (borrow_elsewhere, [("content", "objects"), ("leftover", "objects/info/alternates")], "its alternates lead out of the build dir"),
+        (hide_by_shallow, [("leftover", "shallow")], "it is malformed"),
+        (lose_the_index, [("missing", "index")], "a clean build has this"),
+        (damage_the_index, [("content", "index")], "its checksum is wrong; in a clean build it is sound"),
+        (stage_something, [("content", "index")], "what is staged of forms/fields.py is not as in a clean build"),
+        (assume_unchanged, [("content", "index")], "what is staged of forms/fields.py is not"),
+        (replace_an_object, [("content", "packed-refs")], "git reads other objects in place of some"),
+        (watch_files, [("content", "config")], "core.fsmonitor is set here only"),
+        (include_settings, [("content", "config")], "include.path is set here only"),
+        (break_the_config, [("content", "config")], "in its `config` line"),
+        (hook, [("leftover", "hooks/post-checkout")], "a clean build has nothing here"),
+        (ignore, [("content", "info/exclude")], "the contents differ"),
+        (no_refs, [("missing", "refs")], "it has no `refs`; in a clean build it is sound"),
+        (malformed_packed_refs, [("content", "packed-refs")], "line 1 of it is malformed"),
+        (lock, [("leftover", "index.lock")], "a clean build has nothing here"),
+        (unknown, [("leftover", "objects/pack/pack-settings.txt")], "a clean build has nothing"),
+        (in_a_merge, [("leftover", "MERGE_HEAD")], "a clean build has nothing here"),
+        (malformed_branch, [("leftover", "refs/heads/other")], "a clean build has nothing here"),
+        (a_link_for_a_branch, [("leftover", "refs/heads/other")], "refs/heads/other is a symlink; in a clean build nothing is there"),
+    ],
+)  # fmt: skip
+def test_what_a_user_could_notice_diverges(
+    twins: World,
+    change: Callable[[World], None],
+    expected: list[tuple[str, str]],
+    told: str,
+) -> None:
+    change(twins)
+    found = twins.compared()
+    assert diverging(found) == [(kind, f"{GIT}/{path}") for kind, path in expected]
+    one, two, three = (commit[:7] for commit in twins.commits)
+    assert told.format(v1=one, v2=two, v3=three) in whys(found)
+
+
+def test_the_other_side_is_told_as_well(twins: World) -> None:
+    name = git(twins.checkout("clean"), "rev-parse", "HEAD:forms")
+    loose(twins.git_folder("clean"), name).unlink()
+    found = twins.compared()
+    assert "is there and sound; in a clean build 1 object that HEAD reaches" in whys(found)
+
+
+def test_two_that_are_broken_alike_agree(twins: World) -> None:
+    name = git(twins.checkout("clean"), "rev-parse", "HEAD:forms/fields.py")
+    for side in ("cached", "clean"):
+        loose(twins.git_folder(side), name).unlink()
+    litter(twins)
+    assert diverging(twins.compared()) == []
+
+
+def test_another_commit_is_told_once(here: World) -> None:
+    for side, commit in zip(("cached", "clean"), here.commits[:2], strict=True):
+        git(here.clone(side), "checkout", "-q", commit)
+    found = here.compared()
+    assert diverging(found) == [
+        ("content", f"{GIT}/HEAD"),
+        ("content", f"{PLACE}/forms/field.html"),
+    ]
+
+
+def test_credentials_are_never_shown(twins: World) -> None:
+    for side, secret in (("cached", "hunter2"), ("clean", "tokentwo")):
+        url = f"https://user:{secret}@github.com/acme/forms.git"
+        git(twins.checkout(side), "config", "remote.origin.url", url)
+        git(twins.checkout(side), "config", "http.extraheader", f"Authorization: {secret}")
+    found = twins.compared()
+    assert diverging(found) == [("content", f"{GIT}/config")]
+    assert "remote.origin.url differs in its credentials" in whys(found)
+    assert "http.extraheader is not as in a clean build" in whys(found)
+    assert "hunter2" not in whys(found)
+    assert "tokentwo" not in whys(found)
+
+
+def test_another_remote_is_named(twins: World) -> None:
+    git(twins.checkout("cached"), "config", "remote.origin.url", "https://a:b@host/other?t=x")
+    assert "remote.origin.url is https://host/other; in a clean build it is file://" in whys(
+        twins.compared()
+    )
+
+
+def test_alternates_within_the_tree_are_read(twins: World) -> None:
+    for side in ("cached", "clean"):
+        shared = twins.tree(side) / "shared.git"
+        git(twins.tree(side), "clone", "-q", "--bare", twins.url, "shared.git")
+        folder = twins.git_folder(side)
+        shutil.rmtree(folder / "objects")
+        (folder / "objects" / "info").mkdir(parents=True)
+        (folder / "objects" / "info" / "alternates").write_text("../../../../shared.git/objects\n")
+        assert git(twins.checkout(side), "rev-parse", "HEAD") == twins.commits[2]
+        assert shared.is_dir()
+    litter(twins)
+    assert diverging(twins.compared()) == []
+    shutil.rmtree(twins.tree("cached") / "shared.git" / "objects" / "pack")
+    assert ("content", f"{GIT}/objects") in diverging(twins.compared())
+
+
+def test_a_bare_repository_is_one_too(here: World) -> None:
+    for side in ("cached", "clean"):
+        here.tree(side).mkdir()
+        git(here.tree(side), "clone", "-q", "--bare", here.url, "forms.git")
+    git(here.tree("cached") / "forms.git", "gc", "-q")
+    git(here.tree("clean") / "forms.git", "branch", "other")
+    found = here.compared()
+    assert diverging(found) == []
+    assert "branch other is absent" in history(found)
+
+
+def test_a_folder_that_only_looks_like_one_is_compared_as_files(here: World) -> None:
+    for side in ("cached", "clean"):
+        for name in ("objects", "refs"):
+            (here.tree(side) / "game" / name).mkdir(parents=True)
+        (here.tree(side) / "game" / "HEAD").write_text("a head")
+        (here.tree(side) / "game" / "objects" / "sword").write_text(side)
+    assert diverging(here.compared()) == [("content", "game/objects/sword")]
+
+
+def add_submodule(world: World) -> None:
+    other = world.root / "other"
+    other.mkdir()
+    git(other, "init", "-q")
+    (other / "text").write_text("x")
+    git(other, "add", ".")
+    git(other, "commit", "-q", "-m", "one")
+    git(world.fork, "reset", "-q", "--hard")
+    git(world.fork, "submodule", "add", "-q", f"file://{other}", "vendor/other")
+    git(world.fork, "commit", "-q", "-m", "With a submodule")
+
+
+def test_a_submodule_is_a_repository_of_its_own(here: World) -> None:
+    add_submodule(here)
+    for side in ("cached", "clean"):
+        here.clone(side, "--recurse-submodules")
+    assert diverging(here.compared()) == []
+    inside = here.checkout("cached") / "vendor" / "other"
+    git(inside, "commit", "-q", "--allow-empty", "-m", "two")
+    assert diverging(here.compared()) == [("content", f"{GIT}/modules/vendor/other/HEAD")]
+    git(inside, "reset", "-q", "--hard", "HEAD~1")
+    (name,) = {git(inside, "rev-parse", "HEAD:text")}
+    shutil.rmtree(here.git_folder("cached") / "modules" / "vendor" / "other" / "objects" / "pack")
+    assert diverging(here.compared()) == [("content", f"{GIT}/modules/vendor/other/objects")]
+
+
+def test_a_submodule_that_was_dropped_may_leave_its_repository(here: World) -> None:
+    add_submodule(here)
+    cached = here.clone("cached")
+    git(cached, "submodule", "update", "--init", "-q")
+    git(cached, "checkout", "-q", "--recurse-submodules", here.commits[2])
+    git(here.clone("clean"), "checkout", "-q", here.commits[2])
+    found = here.compared()
+    assert diverging(found) == []
+    assert "submodule vendor/other, which nothing uses, is kept here" in history(found)
+
+
+def test_a_submodule_that_is_not_checked_out_is_missed(here: World) -> None:
+    add_submodule(here)
+    here.clone("cached")
+    here.clone("clean", "--recurse-submodules")
+    shown = diverging(here.compared())
+    assert ("missing", f"{PLACE}/vendor/other/text") in shown
+    assert ("missing", f"{GIT}/modules/vendor/other/HEAD") in shown
+    assert ("content", f"{GIT}/config") in shown
+
+
+def test_a_linked_worktree_has_a_head_of_its_own(here: World) -> None:
+    here.clone("cached")
+    git(here.checkout("cached"), "worktree", "add", "-q", "--detach", "../linked")
+    here.copy()
+    assert diverging(here.compared()) == []
+    head = here.git_folder("cached") / "worktrees" / "linked" / "HEAD"
+    head.write_text(here.commits[0] + "\n")
+    found = here.compared()
+    assert diverging(found) == [("content", f"{GIT}/worktrees/linked/HEAD")]
+    assert f"is at {here.commits[0][:7]}; in a clean build it is at" in whys(found)
