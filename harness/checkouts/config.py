@@ -8,7 +8,7 @@ Config = Mapping[str, tuple[str | None, ...]]
 """Values by name, such as `remote.origin.url`, in their order; None where a line has no `=`."""
 
 _SECTION = re.compile(
-    r'\[\s*(?P<section>[-.0-9A-Za-z]+)\s*(?:"(?P<subsection>(?:[^"\\\n]|\\[^\n])*)")?\s*\]'
+    r'\[(?P<section>[-.0-9A-Za-z]*)(?:[^\S\n]+"(?P<subsection>(?:[^"\\\n]|\\[^\n])*)")?\]'
 )
 _NAME = re.compile(r"(?P<name>[A-Za-z][-0-9A-Za-z]*)[ \t]*")
 _BLANK = re.compile(r"\s+")

@@ -36,7 +36,7 @@ class Budget:
     """How much work a repository may take: what it claims must not decide that."""
 
     count: int = 500_000
-    size: int = 2 * 1024**3
+    size: int = 1024**3
 
     def spend(self, size: int) -> None:
         """Takes one object of a size off it.

@@ -109,13 +109,17 @@ def describe(folder: GitFolder) -> Repository:
     )
 
 
-def soundness(repository: Repository) -> Soundness:
+def soundness(repository: Repository, budget: Budget | None = None) -> Soundness:
     """Reads all that the HEADs of a repository reach.
+
+    Args:
+        repository: The repository.
+        budget: How much may be read; as much as `Budget` says by default.
 
     Raises:
         ManifestError: What is stored of the tree is damaged.
     """
-    objects = open_objects(repository)
+    objects = open_objects(repository, budget)
     config = repository.config or {}
     promised = "extensions.partialclone" in config or any(
         part(name)[::2] == ("remote", "promisor") and is_true(config, name) for name in config
@@ -130,13 +134,13 @@ def soundness(repository: Repository) -> Soundness:
     return Soundness(lost=found.lost, faults=frozenset(objects.faults), unread=found.unread)
 
 
-def open_objects(repository: Repository) -> Objects:
+def open_objects(repository: Repository, budget: Budget | None = None) -> Objects:
     """Its objects, to be read.
 
     Raises:
         ManifestError: What is stored of the tree is damaged.
     """
-    return Objects(repository.folder, id_size=repository.id_size, budget=Budget())
+    return Objects(repository.folder, id_size=repository.id_size, budget=budget or Budget())
 
 
 def staged(repository: Repository, name: str) -> index.Staged:

@@ -13,6 +13,8 @@ _HELD = {
     DivergenceKind.MODE: "still has the mode of",
     DivergenceKind.TYPE: "still is what it was at",
     DivergenceKind.TARGET: "still points where it did at",
+    DivergenceKind.ATTRIBUTES: "still has the attributes of",
+    DivergenceKind.BYTECODE: "still is the one of",
 }
 _SHORT = 7
 

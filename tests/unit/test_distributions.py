@@ -228,6 +228,20 @@ def test_an_editable_leads_to_its_checkout(url: str) -> None:
     assert owners([found]).of(".heroku/src/forms/forms.py") == found
 
 
+def test_a_checkout_of_a_packed_branch_is_at_its_commit() -> None:
+    found = one(
+        {
+            f"{INFO}/METADATA": "Name: forms\nVersion: 1.0\n",
+            f"{INFO}/direct_url.json": direct_url("file:///gone", dir_info={"editable": True}),
+            ".heroku/src/forms/forms.py": "",
+            ".heroku/src/forms/.git/HEAD": "ref: refs/heads/main\n",
+            ".heroku/src/forms/.git/packed-refs": f"# peeled\n{NEW} refs/heads/main\n",
+        }
+    )
+    assert found.source
+    assert found.source.commit == NEW
+
+
 def test_metadata_inside_a_package_is_not_a_distribution() -> None:
     assert read({f"{SITE}/setuptools/_vendor/wheel-1.dist-info/METADATA": "Name: wheel\n"}) == ()
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from hashlib import sha256
 
 from harness.compare import Divergence, DivergenceKind, compare, outcome
@@ -75,3 +76,23 @@ def test_an_origin_is_told_in_words() -> None:
     assert stale.why == "the contents differ; still holds the content of commit 1 (0bc5805)"
     assert unknown == divergences[1]
     assert unknown.kind is DivergenceKind.CONTENT
+
+
+def test_what_is_told_of_other_paths_has_no_origin_of_its_own() -> None:
+    """A HEAD is the same file whichever commit its branch is at."""
+    head = manifest(HEAD="ref: refs/heads/main").entries["HEAD"]
+    found = Divergence(
+        kind=DivergenceKind.CONTENT, root=".", path="HEAD", cached=head, clean=head, why="moved"
+    )
+    history = (manifest(HEAD="ref: refs/heads/main"),)
+    assert with_origins((found,), history, history, commits=("1" * 40,)) == (found,)
+
+
+def test_every_kind_can_be_told_with_an_origin() -> None:
+    old = manifest(x="old").entries["x"]
+    new = replace(manifest(x="new").entries["x"], mode=0o755)
+    for kind in DivergenceKind:
+        found = Divergence(kind=kind, root=".", path="x", cached=old, clean=new, why="x")
+        history = (manifest(x="old"),)
+        (told,) = with_origins((found,), history, history, commits=("1" * 40,))
+        assert (told.origin is None) is (kind is DivergenceKind.OUTCOME)
