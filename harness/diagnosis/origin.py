@@ -14,7 +14,7 @@ _HELD = {
     DivergenceKind.TYPE: "still is what it was at",
     DivergenceKind.TARGET: "still points where it did at",
     DivergenceKind.ATTRIBUTES: "still has the attributes of",
-    DivergenceKind.BYTECODE: "still is the one of",
+    DivergenceKind.BYTECODE: "still is the file of",
 }
 _SHORT = 7
 
@@ -94,5 +94,7 @@ def _held(divergence: Divergence, entry: Entry | None) -> object:
             return entry.kind, entry.size, entry.digest, entry.device
         case DivergenceKind.MODE:
             return entry.kind, entry.mode
+        case DivergenceKind.ATTRIBUTES:
+            return entry.kind, entry.attributes
         case _:
             return entry

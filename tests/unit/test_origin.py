@@ -1,9 +1,13 @@
 from dataclasses import replace
 from hashlib import sha256
 
+import pytest
+
 from harness.compare import Divergence, DivergenceKind, compare, outcome
 from harness.diagnosis.origin import origin, with_origins
 from harness.manifest import Entry, EntryKind, Manifest
+
+PATHLESS = (DivergenceKind.OUTCOME, DivergenceKind.RELEASE)
 
 
 def manifest(**files: str | None) -> Manifest:
@@ -62,8 +66,28 @@ def test_what_no_clean_tree_held_dates_from_when_the_cached_ones_began_to() -> N
     assert origin(found, clean, cached[:2]) is None
 
 
-def test_an_outcome_has_no_origin() -> None:
-    assert origin(outcome("one fails"), (manifest(x="a"),), (manifest(x="a"),)) is None
+@pytest.mark.parametrize("kind", PATHLESS)
+def test_what_has_no_path_has_no_origin(kind: DivergenceKind) -> None:
+    found = replace(outcome("they differ"), kind=kind)
+    assert origin(found, (manifest(x="a"),), (manifest(x="a"),)) is None
+
+
+@pytest.mark.parametrize("kind", [kind for kind in DivergenceKind if kind not in PATHLESS])
+def test_every_kind_with_a_path_has_words_for_its_origin(kind: DivergenceKind) -> None:
+    found = replace(only(manifest(x="old"), manifest(x="new")), kind=kind)
+    (told,) = with_origins((found,), (manifest(x="old"),), (None,), commits=("0bc5805",))
+    assert told.origin == "0bc5805"
+    assert told.why.endswith(" commit 1 (0bc5805)")
+
+
+def test_attributes_alone_come_from_a_commit_with_those_attributes() -> None:
+    def tool(digest: str, *names: str) -> Manifest:
+        attributes = tuple((name, "00") for name in names)
+        entry = Entry(kind=EntryKind.FILE, mode=0o755, digest=digest, attributes=attributes)
+        return Manifest(roots=("tool",), entries={"tool": entry})
+
+    found = only(tool("b"), tool("b", "user.sealed"))
+    assert origin(found, (tool("a"), tool("b", "user.sealed"))) == 0
 
 
 def test_an_origin_is_told_in_words() -> None:
