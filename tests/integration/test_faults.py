@@ -5,6 +5,7 @@ import re
 import subprocess
 import tomllib
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,45 +21,121 @@ from harness.store import Store
 
 # Those that the program itself takes for its own: in tox it is installed, and has its own copies.
 FIXTURES = bundled_folder("fixtures")
-BUILDPACKS = FIXTURES / "buildpacks/faults"
-SCENARIOS = {file.stem: file for file in (FIXTURES / "faults/scenarios").glob("*.toml")}
-MATRIX = tomllib.loads((FIXTURES / "faults.toml").read_text())
-RIGHT: tuple[str, ...] = tuple(MATRIX["right"])
-ROWS: list[dict[str, Any]] = MATRIX["shows"]
 KINDS = [str(kind) for kind in DivergenceKind]
 FOUND = (*KINDS, "unstable", "unmet")
-SCRIPTS = ["build.sh", "detect.sh", "every-input.sh", "managers.sh", "small.sh", "thrifty.sh"]
 DOCUMENT = REPOSITORY / "docs/planted-faults.md"
 
 # What a build shows: the kinds, each with its paths or sentences.
 Shown = dict[str, list[str]]
 
 
-def faults(rows: Iterable[dict[str, Any]] = ROWS) -> list[str]:
-    return list(dict.fromkeys(row["fault"] for row in rows))
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """What some buildpacks show at some commits of a scenario."""
+
+    faults: tuple[str, ...]
+    scenario: str
+    commits: tuple[int, ...]
+    shows: Shown
 
 
-def in_scenario(name: str) -> list[dict[str, Any]]:
-    return [row for row in ROWS if row["scenario"] == name]
+@dataclass(frozen=True, kw_only=True)
+class Matrix:
+    """Buildpacks with a fault each, the scenarios that show it, and what they show."""
+
+    name: str
+    scripts: tuple[str, ...]
+    right: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+    @property
+    def buildpacks(self) -> Path:
+        return FIXTURES / "buildpacks" / self.name
+
+    @property
+    def scenarios(self) -> dict[str, Path]:
+        return {file.stem: file for file in (FIXTURES / self.name / "scenarios").glob("*.toml")}
+
+    @property
+    def faults(self) -> list[str]:
+        return faults(self.rows)
+
+    def of(self, scenario: str) -> list[Row]:
+        return [row for row in self.rows if row.scenario == scenario]
 
 
-def commits(row: dict[str, Any]) -> list[int]:
-    commit = row["commit"]
-    return commit if isinstance(commit, list) else [commit]
+def faults(rows: Iterable[Row]) -> list[str]:
+    return list(dict.fromkeys(fault for row in rows for fault in row.faults))
 
 
-def expected(rows: Iterable[dict[str, Any]], fault: str, commit: int) -> Shown:
+def read(name: str, *scripts: str) -> Matrix:
+    document = tomllib.loads((FIXTURES / f"{name}.toml").read_text())
+    rows = tuple(_row(table, document["places"]) for table in document["shows"])
+    return Matrix(name=name, scripts=scripts, right=tuple(document["right"]), rows=rows)
+
+
+def _row(table: dict[str, Any], places: dict[str, str]) -> Row:
+    assert table.keys() & set(FOUND), table
+    assert table.keys() <= {"fault", "scenario", "commit", *FOUND}, table
+    fault, commit = table["fault"], table["commit"]
+    kinds = {kind: table[kind] for kind in FOUND if kind in table}
+    return Row(
+        faults=tuple(fault if isinstance(fault, list) else [fault]),
+        scenario=table["scenario"],
+        commits=tuple(commit if isinstance(commit, list) else [commit]),
+        shows={
+            kind: [""] if what is True else [_placed(each, places) for each in what]
+            for kind, what in kinds.items()
+        },
+    )
+
+
+def _placed(path: str, places: dict[str, str]) -> str:
+    first, slash, rest = path.partition("/")
+    return f"{places.get(first, first)}{slash}{rest}"
+
+
+MATRICES = (
+    read(
+        "faults",
+        *("build.sh", "detect.sh", "every-input.sh", "managers.sh", "small.sh", "thrifty.sh"),
+    ),
+    read("mutations", "detect.sh", "policy.sh", "release.sh"),
+)
+
+
+def cases(parts: Callable[[Matrix], Iterable[tuple[str, ...]]]) -> list[Any]:
+    return [
+        pytest.param(matrix, *each, id="-".join((matrix.name, *each)))
+        for matrix in MATRICES
+        for each in parts(matrix)
+    ]
+
+
+MATRIX = pytest.mark.parametrize("matrix", MATRICES, ids=[matrix.name for matrix in MATRICES])
+BUILDPACK = pytest.mark.parametrize(
+    ("matrix", "name"), cases(lambda one: [(name,) for name in (*one.faults, *one.right)])
+)
+SCENARIO = pytest.mark.parametrize(
+    ("matrix", "scenario"), cases(lambda one: [(name,) for name in one.scenarios])
+)
+FAULT = pytest.mark.parametrize(
+    ("matrix", "scenario", "fault"),
+    cases(lambda one: [(s, f) for s in one.scenarios for f in faults(one.of(s))]),
+)
+
+
+def expected(rows: Iterable[Row], fault: str, commit: int) -> Shown:
     """What one buildpack must show at one commit of a scenario with these rows."""
     shown: Shown = {}
     for row in rows:
-        if row["fault"] == fault and commit in commits(row):
-            kinds = {kind: row[kind] for kind in FOUND if kind in row}
-            shown |= {kind: [""] if what is True else what for kind, what in kinds.items()}
+        if fault in row.faults and commit in row.commits:
+            shown |= row.shows
     return shown
 
 
 def found(step: dict[str, Any]) -> Shown:
-    """What a report says of a commit."""
+    """What a report says of a commit, with paths relative to the build dir."""
     shown: Shown = {"unmet": step["unmet"], "unstable": [_path(each) for each in step["noise"]]}
     for each in step["divergences"]:
         shown.setdefault(each["kind"], []).append(_path(each))
@@ -66,8 +143,10 @@ def found(step: dict[str, Any]) -> Shown:
 
 
 def _path(divergence: dict[str, Any]) -> str:
-    root, path = divergence["root"].rpartition("/")[2], divergence["path"]
-    return root if path == "." else f"{root}/{path}".strip("/")
+    root, path = divergence["root"], divergence["path"]
+    if root in {"", "."}:
+        return path
+    return root if path == "." else f"{root}/{path}"
 
 
 def verdict(shown: Shown) -> str:
@@ -106,44 +185,40 @@ def _matches(pattern: str, text: str) -> bool:
 # --- the matrix --------------------------------------------------------------------------------
 
 
-def test_every_buildpack_and_every_scenario_is_in_the_matrix():
-    there = {program.parent.parent.name for program in BUILDPACKS.glob("*/bin/compile")}
-    assert {*faults(), *RIGHT} == there
-    assert not set(faults()) & set(RIGHT)
-    assert {row["scenario"] for row in ROWS} == SCENARIOS.keys()
+@MATRIX
+def test_every_buildpack_and_every_scenario_is_in_the_matrix(matrix):
+    there = {program.parent.parent.name for program in matrix.buildpacks.glob("*/bin/compile")}
+    assert {*matrix.faults, *matrix.right} == there
+    assert not set(matrix.faults) & set(matrix.right)
+    assert {row.scenario for row in matrix.rows} == matrix.scenarios.keys()
 
 
 def test_every_kind_of_divergence_is_in_the_matrix():
-    assert {kind for row in ROWS for kind in FOUND if kind in row} == set(FOUND)
+    assert {kind for one in MATRICES for row in one.rows for kind in row.shows} == set(FOUND)
 
 
-def test_no_row_is_empty_or_misspelt():
-    for row in ROWS:
-        assert row.keys() & set(FOUND), row
-        assert row.keys() <= {"fault", "scenario", "commit", *FOUND}, row
+@BUILDPACK
+def test_every_fault_says_which_it_is(matrix, name):
+    program = (matrix.buildpacks / name / "bin/compile").read_text()
+    assert re.match(r"#!/usr/bin/env bash\n# [A-Z].*\n", program), name
 
 
-def test_every_fault_says_which_it_is():
-    for name in (*faults(), *RIGHT):
-        program = (BUILDPACKS / name / "bin/compile").read_text()
-        assert re.match(r"#!/usr/bin/env bash\n# [A-Z].*\n", program), name
-
-
-@pytest.mark.parametrize("name", [*faults(), *RIGHT])
-def test_every_buildpack_has_its_scripts_and_is_another_one(name, tmp_path):
-    folder, unused = BUILDPACKS / name, Store(root=tmp_path / "store")
+@BUILDPACK
+def test_every_buildpack_has_its_scripts_and_is_another_one(matrix, name, tmp_path):
+    folder, unused = matrix.buildpacks / name, Store(root=tmp_path / "store")
     here = resolve(str(folder), store=unused, into=tmp_path / "here")
-    right = resolve(str(BUILDPACKS / "right"), store=unused, into=tmp_path / "right")
-    assert sorted(file.name for file in (here.folder / "lib").iterdir()) == SCRIPTS
+    right = resolve(str(matrix.buildpacks / "right"), store=unused, into=tmp_path / "right")
+    assert sorted(file.name for file in (here.folder / "lib").iterdir()) == [*matrix.scripts]
     assert not [path for path in here.folder.rglob("*") if path.is_symlink()]
     assert (here.digest == right.digest) == (name == "right")
 
 
 def test_the_document_has_the_matrix():
     rows = [
-        f"| `{row['fault']}` | `{row['scenario']}` |"
-        f" {', '.join(kind for kind in FOUND if kind in row)} |"
-        for row in ROWS
+        f"| `{fault}` | `{row.scenario}` | {', '.join(row.shows)} |"
+        for matrix in MATRICES
+        for row in matrix.rows
+        for fault in row.faults
     ]
     lines = [re.sub(r" +", " ", line) for line in DOCUMENT.read_text().splitlines()]
     told = [re.sub(r"^(\|[^|]+)\|[^|]+(\|.*)$", r"\1\2", line) for line in lines]
@@ -152,9 +227,11 @@ def test_the_document_has_the_matrix():
 
 # --- what is found -----------------------------------------------------------------------------
 
+Results = Callable[[Matrix, str], dict[str, Any]]
+
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[str, Any]]:
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     """Gives a scenario's results by buildpack; its builds are run once, in a store of their own."""
     need("bubblewrap")
     shared, own = store().root, tmp_path_factory.mktemp("faults")
@@ -163,11 +240,12 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[st
         (own / name).symlink_to(shared / name)
 
     @cache
-    def of(scenario: str) -> dict[str, Any]:
-        report = own / f"{scenario}.json"
-        command = [PROGRAM, "matrix", SCENARIOS[scenario], "--sandbox", "bubblewrap"]
-        for name in (*RIGHT, *faults(in_scenario(scenario))):
-            command += ["--buildpack", BUILDPACKS / name]
+    def of(matrix: str, scenario: str) -> dict[str, Any]:
+        (one,) = (each for each in MATRICES if each.name == matrix)
+        report = own / f"{matrix}-{scenario}.json"
+        command = [PROGRAM, "matrix", one.scenarios[scenario], "--sandbox", "bubblewrap"]
+        for name in (*one.right, *faults(one.of(scenario))):
+            command += ["--buildpack", one.buildpacks / name]
         command += ["--store", own, "--report", f"json={report}"]
         done = subprocess.run(
             list(map(str, command)), cwd=own, capture_output=True, text=True, check=False
@@ -176,10 +254,10 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[st
         document = json.loads(report.read_text())
         return {Path(result["buildpack"]).name: result for result in document["results"]}
 
-    return of
+    return lambda matrix, scenario: of(matrix.name, scenario)
 
 
-def faulty(result: dict[str, Any], rows: list[dict[str, Any]], fault: str) -> list[str]:
+def faulty(result: dict[str, Any], rows: Iterable[Row], fault: str) -> list[str]:
     """How a scenario's result is another than the matrix has it, a line each."""
     said = [result["error"]] if result.get("error") else []
     for number, step in enumerate(result["steps"], start=1):
@@ -194,21 +272,21 @@ def faulty(result: dict[str, Any], rows: list[dict[str, Any]], fault: str) -> li
 @pytest.mark.bubblewrap
 @pytest.mark.timeout(600)
 class TestMatrix:
-    @pytest.mark.parametrize("scenario", SCENARIOS)
-    def test_right_buildpacks_show_nothing(self, results, scenario):
-        for name in RIGHT:
-            assert faulty(results(scenario)[name], [], name) == []
+    @SCENARIO
+    def test_right_buildpacks_show_nothing(self, results, matrix, scenario):
+        for name in matrix.right:
+            assert faulty(results(matrix, scenario)[name], [], name) == []
 
-    @pytest.mark.parametrize(
-        ("scenario", "fault"), [(s, f) for s in SCENARIOS for f in faults(in_scenario(s))]
-    )
-    def test_fault_shows_what_the_matrix_says_and_nothing_else(self, results, scenario, fault):
-        rows = in_scenario(scenario)
-        assert faulty(results(scenario)[fault], rows, fault) == []
+    @FAULT
+    def test_fault_shows_what_the_matrix_says_and_nothing_else(
+        self, results, matrix, scenario, fault
+    ):
+        shown = results(matrix, scenario)[fault]
+        assert faulty(shown, matrix.of(scenario), fault) == []
 
-    @pytest.mark.parametrize("scenario", SCENARIOS)
-    def test_a_fault_that_is_mended_would_be_noticed(self, results, scenario):
-        rows = in_scenario(scenario)
-        for name in RIGHT:
+    @SCENARIO
+    def test_a_fault_that_is_mended_would_be_noticed(self, results, matrix, scenario):
+        rows = matrix.of(scenario)
+        for name in matrix.right:
             for fault in faults(rows):
-                assert faulty(results(scenario)[name], rows, fault), fault
+                assert faulty(results(matrix, scenario)[name], rows, fault), fault
