@@ -24,6 +24,7 @@ from benchmarks.machine import this_machine
 from benchmarks.options import options
 from benchmarks.report import Report, Spread, Table, save, show
 from benchmarks.stores import cold_store, scratch
+from harness.ages import read_ages
 from harness.build import run_build
 from harness.caches.laying import lay_out
 from harness.caches.record import record
@@ -278,14 +279,16 @@ class _Large:
                 with _timing(seconds, "scan"):
                     manifest = scan(build.tree, session.roots(commit))
                 with _timing(seconds, "keep"):
+                    distributions = read_distributions(
+                        manifest, lambda path: read_file(build.tree, path, limit=LARGEST)
+                    )
                     session.builds.keep(
                         hashlib.sha256(secrets.token_bytes()).hexdigest(),
                         build,
                         parent=None,
                         manifest=manifest,
-                        distributions=read_distributions(
-                            manifest, lambda path: read_file(build.tree, path, limit=LARGEST)
-                        ),
+                        distributions=distributions,
+                        ages=read_ages(manifest, distributions, build.tree, began=build.began),
                         checks=(),
                         aside=session.folder("aside"),
                     )

@@ -21,6 +21,7 @@ from benchmarks.options import options
 from benchmarks.plain import PlainDocker
 from benchmarks.report import Report, Spread, Table, save, show
 from benchmarks.stores import cold_store, scratch
+from harness.ages import read_ages
 from harness.build import Inputs, run_build
 from harness.distributions import read_distributions
 from harness.errors import HarnessError
@@ -172,14 +173,16 @@ class _Bench:
             folder=folder,
         )
         manifest = scan(build.tree, session.roots(self._commit))
+        distributions = read_distributions(
+            manifest, lambda path: read_file(build.tree, path, limit=LARGEST)
+        )
         session.builds.keep(
             hashlib.sha256(secrets.token_bytes()).hexdigest(),
             build,
             parent=None,
             manifest=manifest,
-            distributions=read_distributions(
-                manifest, lambda path: read_file(build.tree, path, limit=LARGEST)
-            ),
+            distributions=distributions,
+            ages=read_ages(manifest, distributions, build.tree, began=build.began),
             checks=(),
             aside=folder.with_name(f"{folder.name}-ended"),
         )

@@ -4,6 +4,7 @@ import os
 import shlex
 import shutil
 import stat
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -70,6 +71,7 @@ class Build:
         cache: The cache dir as it was left.
         requests: What it asked the sealed internet for.
         released: What its commands told the platform of what is deployed.
+        began: When it began, in seconds since the epoch; what is older was there before it.
     """
 
     outcome: Outcome
@@ -78,6 +80,7 @@ class Build:
     tree: Path
     cache: Path
     requests: tuple[Request, ...]
+    began: float
     released: str = ""
 
 
@@ -106,6 +109,7 @@ def run_build(
         SandboxError: The sandbox could not be made or was lost. A build's own failure is a result.
         StoreError: The cache cannot be laid out.
     """
+    began = time.time()
     paths = _lay_out(inputs, cache=cache, folder=folder)
     recipe = _recipe(inputs, paths, folder)
     mounts, trusted_env = trust
@@ -136,6 +140,7 @@ def run_build(
         cache=_real_folder(_host_path(paths.cache, folder)),
         requests=tuple(requests),
         released=_noted(folder / "steps" / _RELEASED, _LONGEST_RELEASE),
+        began=began,
     )
 
 

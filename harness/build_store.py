@@ -15,6 +15,7 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
+from harness.ages import Ages
 from harness.build import Build
 from harness.caches.laying import lay_out
 from harness.caches.listing import CacheListing, unpack
@@ -96,6 +97,7 @@ class Facts:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Installed:
     distributions: tuple[Distribution, ...]
+    ages: Ages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,8 +135,19 @@ class Built:
         Raises:
             StoreError: It is damaged.
         """
+        return self._installed().distributions
+
+    def ages(self) -> Ages:
+        """Which files that tell of an installation are older than it.
+
+        Raises:
+            StoreError: It is damaged.
+        """
+        return self._installed().ages
+
+    def _installed(self) -> _Installed:
         text = (self.folder / "distributions").read_text(encoding="ascii", errors="replace")
-        return load(_Installed, text).distributions
+        return load(_Installed, text)
 
     def log_tail(self) -> tuple[str, ...]:
         """The last lines of its output."""
@@ -285,6 +298,7 @@ class BuildStore:
         parent: Built | None,
         manifest: Manifest,
         distributions: tuple[Distribution, ...],
+        ages: Ages,
         checks: tuple[Check, ...],
         aside: Path,
     ) -> Built:
@@ -298,6 +312,7 @@ class BuildStore:
             parent: The build whose cache it was given.
             manifest: What is compared of its tree.
             distributions: What is installed in it.
+            ages: Which files that tell of that are older than the build.
             checks: What was expected of it.
             aside: A folder that is not there yet: a build which its time limit ended is put there,
                 as another run of it may end otherwise.
@@ -323,7 +338,7 @@ class BuildStore:
 
         def fill(folder: Path) -> None:
             (folder / "manifest").write_text(text, encoding="ascii")
-            installed = dump(_Installed(distributions=distributions))
+            installed = dump(_Installed(distributions=distributions, ages=ages))
             (folder / "distributions").write_text(installed, encoding="ascii")
             contents = folder / _CONTENTS
             keep_contents(manifest, build.tree, self._pool, contents, largest=largest)

@@ -14,6 +14,8 @@ NOT_BUILDING = (
     "diagnosis",
     "display.py",
     "doctor.py",
+    "fetches.py",
+    "install_log.py",
     "judge.py",
     "known.py",
     "printing.py",

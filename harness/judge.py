@@ -10,12 +10,13 @@ from harness.compare import Comparison, Divergence, Side, gather, split_noise
 from harness.diagnosis.origin import with_origins
 from harness.distributions import compare_distributions, with_owners
 from harness.errors import HarnessError
+from harness.install_log import read_install_log
 from harness.manifest import EntryKind, Manifest
 from harness.plan import Arm, Commit
-from harness.reuse import observed_reuse
+from harness.reuse import Needs, Traces, judge_parts, unmet_reuse, whole
 from harness.rules import BuildPaths
 from harness.scenarios.scenario_file import BuildExpectation
-from harness.verdict import Failure, Reuse, Seconds, Step, Verdict
+from harness.verdict import Failure, PartReuse, Reuse, Seconds, Step, Verdict
 
 _NOTHING = Comparison(divergences=(), set_aside=(), compared=0)
 
@@ -92,6 +93,7 @@ def judge(
     earlier: Sequence[Arms],
     shas: Sequence[str],
     kind: BuildpackKind,
+    tools: frozenset[str],
 ) -> Step:
     """What one commit showed.
 
@@ -104,6 +106,7 @@ def judge(
         earlier: The builds of the commits before, in order.
         shas: The SHAs of the scenario's commits.
         kind: The buildpack's, which reads its log.
+        tools: Projects that only serve to install what the app asks for.
 
     Raises:
         ManifestError: What is stored of a build is damaged.
@@ -111,11 +114,7 @@ def judge(
     commit, cached, clean = arms.commit, arms.cached, arms.clean
     divergences, noise = _settle(arms, found, control, again)
     divergences, noise = gather(divergences), gather(noise)
-    reuse = observed_reuse(
-        cache_was_empty=commit.stage.index == 0,
-        cached=cached.facts.requests,
-        clean=clean.facts.requests,
-    )
+    reuse, parts = _reuse(arms, earlier, Needs(routes=kind.routes, tools=tools))
     findings: tuple[str, ...] = ()
     if divergences:
         installed = cached.distributions(), clean.distributions()
@@ -132,6 +131,7 @@ def judge(
         message=commit.stage.message,
         verdict=_verdict(arms, divergences, noise),
         reuse=reuse,
+        reuse_parts=parts,
         reasons=kind.reasons(_text(cached)) if reuse is Reuse.DISCARDED else (),
         seconds=Seconds(cached=cached.facts.outcome.seconds, clean=clean.facts.outcome.seconds),
         compared=found.compared,
@@ -143,7 +143,7 @@ def judge(
         findings=findings,
         unmet=(
             *_unmet(arms),
-            *_unmet_reuse(commit, reuse),
+            *unmet_reuse(commit.stage.reuse, reuse, parts),
         ),
         failures=tuple(_failures(arms, control if noise else None, again if noise else None)),
         refused=tuple(
@@ -218,7 +218,7 @@ def _unmet(arms: Arms) -> Iterator[str]:
     told = dict.fromkeys(fault for faults in lacks.values() for fault in faults)
     for fault in told:
         those = [arm for arm, faults in lacks.items() if fault in faults]
-        if len(those) == len(Arm.__members__) - 1:
+        if len(those) > 1:
             yield f"in both builds {fault}"
         else:
             yield from (f"in the {arm} build {fault}" for arm in those)
@@ -236,10 +236,24 @@ def _lacks(arms: Arms, built: Built) -> Iterator[str]:
         yield from filter(None, faults)
 
 
-def _unmet_reuse(commit: Commit, reuse: Reuse) -> Iterator[str]:
-    wanted = commit.stage.reuse
-    if wanted is not None and reuse not in {Reuse(wanted), Reuse.UNKNOWN}:
-        yield f"the cache is {reuse}, and should be {wanted}"
+def _reuse(
+    arms: Arms, earlier: Sequence[Arms], needs: Needs
+) -> tuple[Reuse, tuple[PartReuse, ...]]:
+    given = earlier[-1].cached.facts.cache if earlier else None
+    if not earlier or (given is not None and given.count == 0):
+        return Reuse.EMPTY, ()
+    log = read_install_log(_text(arms.cached))
+    parts = judge_parts(_traces(arms.cached), _traces(arms.clean), log, needs)
+    return whole(parts), parts
+
+
+def _traces(built: Built) -> Traces:
+    return Traces(
+        passed=built.facts.outcome.passed,
+        requests=built.facts.requests,
+        distributions=built.distributions(),
+        ages=built.ages(),
+    )
 
 
 def _verdict(

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from harness import expectations, judge
+from harness.ages import read_ages
 from harness.build import Build, Inputs, run_build
 from harness.build_store import Built, Check
 from harness.buildpacks.source import at_revision
@@ -322,6 +323,9 @@ class _Run:
         session = self._session
         commit = planned.commit
         manifest = scan(build.tree, session.roots(commit), without=session.not_deployed(commit))
+        distributions = read_distributions(
+            manifest, lambda path: read_file(build.tree, path, limit=LARGEST)
+        )
         wanted = self._expected.get(planned.key, {}) if build.outcome.passed else {}
         built = self._builds.keep(
             planned.key,
@@ -330,9 +334,8 @@ class _Run:
             with_cache=planned.key in self._carried,
             parent=parent,
             manifest=manifest,
-            distributions=read_distributions(
-                manifest, lambda path: read_file(build.tree, path, limit=LARGEST)
-            ),
+            distributions=distributions,
+            ages=read_ages(manifest, distributions, build.tree, began=build.began),
             checks=tuple(
                 Check(expectation=name, fault=expectations.fault(one, build.tree))
                 for name, one in wanted.items()
@@ -390,6 +393,7 @@ class _Run:
             earlier=[self._arms(case, before) for before in range(index)],
             shas=case.shas,
             kind=self._session.buildpack_of(arms.commit).kind,
+            tools=self._session.tools(arms.commit),
         )
         if all(built.stored for built in (arms.cached, arms.clean)):
             self._builds.keep_judgement(case.judgements[index], step)

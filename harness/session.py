@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
+from packaging.utils import canonicalize_name
+
 from harness.build import Inputs, own_recipe
 from harness.build_store import BuildStore, Built
 from harness.buildpacks import Route
@@ -29,7 +31,8 @@ from harness.packages import pip
 from harness.packages.fetcher import Fetcher, Wanted
 from harness.packages.programs import programs_archive
 from harness.packages.releases import build_release
-from harness.packages.tools import BASE_TOOLS
+from harness.packages.required import required
+from harness.packages.tools import BASE_TOOLS, TOOLS
 from harness.plan import Commit
 from harness.progress import Observer, Silent
 from harness.removal import Remover
@@ -341,6 +344,16 @@ class Session:
             cache_apart=commit.cache_apart,
             limits=self.settings.limits,
         )
+
+    def tools(self, commit: Commit) -> frozenset[str]:
+        """Normalised names of the projects that only serve to install what a commit's app needs.
+
+        Raises:
+            HarnessError: A build tool cannot be fetched.
+        """
+        offered = self._fetcher.releases(self._wanted(self.buildpack_of(commit), commit.stage))
+        names = {*TOOLS, *(canonicalize_name(tool.project) for tool in offered)}
+        return frozenset(map(str, names)) - required(commit.stage.tree)
 
     def inputs_digest(self, commit: Commit) -> str:
         """The sha256, in hex, of all that has a say in a build of a commit, but its cache.

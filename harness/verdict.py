@@ -26,6 +26,44 @@ class Reuse(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Part(StrEnum):
+    """A part of an installation that a cache may keep or not keep."""
+
+    RUNTIME = "runtime"
+    TOOLS = "tools"
+    PACKAGES = "packages"
+    DOWNLOADS = "downloads"
+
+
+class Basis(StrEnum):
+    """What tells whether something came from a cache."""
+
+    REQUESTS = "requests"
+    TIMES = "times"
+    LOG = "log"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartReuse:
+    """What became of one part of a cache.
+
+    Attributes:
+        part: Python itself; what only serves to install; distributions; or other downloads.
+        reuse: Reused where anything of it was taken from the cache.
+        basis: What that rests on.
+        restored: What was taken from the cache: normalised names of distributions, else file names.
+        anew: What was fetched, or built and installed, in this build.
+        unknown: Of what nothing tells.
+    """
+
+    part: Part
+    reuse: Reuse
+    basis: tuple[Basis, ...] = ()
+    restored: tuple[str, ...] = ()
+    anew: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seconds:
     """Wall time of the two arms' builds."""
@@ -63,6 +101,7 @@ class Step:
         message: Its message's first line.
         verdict: What the comparison showed.
         reuse: What became of the cache.
+        reuse_parts: The same, of each part of which something is known.
         reasons: What the buildpack said of why it dropped the cache.
         seconds: How long the arms took.
         compared: How many files were compared.
@@ -82,6 +121,7 @@ class Step:
     message: str
     verdict: Verdict
     reuse: Reuse
+    reuse_parts: tuple[PartReuse, ...] = ()
     reasons: tuple[str, ...] = ()
     seconds: Seconds
     compared: int = 0

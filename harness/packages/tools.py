@@ -23,6 +23,9 @@ BASE_TOOLS = (
     "wheel==0.45.1",
 )
 
+TOOLS = frozenset({"pip", "pipenv", "poetry", "setuptools", "uv", "virtualenv", "wheel"})
+"""What installs the packages of apps, whatever a buildpack pins: normalised names of projects."""
+
 
 def fetch_tool(
     requirement: str,

@@ -10,7 +10,7 @@ from rich.text import Text
 from harness.compare import Divergence, DivergenceKind, facts
 from harness.manifest import escape, parents
 from harness.printing import printable
-from harness.verdict import Result, Reuse, Run, Step, Verdict
+from harness.verdict import Part, PartReuse, Result, Reuse, Run, Step, Verdict
 
 STYLES = {
     Verdict.AGREES: "green",
@@ -20,6 +20,7 @@ STYLES = {
 }
 _MOST_PATHS = 12
 _WIDTH = max(map(len, DivergenceKind))
+_MOST_NAMES = 8
 _SHORT_SHA = 7
 _SECOND = {"control": "clean build", "repeated": "build with the same cache"}
 
@@ -93,6 +94,8 @@ def _step(number: int, step: Step) -> Iterator[Text]:
         (str(step.verdict), STYLES[step.verdict]),
         f" (cache {_reuse(step)}; {seconds}; {step.compared} files compared)",
     )
+    for part in step.reuse_parts:
+        yield Text(f"    {_part(part)}", style="dim")
     for sentence in step.findings:
         yield Text(f"    {sentence}", style="bold")
     for sentence in step.unmet:
@@ -189,8 +192,31 @@ def _verdict(result: Result) -> Text:
 
 
 def _mark(step: Step) -> str:
-    mark = "" if step.verdict is Verdict.AGREES else f"({step.verdict})"
-    return f"{step.reuse}{mark}"
+    marks = [] if step.verdict is Verdict.AGREES else [str(step.verdict)]
+    if packages_anew(step):
+        marks.append("packages anew")
+    return f"{step.reuse}({', '.join(marks)})" if marks else str(step.reuse)
+
+
+def packages_anew(step: Step) -> bool:
+    """Whether the cache was reused, and not for the packages, which were all installed again."""
+    return step.reuse is Reuse.REUSED and any(
+        one.part is Part.PACKAGES and one.reuse is Reuse.DISCARDED for one in step.reuse_parts
+    )
+
+
+def _part(one: PartReuse) -> str:
+    """What became of a part of the cache, by name, and what tells so."""
+    told = [f"from the cache: {_named(one.restored)}"] if one.restored else []
+    told += [f"anew: {_named(one.anew)}"] if one.anew else []
+    told += [f"not known: {_named(one.unknown)}"] if one.unknown else []
+    basis = f" (by {', '.join(one.basis)})" if one.basis else ""
+    return f"{one.part} {one.reuse}{basis}: {'; '.join(told)}"
+
+
+def _named(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return ", ".join(map(escape, names[:_MOST_NAMES])) + more
 
 
 def _reuse(step: Step) -> str:

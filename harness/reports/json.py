@@ -5,7 +5,7 @@ from typing import Any
 
 from harness.compare import Divergence
 from harness.manifest import ALGORITHM, Entry, escape
-from harness.verdict import Failure, Known, Result, Run, Step
+from harness.verdict import Failure, Known, PartReuse, Result, Run, Step
 
 FORMAT = 1
 
@@ -44,6 +44,7 @@ def _step(step: Step) -> dict[str, Any]:
         "message": step.message,
         "verdict": str(step.verdict),
         "reuse": str(step.reuse),
+        "reuse_parts": {str(part.part): _part(part) for part in step.reuse_parts},
         "reasons": list(step.reasons),
         "seconds": {
             "cached": round(step.seconds.cached, 3),
@@ -66,6 +67,16 @@ def _step(step: Step) -> dict[str, Any]:
             {"method": request.method, "url": request.url, "why": request.refused}
             for request in step.refused
         ],
+    }
+
+
+def _part(part: PartReuse) -> dict[str, Any]:
+    return {
+        "reuse": str(part.reuse),
+        "basis": [str(basis) for basis in part.basis],
+        "from_cache": [escape(name) for name in part.restored],
+        "anew": [escape(name) for name in part.anew],
+        "unknown": [escape(name) for name in part.unknown],
     }
 
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.manifest import escape
-from harness.reports.console import STYLES, verdict_name
+from harness.reports.console import STYLES, packages_anew, verdict_name
 from harness.verdict import Result, Reuse, Run
 
 _REUSE = {
@@ -20,7 +20,8 @@ _REUSE = {
 }
 _WIDEST = 10_000
 _LEGEND = (
-    "after the verdict, commit by commit: r the cache was reused, d discarded, ? not known;"
+    "after the verdict, commit by commit: r the cache was reused, p reused but for the packages,"
+    " d discarded, ? not known;"
     " » differs from the column to its left"
 )
 
@@ -73,7 +74,7 @@ def _cell(left: Result | None, cell: Result) -> Text:
 
 
 def _told(cell: Result) -> str:
-    marks = "".join(_REUSE[step.reuse] for step in cell.steps)
+    marks = "".join("p" if packages_anew(step) else _REUSE[step.reuse] for step in cell.steps)
     found = sum(
         len(step.divergences) + sum(one.divergence is not None for one in step.known)
         for step in cell.steps

@@ -20,6 +20,8 @@ from harness.scenarios.wording import one_of
 T = TypeVar("T")
 
 _DEEPEST = 20
+UNION_TAGS = ("[key]", "[word]", "[parts]")
+"""What stands in pydantic's way to a fault and is no key: its own, and tags of unions."""
 _TOO_DEEP = ("is nested too deeply", f"no more than {_DEEPEST} levels")
 _WANTED = {
     "bool_type": "true or false",
@@ -175,7 +177,7 @@ def _place(location: tuple[str | int, ...], value: object) -> Place:
     for part in location:
         if isinstance(here, dict) and part not in here and here.get("do") == part:
             continue
-        if part == "[key]":
+        if part in UNION_TAGS and not (isinstance(here, dict) and part in here):
             continue
         place += (part,)
         if isinstance(here, dict) and isinstance(part, str):
@@ -253,6 +255,11 @@ def _resolved(root: dict[str, Any], here: dict[str, Any], value: object) -> dict
         here = {"$ref": chosen} if chosen else here
     while "$ref" in here:
         here = root["$defs"][here["$ref"].rsplit("/", 1)[-1]]
+    if isinstance(value, dict) and "properties" not in here:
+        # Of a word or a table, or a table or nothing: the table.
+        options = (*here.get("anyOf", ()), *here.get("oneOf", ()))
+        tables = (_resolved(root, option, value) for option in options)
+        return next((table for table in tables if "properties" in table), here)
     return here
 
 

@@ -28,6 +28,7 @@ from harness.scenarios.scenario_file import (
     Expectation,
     FileTimes,
     ReuseExpectation,
+    ReuseParts,
     ScenarioTable,
 )
 from harness.scenarios.scenario_problems import (
@@ -58,7 +59,7 @@ class Stage:
         tree: The app's files.
         world: What is around them.
         build: Whether the build should pass.
-        reuse: What should become of the cache; None where the scenario does not say.
+        reuse: What should become of the cache, or of its parts; None where it does not say.
         expect: What must be true of the built tree.
     """
 
@@ -68,7 +69,7 @@ class Stage:
     tree: Tree = field(repr=False)
     world: World
     build: BuildExpectation
-    reuse: ReuseExpectation | None
+    reuse: ReuseExpectation | ReuseParts | None
     expect: tuple[Expectation, ...]
 
 

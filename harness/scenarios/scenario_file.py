@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Discriminator, Field, Tag
 
 from harness.scenarios.edits import STRICT, Edit
 from harness.scenarios.fork import BranchName, Name, TagName
@@ -61,6 +61,38 @@ class ReuseExpectation(StrEnum):
 
     REUSED = "reused"
     DISCARDED = "discarded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReuseParts:
+    """What should become of some parts of the cache."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    runtime: Annotated[ReuseExpectation | None, Field(description="Python itself.")] = None
+    tools: Annotated[
+        ReuseExpectation | None,
+        Field(description="What only serves to install others, such as pip, setuptools and uv."),
+    ] = None
+    packages: Annotated[
+        ReuseExpectation | None, Field(description="The distributions that the app asks for.")
+    ] = None
+    downloads: Annotated[
+        ReuseExpectation | None, Field(description="Whatever else was downloaded.")
+    ] = None
+
+
+_WORD, _PARTS = "[word]", "[parts]"
+
+
+def _is_parts(value: object) -> str:
+    return _PARTS if isinstance(value, dict | ReuseParts) else _WORD
+
+
+ReuseWish = Annotated[
+    Annotated[ReuseExpectation, Tag(_WORD)] | Annotated[ReuseParts, Tag(_PARTS)],
+    Discriminator(_is_parts),
+]
+"""One word for the whole cache, or a table with one for each of some parts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,8 +259,11 @@ class CommitTable(Changes):
         tuple[Edit, ...], Field(description="What it changes in the app's files, in order.")
     ] = ()
     reuse: Annotated[
-        ReuseExpectation | None,
-        Field(description="Where given, whether the cache must be `reused` or `discarded`."),
+        ReuseWish | None,
+        Field(
+            description="Where given, whether the cache must be `reused` or `discarded`; or a table"
+            " that says so of its parts."
+        ),
     ] = None
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.ages import Ages
 from harness.build import Build
 from harness.build_store import BuildStore, Built, Check
 from harness.errors import CacheError, HarnessError, StoreError
@@ -28,6 +29,7 @@ STEP = Step(
     commit="c", message="m", verdict=Verdict.AGREES, reuse=Reuse.EMPTY,
     seconds=Seconds(cached=1, clean=1),
 )  # fmt: skip
+AGES = Ages(old=("lib/old",), new=("lib/file",))
 
 
 @pytest.fixture
@@ -50,6 +52,7 @@ def ran(
         tree=folder / "tree",
         cache=folder / "cache",
         requests=(Request(method="GET", url="https://x.example/", status=200),),
+        began=1.5,
     )
 
 
@@ -63,6 +66,7 @@ def keep(builds: BuildStore, folder: Path, key: str = KEY, **rest) -> Built:
         parent=parent,
         manifest=scan(build.tree, (".",)),
         distributions=(),
+        ages=AGES,
         checks=(Check(expectation="e", fault="nothing is there"),),
         aside=folder / "aside",
     )
@@ -73,6 +77,7 @@ def test_a_build_is_found_again_as_it_was(store, tmp_path):
     found = BuildStore(store).find(KEY)
     assert found is not None
     assert found.facts == kept.facts
+    assert (found.distributions(), found.ages()) == ((), AGES)
     assert found.manifest() == scan(tmp_path / "run" / "tree", (".",))
     assert BuildStore(store).has_cache(found)
     BuildStore(store).lay_out_cache(found, tmp_path / "copy")
@@ -302,8 +307,8 @@ def test_holes_do_not_count_as_room(store, tmp_path):
     build = ran(tmp_path / "2")
     os.truncate(build.cache / "lib" / "file", 2**40)
     kept = builds.keep(
-        OTHER, build, parent=None, manifest=scan(build.tree, (".",)), distributions=(), checks=(),
-        aside=tmp_path / "aside",
+        OTHER, build, parent=None, manifest=scan(build.tree, (".",)), distributions=(), ages=AGES,
+        checks=(), aside=tmp_path / "aside",
     )  # fmt: skip
     assert builds.prune(age=10**6) == 0
     assert all(one.has_cache for one in builds.listing())

@@ -148,7 +148,7 @@ def test_a_buildpack_that_says_nothing_pins_nothing(buildpack):
             "\x1b[1;33m-----> Requirements file has been changed, clearing cached ones\x1b[0m",
             "Requirements file has been changed, clearing cached ones",
         ),
-        ("-----> cache: discarded: < python 3.11.9", "< python 3.11.9"),
+        ("-----> cache: discarded: base.txt changed", "base.txt changed"),
     ],
 )
 def test_reasons_are_read_from_the_log(line, reason):

@@ -1,46 +1,330 @@
-"""What became of a cache, told by the requests of two builds."""
+"""What became of a cache, part by part, told by requests, by times and by the log."""
 
+import pytest
+
+from harness.ages import Ages
+from harness.buildpacks.classic import ClassicKind
+from harness.distributions import Distribution, Source
+from harness.install_log import InstallLog
 from harness.internet import Request
-from harness.reuse import observed_reuse
-from harness.verdict import Reuse
+from harness.reuse import Needs, Traces, judge_parts, unmet_reuse, whole
+from harness.scenarios.scenario_file import ReuseExpectation, ReuseParts
+from harness.verdict import Basis, Part, PartReuse, Reuse
+
+SITE = ".heroku/python/lib/python3.11/site-packages"
+LANDMARK = ".heroku/python/lib/python3.11/os.py"
+NEEDS = Needs(routes=ClassicKind.routes, tools=frozenset({"pip", "setuptools", "wheel"}))
+RUNTIMES = "https://runtimes.cache-harness.invalid"
+INDEX = "https://index.example"
+NO_AGES, SILENT = Ages(), InstallLog()
+FORGE = "https://github.com/acme"
 
 
 def get(url: str, *, method: str = "GET", status: int = 200) -> Request:
     return Request(method=method, url=url, status=status)
 
 
-RUNTIME, FORK = get("https://runtimes/python"), get("https://forge/fork.git", method="POST")
+def wheel(name: str, version: str = "1.0") -> Request:
+    return get(f"{INDEX}/simple/{name}/{'0' * 64}/{name}-{version}-py3-none-any.whl")
 
 
-def observed(cached: list[Request], clean: list[Request], *, empty: bool = False) -> Reuse:
-    return observed_reuse(cache_was_empty=empty, cached=cached, clean=clean)
+def clone(name: str) -> list[Request]:
+    """What git asks to clone, by protocol version 2: where the branches are, then what is there."""
+    url = f"{FORGE}/{name}.git"
+    post = get(f"{url}/git-upload-pack", method="POST")
+    return [get(f"{url}/info/refs?service=git-upload-pack"), post, post]
 
 
-def test_a_build_that_did_without_a_fetch_used_its_cache():
-    assert observed([FORK], [RUNTIME, FORK]) is Reuse.REUSED
-    assert observed([RUNTIME], [RUNTIME, FORK]) is Reuse.REUSED
-    assert observed([], [RUNTIME]) is Reuse.REUSED
+RUNTIME = get(f"{RUNTIMES}/python-3.11.2.tar.zst")
+OTHER_RUNTIME = get(f"{RUNTIMES}/python-3.13.5.tar.zst")
+PIP = get(f"{RUNTIMES}/pip-for-3.11.2.tar.zst")
 
 
-def test_a_build_that_fetched_all_discarded_its_cache():
-    assert observed([RUNTIME, FORK], [FORK, RUNTIME]) is Reuse.DISCARDED
+def dist(name: str, version: str = "1.0", source: str = "") -> Distribution:
+    return Distribution(
+        name=name,
+        version=version,
+        location=SITE,
+        metadata=f"{SITE}/{name}-{version}.dist-info",
+        source=Source(url=source) if source else None,
+    )
 
 
-def test_fetching_more_than_a_clean_build_is_no_reuse():
-    assert observed([RUNTIME, FORK], [RUNTIME]) is Reuse.DISCARDED
+def files(*distributions: Distribution) -> tuple[str, ...]:
+    return tuple(
+        f"{one.metadata}/{name}" for one in distributions for name in ("METADATA", "RECORD")
+    )
 
 
-def test_an_empty_cache_cannot_be_used():
-    assert observed([], [RUNTIME], empty=True) is Reuse.EMPTY
+def traces(*requests: Request, old=(), new=(), passed: bool = True, more: Ages = NO_AGES) -> Traces:
+    """A build: what it fetched, and what is installed in its tree with old and with new times."""
+    return Traces(
+        passed=passed,
+        requests=requests,
+        distributions=(*old, *new),
+        ages=Ages(old=(*files(*old), *more.old), new=(*files(*new), *more.new)),
+    )
 
 
-def test_where_a_clean_build_fetches_nothing_nothing_is_known():
-    assert observed([RUNTIME], []) is Reuse.UNKNOWN
+def judged(cached: Traces, clean: Traces, log: InstallLog = SILENT) -> dict[Part, PartReuse]:
+    return {one.part: one for one in judge_parts(cached, clean, log, NEEDS)}
 
 
-def test_asking_is_not_fetching():
-    head = get(RUNTIME.url, method="HEAD")
-    missing = get(RUNTIME.url, status=404)
-    assert observed([head], [RUNTIME]) is Reuse.REUSED
-    assert observed([missing], [RUNTIME]) is Reuse.REUSED
-    assert observed([], [head, missing]) is Reuse.UNKNOWN
+A, B = dist("a"), dist("b")
+
+
+# --- by part -----------------------------------------------------------------------------------
+
+
+def test_python_is_restored_and_packages_are_installed_again():
+    found = judged(
+        traces(wheel("a"), wheel("b"), new=[A, B]),
+        traces(RUNTIME, wheel("a"), wheel("b"), new=[A, B]),
+    )
+    assert (found[Part.RUNTIME].reuse, found[Part.PACKAGES].reuse) == (
+        Reuse.REUSED,
+        Reuse.DISCARDED,
+    )
+    assert found[Part.PACKAGES].anew == ("a", "b")
+    assert whole(found.values()) is Reuse.REUSED
+
+
+def test_packages_are_restored_and_python_is_fetched_again():
+    found = judged(traces(RUNTIME, old=[A], new=[]), traces(RUNTIME, wheel("a"), new=[A]))
+    assert (found[Part.RUNTIME].reuse, found[Part.PACKAGES].reuse) == (
+        Reuse.DISCARDED,
+        Reuse.REUSED,
+    )
+    assert found[Part.PACKAGES].basis == (Basis.TIMES,)
+
+
+def test_all_is_fetched_again():
+    requests = (RUNTIME, PIP, wheel("a"))
+    found = judged(traces(*requests, new=[A]), traces(*requests, new=[A]))
+    assert {one.reuse for one in found.values()} == {Reuse.DISCARDED}
+    assert found[Part.TOOLS].anew == ("pip",)
+    assert whole(found.values()) is Reuse.DISCARDED
+
+
+def test_one_package_is_bumped_and_the_others_stay():
+    newer = dist("a", "2.0")
+    found = judged(
+        traces(wheel("a", "2.0"), old=[B], new=[newer]),
+        traces(RUNTIME, wheel("a", "2.0"), wheel("b"), new=[newer, B]),
+    )
+    packages = found[Part.PACKAGES]
+    assert (packages.restored, packages.anew, packages.reuse) == (("b",), ("a",), Reuse.REUSED)
+
+
+def test_a_tool_that_the_app_asks_for_is_a_package():
+    tree = [dist("wheel")]
+    needs = Needs(routes=ClassicKind.routes, tools=frozenset({"pip"}))
+    (found,) = judge_parts(
+        traces(wheel("wheel"), new=tree), traces(wheel("wheel"), new=tree), InstallLog(), needs
+    )
+    assert (found.part, found.anew) == (Part.PACKAGES, ("wheel",))
+
+
+def test_a_tool_s_other_version_that_a_build_needs_says_nothing_of_the_one_installed():
+    pip, own, needed = dist("setuptools", "70.0"), wheel("setuptools", "70.0"), wheel("setuptools")
+    found = judged(traces(needed, new=[pip]), traces(own, needed, new=[pip]))
+    assert found[Part.TOOLS].restored == ("setuptools",)
+
+
+def test_what_belongs_to_no_part_is_a_download():
+    data = get("https://data.example/corpora/stopwords.zip")
+    found = judged(traces(new=[]), traces(data))
+    assert found[Part.DOWNLOADS].restored == ("stopwords.zip",)
+
+
+# --- where requests mislead --------------------------------------------------------------------
+
+
+def test_another_python_is_no_reuse():
+    found = judged(traces(OTHER_RUNTIME), traces(RUNTIME))
+    assert (found[Part.RUNTIME].reuse, found[Part.RUNTIME].anew) == (
+        Reuse.DISCARDED,
+        ("python-3.13.5.tar.zst",),
+    )
+
+
+def test_one_of_two_pythons_was_restored():
+    found = judged(traces(RUNTIME), traces(RUNTIME, OTHER_RUNTIME))
+    assert found[Part.RUNTIME].reuse is Reuse.REUSED
+
+
+def test_a_build_that_failed_early_did_not_use_its_cache():
+    assert judged(traces(passed=False), traces(RUNTIME, PIP, wheel("a"), new=[A])) == {}
+
+
+def test_a_build_that_failed_after_it_restored_used_its_cache():
+    found = judged(traces(old=[A], passed=False), traces(RUNTIME, wheel("a"), new=[A]))
+    assert set(found) == {Part.PACKAGES}
+    assert found[Part.PACKAGES].reuse is Reuse.REUSED
+
+
+def test_a_build_that_failed_after_it_fetched_all_discarded_its_cache():
+    found = judged(traces(RUNTIME, passed=False), traces(RUNTIME, wheel("a"), new=[A]))
+    assert found[Part.RUNTIME].reuse is Reuse.DISCARDED
+
+
+def test_what_is_fetched_and_not_installed_is_from_the_cache():
+    source = f"{FORGE}/forms/archive/{'0' * 40}.tar.gz"
+    forms = dist("a", source=source)
+    found = judged(traces(get(source), old=[forms]), traces(get(source), new=[forms]))
+    assert found[Part.PACKAGES].restored == ("a",)
+
+
+def test_what_a_clean_build_installs_and_a_cached_one_has_not_is_no_reuse():
+    assert judged(traces(), traces(wheel("a"), new=[A])) == {}
+
+
+def test_asking_where_a_branch_is_is_no_fetch():
+    forms = dist("forms", source=f"{FORGE}/forms.git")
+    asking = clone("forms")[:2]
+    found = judged(traces(*asking, new=[forms]), traces(*clone("forms"), new=[forms]))
+    assert found[Part.PACKAGES].unknown == ("forms",)
+    found = judged(traces(*clone("forms"), new=[forms]), traces(*clone("forms"), new=[forms]))
+    assert found[Part.PACKAGES].anew == ("forms",)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        get(RUNTIME.url, method="HEAD"),
+        get(RUNTIME.url, status=404),
+        get(f"{INDEX}/simple/a/"),
+        get(wheel("a").url + ".metadata"),
+        get(f"{INDEX}/pypi/a/json"),
+        get(f"{FORGE}/a.git/info/refs?service=git-upload-pack"),
+    ],
+)
+def test_asking_is_not_fetching(request_):
+    assert judged(traces(request_), traces(request_)) == {}
+    assert judged(traces(), traces(request_)) == {}
+
+
+# --- where nothing is fetched ------------------------------------------------------------------
+
+
+def test_an_app_s_wheel_is_restored_by_its_times():
+    found = judged(traces(old=[A]), traces(new=[A]))
+    packages = found[Part.PACKAGES]
+    assert (packages.reuse, packages.basis, packages.restored) == (
+        Reuse.REUSED,
+        (Basis.TIMES,),
+        ("a",),
+    )
+
+
+def test_an_app_s_wheel_is_new_where_all_else_kept_its_times():
+    found = judged(traces(old=[B], new=[A]), traces(new=[A, B]))
+    assert (found[Part.PACKAGES].restored, found[Part.PACKAGES].anew) == (("b",), ("a",))
+    # Only Python was restored, and kept its times.
+    landmark = Ages(old=(LANDMARK,))
+    found = judged(traces(new=[A], more=landmark), traces(RUNTIME, new=[A], more=landmark))
+    packages = found[Part.PACKAGES]
+    assert (packages.reuse, packages.basis) == (Reuse.DISCARDED, (Basis.TIMES,))
+
+
+def test_where_times_are_lost_the_log_tells():
+    lossy = {"more": Ages(new=(LANDMARK,))}
+    clean = traces(RUNTIME, new=[A, B], more=Ages(old=(LANDMARK,)))
+    found = judged(traces(new=[A, B], **lossy), clean)
+    assert (found[Part.PACKAGES].reuse, found[Part.PACKAGES].unknown) == (
+        Reuse.UNKNOWN,
+        ("a", "b"),
+    )
+    log = InstallLog(satisfied=frozenset({"a", "b"}))
+    packages = judged(traces(new=[A, B], **lossy), clean, log)[Part.PACKAGES]
+    assert (packages.reuse, packages.basis) == (Reuse.REUSED, (Basis.LOG,))
+    log = InstallLog(installed=frozenset({"a", "b"}))
+    packages = judged(traces(new=[A, B], **lossy), clean, log)[Part.PACKAGES]
+    assert (packages.reuse, packages.anew) == (Reuse.DISCARDED, ("a", "b"))
+
+
+def test_times_that_an_installer_took_from_an_archive_tell_nothing():
+    found = judged(traces(old=[A]), traces(old=[A]))
+    assert found[Part.PACKAGES].unknown == ("a",)
+
+
+def test_python_that_came_with_the_times_of_this_build_was_copied_from_the_cache():
+    found = judged(traces(more=Ages(new=(LANDMARK,))), traces(more=Ages(old=(LANDMARK,))))
+    assert (found[Part.RUNTIME].reuse, found[Part.RUNTIME].basis) == (
+        Reuse.REUSED,
+        (Basis.TIMES,),
+    )
+
+
+def test_a_virtual_environment_that_a_clean_build_makes_was_restored():
+    mark = ".heroku/python/pyvenv.cfg"
+    found = judged(traces(more=Ages(old=(mark,))), traces(more=Ages(new=(mark,))))
+    assert found[Part.RUNTIME].reuse is Reuse.REUSED
+
+
+def test_a_leftover_is_from_the_cache():
+    found = judged(traces(old=[A]), traces())
+    assert found[Part.PACKAGES].restored == ("a",)
+
+
+# --- the whole ---------------------------------------------------------------------------------
+
+
+def part(reuse: Reuse, which: Part = Part.PACKAGES) -> PartReuse:
+    return PartReuse(part=which, reuse=reuse)
+
+
+@pytest.mark.parametrize(
+    ("words", "word"),
+    [
+        ((), Reuse.UNKNOWN),
+        ((Reuse.UNKNOWN,), Reuse.UNKNOWN),
+        ((Reuse.DISCARDED, Reuse.UNKNOWN), Reuse.DISCARDED),
+        ((Reuse.DISCARDED, Reuse.REUSED), Reuse.REUSED),
+    ],
+)
+def test_the_plain_word(words, word):
+    assert whole(map(part, words)) is word
+
+
+# --- what a scenario expects -------------------------------------------------------------------
+
+WANTED = ReuseExpectation.REUSED
+
+
+@pytest.mark.parametrize(
+    ("wanted", "reuse", "parts", "unmet"),
+    [
+        (None, Reuse.DISCARDED, (), []),
+        (WANTED, Reuse.UNKNOWN, (), []),
+        (WANTED, Reuse.REUSED, (part(Reuse.DISCARDED),), []),
+        (WANTED, Reuse.DISCARDED, (), ["the cache is discarded, and should be reused"]),
+        (WANTED, Reuse.EMPTY, (), ["the cache is empty, and should be reused"]),
+        (ReuseParts(packages=WANTED), Reuse.DISCARDED, (), []),
+        (ReuseParts(packages=WANTED), Reuse.REUSED, (part(Reuse.UNKNOWN),), []),
+        (ReuseParts(packages=WANTED), Reuse.DISCARDED, (part(Reuse.REUSED),), []),
+        (
+            ReuseParts(packages=WANTED, runtime=WANTED),
+            Reuse.REUSED,
+            (part(Reuse.REUSED, Part.RUNTIME), part(Reuse.DISCARDED)),
+            ["the cache's packages are fetched again, and should be reused"],
+        ),
+        (
+            ReuseParts(runtime=ReuseExpectation.DISCARDED),
+            Reuse.REUSED,
+            (part(Reuse.REUSED, Part.RUNTIME),),
+            ["the cache's runtime is reused, and should be discarded"],
+        ),
+        (
+            ReuseParts(packages=WANTED, runtime=WANTED),
+            Reuse.EMPTY,
+            (),
+            [
+                "the cache is empty, and its runtime should be reused",
+                "the cache is empty, and its packages should be reused",
+            ],
+        ),
+    ],
+)
+def test_what_is_expected_and_does_not_come_is_told(wanted, reuse, parts, unmet):
+    assert list(unmet_reuse(wanted, reuse, parts)) == unmet
