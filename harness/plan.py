@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from harness.scenarios.scenario import Scenario, Stage, mtime
@@ -31,6 +31,7 @@ class Commit:
         build_path: Where the app lies inside the sandbox, the same for both arms.
         mtime: Modification time of the app's files in seconds since the epoch; None for now.
         cache_apart: Whether the cache is on another mount than the build.
+        before: The commit before it, whose cache it may be given; None for the first.
     """
 
     scenario: Scenario
@@ -39,6 +40,12 @@ class Commit:
     build_path: str
     mtime: int | None
     cache_apart: bool
+    before: "Commit | None" = field(default=None, repr=False, compare=False)
+
+    @property
+    def history(self) -> "tuple[Commit, ...]":
+        """The commits up to it, itself the last."""
+        return (*(self.before.history if self.before else ()), self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +99,8 @@ def plan(
     """
     pairs: list[Pair] = []
     for stage in stages:
-        commit = _commit(scenario, stage, buildpack(stage.world.buildpack))
+        before = pairs[-1].commit if pairs else None
+        commit = _commit(scenario, stage, buildpack(stage.world.buildpack), before)
         inputs = digest(commit)
         clean = build(commit, inputs)
         cached = build(commit, inputs, cache=pairs[-1].cached) if pairs else clean
@@ -153,7 +161,7 @@ def missing(
     return frozenset(found)
 
 
-def _commit(scenario: Scenario, stage: Stage, buildpack: str) -> Commit:
+def _commit(scenario: Scenario, stage: Stage, buildpack: str, before: Commit | None) -> Commit:
     path = _FIXED_BUILD_PATH
     if scenario.axes.build_path is BuildPath.NEW:
         # New for each commit, as on the platform; the arms of one commit share it, so that they
@@ -167,4 +175,5 @@ def _commit(scenario: Scenario, stage: Stage, buildpack: str) -> Commit:
         build_path=path,
         mtime=mtime(scenario.axes, stage),
         cache_apart=scenario.axes.cache_mount is CacheMount.OTHER,
+        before=before,
     )

@@ -4,7 +4,7 @@ import hashlib
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -395,6 +395,8 @@ class _Run:
             kind=self._session.buildpack_of(arms.commit).kind,
             tools=self._session.tools(arms.commit),
         )
+        asked_for = (*arms.cached.facts.requests, *arms.clean.facts.requests)
+        step = replace(step, stand_ins=self._session.stand_ins(arms.commit, asked_for))
         if all(built.stored for built in (arms.cached, arms.clean)):
             self._builds.keep_judgement(case.judgements[index], step)
         with self._lock:

@@ -1,7 +1,6 @@
 """Everything the builds of a run share: the sandbox, the sealed internet, and what it serves."""
 
 import hashlib
-import platform
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -18,7 +17,7 @@ from harness.buildpacks.row import Neighbour
 from harness.buildpacks.source import Buildpack, at_revision, resolve
 from harness.errors import ImageError, RuntimeArchiveError, StoreError, TapeError
 from harness.identity import NOT_BUILDING, code_digest
-from harness.internet import Download, Internet, Release, Repository
+from harness.internet import Download, Internet, Release, Repository, Request
 from harness.internet.recorder import Recorder
 from harness.internet.routes import Routes
 from harness.internet.server import InternetServer
@@ -35,6 +34,8 @@ from harness.packages.required import required
 from harness.packages.tools import BASE_TOOLS, TOOLS
 from harness.plan import Commit
 from harness.progress import Observer, Silent
+from harness.python_shelf import PythonShelf, served_fields
+from harness.pythons import Offer, StandIn
 from harness.removal import Remover
 from harness.sandboxes import Limits, Mount, Sandbox
 from harness.sandboxes.docker_images import image_id, load_into_docker
@@ -43,19 +44,18 @@ from harness.scenarios.fork import Fork
 from harness.scenarios.history import play_fork
 from harness.scenarios.scenario import Stage
 from harness.scenarios.scenario_file import SUBJECT
-from harness.scenarios.tree import digest
+from harness.scenarios.tree import Tree, digest
 from harness.scenarios.world import PublishedRelease, World
-from harness.stack.image import build_image
+from harness.stack.ahead import PythonsAhead
+from harness.stack.image import Image, build_image
 from harness.stack.runtime import Runtime, available_runtimes, ensure_runtimes
 from harness.store import Store
 from harness.workspace import Workspace, sweep
 
 DEFAULT_BUILDPACK = "root-requirements"
-PYTHON_SLOTS = ("default", "other")
 HOST_IMAGE = "host"
 
 _PROGRAMS = "programs of "
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +125,7 @@ class Session:
         fetcher: Fetcher,
         sandbox_identity: str = "",
         beyond: Tape | Recorder | None = None,
+        ahead: PythonsAhead | None = None,
     ) -> None:
         """Used by `open`, which makes the parts and removes them."""
         self.settings = settings
@@ -137,21 +138,26 @@ class Session:
         self._remover = remover
         self._fetcher = fetcher
         self._room = Room(workspace.memory)
-        self._runtimes = runtimes
         self._workspace = workspace
         self._authority = Authority()
         self._lock = threading.RLock()
         self._buildpacks: dict[str, Buildpack] = {}
         self._repositories: Once[str, Path] = Once()
         self._releases: Once[str, Release] = Once()
-        self._suited: dict[str, tuple[str, ...]] = {}
         self._tools: dict[str, tuple[str, ...]] = {}
-        self._served_digests: dict[tuple[str, str, Wanted], str] = {}
+        self._served_digests: dict[tuple[str, str, Wanted, tuple[Offer, ...]], str] = {}
         self._folders = 0
         scratch = workspace.folder / "internet"
         trust = workspace.folder / "trust"
-        for folder in (scratch, trust):
+        served = workspace.folder / "served"
+        for folder in (scratch, trust, served):
             folder.mkdir()
+        self._pythons = PythonShelf(
+            runtimes,
+            preferred=settings.pythons,
+            ahead=ahead or PythonsAhead(settings.store, None),
+            folder=served,
+        )
         self.server = InternetServer(self._authority, scratch=scratch, beyond=beyond)
         self.trust: tuple[tuple[Mount, ...], tuple[tuple[str, str], ...]] = (
             trust_mounts(self._authority, trust),
@@ -181,7 +187,7 @@ class Session:
             if settings.image is None:
                 # On their way while the image is made.
                 fetcher.begin(Wanted(tools=BASE_TOOLS))
-            image, rootfs, runtimes = _image(settings, name, tell)
+            image, rootfs, runtimes, own = _image(settings, name, tell)
             _check_pythons(settings, runtimes)
             sandbox = open_sandbox(
                 name,
@@ -205,6 +211,7 @@ class Session:
                 remover=exits.enter_context(Remover()),
                 fetcher=fetcher,
                 beyond=beyond,
+                ahead=PythonsAhead(store, own, on_line=tell),
             )
             with session.builds.in_use():
                 try:
@@ -262,7 +269,7 @@ class Session:
         Raises:
             RuntimeArchiveError: There are fewer runtimes at hand than the slots need.
         """
-        chosen = self._chosen_pythons(buildpack)
+        chosen = self._pythons.slots(slots, self.buildpack(buildpack))
         missing = sorted(slots - chosen.keys())
         if missing:
             raise RuntimeArchiveError(
@@ -272,22 +279,20 @@ class Session:
             )
         return chosen
 
-    def _chosen_pythons(self, buildpack: str) -> dict[str, str]:
-        versions = self.settings.pythons or self._suited_pythons(buildpack)
-        return dict(zip(PYTHON_SLOTS, versions, strict=False))
+    def stand_ins(self, commit: Commit, requests: Iterable[Request]) -> tuple[StandIn, ...]:
+        """The Pythons that builds of a commit asked for and got another release in their place.
 
-    def _suited_pythons(self, spec: str) -> tuple[str, ...]:
-        if spec not in self._suited:
-            buildpack = self.buildpack(spec)
-            known = buildpack.kind.pythons(buildpack.folder)
+        Args:
+            commit: The commit.
+            requests: What its builds asked for.
+        """
+        return self._pythons.stand_ins(
+            self.buildpack_of(commit), commit.stage.world.stack, self._offers_at(commit), requests
+        )
 
-            def rank(runtime: Runtime) -> tuple[bool, int]:
-                minor = runtime.minor
-                return bool(known) and minor not in known, abs(int(minor.split(".")[1]) - 11)
-
-            ranked = sorted(self._runtimes, key=rank)
-            self._suited[spec] = tuple(runtime.version for runtime in ranked)
-        return self._suited[spec]
+    def _offers_at(self, commit: Commit) -> tuple[Offer, ...]:
+        history = commit.history
+        return self._pythons.offers((self.buildpack_of(one), one.stage.tree) for one in history)
 
     def buildpack(self, spec: str) -> Buildpack:
         """The buildpack that a spec names, brought once."""
@@ -313,9 +318,12 @@ class Session:
         Raises:
             HarnessError: The buildpack is not to be had.
         """
+        history: list[tuple[Buildpack, Tree]] = []
         for stage in stages:
             buildpack = self.buildpack(at_revision(spec, stage.world.buildpack))
-            self._fetcher.begin(self._wanted(buildpack, stage))
+            history.append((buildpack, stage.tree))
+            offered = self._pythons.offers(history)
+            self._fetcher.begin(self._wanted(buildpack, stage, offered))
 
     def roots(self, commit: Commit) -> tuple[str, ...]:
         """Globs of what is compared, relative to the build dir."""
@@ -396,19 +404,20 @@ class Session:
         tags = [(tag.fork, tag.tag, tag.sha) for tag in world.tags]
         releases = [(one.fork, one.sha, one.yanked) for one in world.releases]
         beyond = self.beyond.identity if self.beyond else ""
-        return forks, tips, tags, releases, self._served(buildpack, commit), beyond
+        return forks, tips, tags, releases, self._served_digest(buildpack, commit), beyond
 
-    def _served(self, buildpack: Buildpack, commit: Commit) -> str:
+    def _served_digest(self, buildpack: Buildpack, commit: Commit) -> str:
         """The digest of the tools and downloads that a commit's builds can reach."""
-        stack, wanted = commit.stage.world.stack, self._wanted(buildpack, commit.stage)
-        key = (buildpack.digest, stack, wanted)
+        stack, offered = commit.stage.world.stack, self._offers_at(commit)
+        wanted = self._wanted(buildpack, commit.stage, offered)
+        key = (buildpack.digest, stack, wanted, offered)
         with self._lock:
             if key not in self._served_digests:
                 tools = self._fetcher.releases(wanted)
                 files = [(file.name, file.sha256) for tool in tools for file in tool.files]
                 downloads = [
                     (one.host, one.path, one.sha256)
-                    for one in self._downloads(buildpack.kind.routes, stack, tools)
+                    for one in self._downloads(buildpack, stack, tools, offered)
                 ]
                 text = repr((files, downloads))
                 self._served_digests[key] = hashlib.sha256(text.encode()).hexdigest()
@@ -417,7 +426,8 @@ class Session:
     def _internet(self, commit: Commit, buildpack: Buildpack) -> Internet:
         scenario, world = commit.scenario, commit.stage.world
         forks = {fork.name: fork for fork in scenario.forks}
-        tools = self._fetcher.releases(self._wanted(buildpack, commit.stage))
+        offered = self._offers_at(commit)
+        tools = self._fetcher.releases(self._wanted(buildpack, commit.stage, offered))
         repositories = tuple(
             Repository(
                 owner=fork.owner,
@@ -432,10 +442,10 @@ class Session:
         return Internet(
             repositories=repositories,
             releases=(*releases, *tools),
-            downloads=tuple(self._downloads(buildpack.kind.routes, world.stack, tools)),
+            downloads=tuple(self._downloads(buildpack, world.stack, tools, offered)),
         )
 
-    def _wanted(self, buildpack: Buildpack, stage: Stage) -> Wanted:
+    def _wanted(self, buildpack: Buildpack, stage: Stage, offered: tuple[Offer, ...]) -> Wanted:
         """The build tools, and the package managers, that builds of a stage are offered."""
         kind, folder = buildpack.kind, buildpack.folder
         with self._lock:
@@ -446,7 +456,7 @@ class Session:
         return Wanted(
             tools=tools,
             managers=kind.managers(folder, stage.tree.entries.keys()),
-            pythons=tuple(self._chosen_pythons(buildpack.spec).values()),
+            pythons=self._pythons.of_managers(buildpack, offered),
         )
 
     def _repository(self, fork: Fork) -> Path:
@@ -469,29 +479,23 @@ class Session:
         return replace(release, yanked=published.yanked)
 
     def _downloads(
-        self, routes: tuple[Route, ...], stack: str, tools: tuple[Release, ...]
+        self,
+        buildpack: Buildpack,
+        stack: str,
+        tools: tuple[Release, ...],
+        offered: tuple[Offer, ...],
     ) -> Iterator[Download]:
-        machine = platform.machine()
-        common = {
-            "stack": stack,
-            "ubuntu": f"{stack.rpartition('-')[2]}.04",
-            "arch": _ARCHITECTURES.get(machine, machine),
-            "machine": machine,
-        }
+        fields = served_fields(stack)
         wheels = [file for tool in tools for file in tool.files]
-        for route in routes:
+        for route in buildpack.kind.routes:
             if route.serves.startswith(_PROGRAMS):
-                yield from self._programs(route, tools, common)
-                continue
-            if route.serves == "tool":
+                yield from self._programs(route, tools, fields)
+            elif route.serves == "tool":
                 for wheel in wheels:
-                    path = route.path.format(wheel=wheel.name, **common)
+                    path = route.path.format(wheel=wheel.name, **fields)
                     yield Download(host=route.host, path=path, file=wheel.path, sha256=wheel.sha256)
-                continue
-            for runtime in self._runtimes:
-                file, sha256 = runtime.archive(route.serves)
-                path = route.path.format(version=runtime.version, **common)
-                yield Download(host=route.host, path=path, file=file, sha256=sha256)
+            else:
+                yield from self._pythons.downloads(route, buildpack, offered, fields)
 
     def _programs(
         self, route: Route, tools: tuple[Release, ...], fields: Mapping[str, str]
@@ -577,8 +581,12 @@ def _identity(settings: Settings, sandbox: str, image: str) -> str:
 
 def _image(
     settings: Settings, sandbox: str, tell: Callable[[str], None]
-) -> tuple[str, Path | None, tuple[Runtime, ...]]:
-    """The image's name, its unpacked tree where there is one, and the runtimes that work in it.
+) -> tuple[str, Path | None, tuple[Runtime, ...], Image | None]:
+    """What builds run in, and the runtimes for it.
+
+    Returns:
+        The image's name, its unpacked tree where there is one, the runtimes that work in it, and
+        the image itself where it is the harness's own.
 
     Raises:
         HarnessError: The image cannot be used by that sandbox, or cannot be built.
@@ -590,13 +598,17 @@ def _image(
             load_into_docker(image)
         runtimes = ensure_runtimes(store, image, on_line=tell)
         named = [each for each in available_runtimes(store) if each.version in settings.pythons]
-        return image.tag, image.rootfs, tuple(dict.fromkeys((*named, *runtimes)))
-    runtimes = available_runtimes(store)
+        return image.tag, image.rootfs, tuple(dict.fromkeys((*named, *runtimes))), image
+    runtimes = tuple(
+        each
+        for each in available_runtimes(store)
+        if not each.on_demand or each.version in settings.pythons
+    )
     if sandbox == "docker" or asked == HOST_IMAGE:
-        return asked, None, runtimes
+        return asked, None, runtimes, None
     if not Path(asked).is_dir():
         raise ImageError(
             f"--image {asked}: {sandbox} needs the folder of an unpacked image, or `{HOST_IMAGE}`",
             hint="leave --image out for the harness's own image, or use --sandbox docker",
         )
-    return asked, Path(asked), runtimes
+    return asked, Path(asked), runtimes, None

@@ -6,6 +6,7 @@ from enum import StrEnum
 from harness.compare import Divergence, Note, SetAside
 from harness.errors import ExitCode
 from harness.internet import Request
+from harness.pythons import StandIn
 
 
 class Verdict(StrEnum):
@@ -115,6 +116,7 @@ class Step:
         known: What of its divergences and unmet expectations is known, and is in neither of them.
         failures: Builds that failed.
         refused: Requests that the sealed internet refused.
+        stand_ins: Pythons that its builds asked for and got another release in their place.
     """
 
     commit: str
@@ -135,6 +137,7 @@ class Step:
     known: tuple[Known, ...] = ()
     failures: tuple[Failure, ...] = ()
     refused: tuple[Request, ...] = ()
+    stand_ins: tuple[StandIn, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,12 +3,13 @@
 Source: https://devcenter.heroku.com/articles/buildpack-api
 """
 
+import json
 import os
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
-from harness.buildpacks import Command, Paths, Recipe, Route
+from harness.buildpacks import Command, Paths, Pythons, Recipe, Route
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PROGRAMS = ("detect", "compile")
@@ -26,7 +27,17 @@ _MANAGERS = {
 _NAMES = "|".join((*_TOOL_NAMES, *dict.fromkeys(_MANAGERS.values())))
 _VARIABLE_PIN = re.compile(rf"\b(?P<name>{_NAMES.upper()})_VERSION=[\"']?(?P<version>\d[\w.]*)")
 _REQUIREMENT_PIN = re.compile(rf"^(?P<name>{_NAMES})==(?P<version>\d[\w.]*)", re.MULTILINE)
-_LATEST_PYTHON = re.compile(r"^LATEST_(?:PYTHON_)?3_?(?P<minor>\d+)=", re.MULTILINE)
+_LATEST_PYTHON = re.compile(
+    r"^LATEST_(?:PYTHON_)?3_?(?P<minor>\d+)=[\"']?(?:python-)?(?P<version>3\.(?P=minor)\.\d+)",
+    re.MULTILINE,
+)
+_DEFAULT_PYTHON = re.compile(
+    r"^DEFAULT_PYTHON_(?:FULL_)?VERSION=[\"']?"
+    r"(?:\$\{?LATEST_(?:PYTHON_)?3_?|(?:python-)?3\.)(?P<minor>\d+)",
+    re.MULTILINE,
+)
+_PYTHON_FILES = (".python-version", "runtime.txt")
+_NAMED_PYTHON = re.compile(r"^\s*(?:python-)?(?P<version>3\.\d+(?:\.\d+)?)\s*$", re.MULTILINE)
 _SCRIPT_FOLDERS = ("bin", "lib", "requirements", "vendor")
 _LARGEST_SCRIPT = 512 * 1024
 
@@ -79,6 +90,9 @@ class ClassicKind:
             path="/pip-for-{version}.tar.zst",
             serves="pip.tar.zst",
         ),
+        Route(
+            host="runtimes.cache-harness.invalid", path="/default-python", serves="default python"
+        ),
     )
 
     def recognises(self, folder: Path) -> bool:
@@ -117,13 +131,22 @@ class ClassicKind:
             return ()
         return tuple(pin for pin in _pins(folder) if pin.partition("==")[0] in wanted)
 
-    def pythons(self, folder: Path) -> frozenset[str]:
-        """Minor versions for which the buildpack's scripts name a latest release."""
-        return frozenset(
-            f"3.{match['minor']}"
-            for text in _scripts(folder)
+    def pythons(self, folder: Path) -> Pythons:
+        """The releases that its scripts call the latest ones, and which of them is the default."""
+        texts = tuple(_scripts(folder))
+        latest = {
+            f"3.{match['minor']}": match["version"]
+            for text in texts
             for match in _LATEST_PYTHON.finditer(text)
-        )
+        }
+        defaults = [match["minor"] for text in texts for match in _DEFAULT_PYTHON.finditer(text)]
+        return Pythons(latest=latest, default=f"3.{defaults[0]}" if defaults else "")
+
+    def asked_pythons(self, read: Callable[[str], bytes | None]) -> frozenset[str]:
+        """What `.python-version`, `runtime.txt` and `Pipfile.lock` name."""
+        texts = ((read(name) or b"").decode("utf-8", "replace") for name in _PYTHON_FILES)
+        named = {match["version"] for text in texts for match in _NAMED_PYTHON.finditer(text)}
+        return frozenset(named | _locked_pythons(read("Pipfile.lock")))
 
     def reasons(self, log: str) -> tuple[str, ...]:
         """Lines in which the buildpack says that it drops the cache, without their decoration."""
@@ -142,6 +165,16 @@ def _reason(line: str) -> str:
         return said.removeprefix(_BUNDLED).lstrip()
     before, clearing, _ = said.rpartition(", clearing ")
     return said if clearing and _CHANGED.search(before) else ""
+
+
+def _locked_pythons(lock: bytes | None) -> set[str]:
+    """What a lock of Pipenv's says of the Python that it is for."""
+    try:
+        requires = json.loads(lock or b"{}")["_meta"]["requires"]
+        named = [requires.get("python_full_version"), requires.get("python_version")]
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return set()
+    return {each for each in named if isinstance(each, str) and _NAMED_PYTHON.match(each)}
 
 
 def _pins(folder: Path) -> tuple[str, ...]:

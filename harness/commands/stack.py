@@ -62,7 +62,13 @@ def runtime_pack(prefix: Path, store: Path) -> None:
 @store_option
 def runtime_list(store: Path) -> None:
     """Lists the kept runtimes, newest version first."""
-    rows = [(kept.version, kept.origin) for kept in available_runtimes(Store(root=store))]
+    rows = [
+        (
+            kept.version,
+            kept.origin + (f", without {', '.join(kept.left_out)}" if kept.left_out else ""),
+        )
+        for kept in available_runtimes(Store(root=store))
+    ]
     stdout().print(grid(("version", "packed from"), rows))
 
 

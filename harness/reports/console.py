@@ -29,7 +29,7 @@ def render(run: Run) -> RenderableType:
     """The whole run: details of each scenario with something to say, then the table."""
     details = [detail(result) for result in run.results if has_detail(result)]
     spaced = [part for block in details for part in (block, Text())]
-    return Group(*spaced, table(run), Text(_builds(run)))
+    return Group(*spaced, table(run), *_stand_ins(run), Text(_builds(run)))
 
 
 def table(run: Run) -> Table:
@@ -222,6 +222,12 @@ def _named(names: tuple[str, ...]) -> str:
 def _reuse(step: Step) -> str:
     reasons = f": {'; '.join(step.reasons)}" if step.reasons else ""
     return str(step.reuse) + (reasons if step.reuse is Reuse.DISCARDED else "")
+
+
+def _stand_ins(run: Run) -> Iterator[Text]:
+    taken = {one for result in run.results for step in result.steps for one in step.stand_ins}
+    for one in sorted(taken, key=lambda each: (each.asked, each.served)):
+        yield Text(f"Python {one.asked} was served by {one.served}", style="dim")
 
 
 def _builds(run: Run) -> str:

@@ -67,6 +67,7 @@ def _step(step: Step) -> dict[str, Any]:
             {"method": request.method, "url": request.url, "why": request.refused}
             for request in step.refused
         ],
+        "stand_ins": [{"asked": one.asked, "served": one.served} for one in step.stand_ins],
     }
 
 

@@ -8,7 +8,7 @@ from harness.errors import HarnessError
 from harness.scenarios.wording import one_of
 
 PYTHON = "python"
-PYTHON_SLOTS = ("default", "other")
+PYTHON_SLOTS = ("default", "other", "sibling", "newest")
 
 _REFERENCE = re.compile(
     r"(?P<escape>\$?)\$\{(?P<name>[A-Za-z0-9._-]+)@(?P<item>[^{}@:\s]*)(?::(?P<form>[^{}@:\s]*))?\}"
@@ -38,7 +38,7 @@ class Names:
 
     Attributes:
         revisions: By fork, its revisions' names and full SHAs.
-        pythons: Full versions such as `3.11.7`, by slot (`default`, `other`).
+        pythons: Full versions such as `3.11.7`, by slot (`default`, `other`, `sibling`, `newest`).
     """
 
     revisions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

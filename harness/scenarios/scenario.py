@@ -103,14 +103,14 @@ class Scenario:
     document: Document = field(repr=False)
 
     def python_slots(self) -> frozenset[str]:
-        """The Pythons that the files name: of `default` and `other`, those that a run needs."""
+        """The Pythons that the files name: of the slots that there are, those that a run needs."""
         return frozenset().union(*map(python_slots, _texts(self))) & frozenset(PYTHON_SLOTS)
 
     def stages(self, pythons: Mapping[str, str]) -> tuple[Stage, ...]:
         """What each commit comes to, the first one's included.
 
         Args:
-            pythons: The full versions that `${python@default}` and `${python@other}` stand for.
+            pythons: The full versions that `${python@default}` and the other slots stand for.
 
         Raises:
             InputError: A slot that the scenario names has no version, or an edit that applied

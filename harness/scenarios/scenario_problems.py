@@ -31,7 +31,12 @@ from harness.scenarios.wording import one_of
 from harness.scenarios.world import changed, first_world, world_faults
 
 _PROGRAMS = ("bin/detect", "bin/compile")
-STAND_IN_PYTHONS = {"default": "3.11.7", "other": "3.10.13"}
+STAND_IN_PYTHONS = {
+    "default": "3.11.7",
+    "other": "3.10.13",
+    "sibling": "3.11.6",
+    "newest": "3.14.1",
+}
 """Versions with which a scenario is checked before anyone knows those that it will run with."""
 
 _EDIT, _CHANGES, _APP = shape(Edit), shape(Changes), shape(AppTable)

@@ -15,6 +15,13 @@ SUITES = {
 }
 """Suites of each distribution, newest first: what was built on an older one runs on the first."""
 
+AHEAD = {
+    "debian": {"3.15": "forky", "3.14": "forky"},
+    "ubuntu": {"3.14": "resolute"},
+}
+"""By distribution, minor versions of Python, the newest first, that only a suite newer than the
+image's has. Such a Python is made when a build asks for it (see `harness.stack.ahead`)."""
+
 COMPONENTS = {"debian": ("main",), "ubuntu": ("main", "universe")}
 
 _NETWORK_OPTIONS = re.compile(
@@ -183,7 +190,7 @@ def network_options(dump: str) -> tuple[tuple[str, str], ...]:
 
 def distro_of(suite: str) -> str | None:
     """The distribution that has a suite of this name, or None for an unknown suite."""
-    return next((name for name, suites in SUITES.items() if suite in suites), None)
+    return next((name for name in SUITES if suite in {*SUITES[name], *AHEAD[name].values()}), None)
 
 
 def choose_source(sources: tuple[Source, ...], distro: Distro) -> Source | None:

@@ -7,6 +7,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,9 @@ HOME = "/app/.heroku/python"
 
 FORMAT = 2
 """Goes up when the same prefix would be packed otherwise."""
+
+ARCHIVES = ("runtime.tar.gz", "runtime.tar.zst", "pip.tar.zst")
+"""What is served of a runtime, as `harness.buildpacks.Route.serves` has it."""
 
 _OLDEST = 9
 """Python 3.9 is the oldest whose `compileall` can leave out where it ran."""
@@ -81,6 +85,10 @@ class Runtime:
         origin: Where it was packed from, for people.
         bundled: Shared libraries in its `lib/` that the image lacks. A build finds these, and a
             shared libpython, by `LD_LIBRARY_PATH=<prefix>/lib`, as Heroku's buildpacks set it.
+        left_out: Its extension modules that need a newer glibc than the image's, and so are not
+            in it: `termios (GLIBC_2.42)`.
+        on_demand: Whether it was made because builds asked for it. It counts where they do so, and
+            nowhere else.
         gz: `python-X.Y.Z.tar.gz`.
         gz_sha256: Its sha256 in hex.
         zst: `python-X.Y.Z.tar.zst`.
@@ -93,6 +101,8 @@ class Runtime:
     digest: str
     origin: str
     bundled: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+    on_demand: bool = False
     gz: Path
     gz_sha256: str
     zst: Path
@@ -122,6 +132,7 @@ def pack_runtime(
     root: Path = Path("/"),
     minor: str | None = None,
     origin: str = "",
+    on_demand: bool = False,
 ) -> Runtime:
     """Packs an installed CPython and keeps the archives.
 
@@ -135,6 +146,7 @@ def pack_runtime(
         root: The root of the system that the prefix belongs to.
         minor: As in `3.11`, where a prefix has several.
         origin: Where it comes from, for people; the prefix where empty.
+        on_demand: Whether it counts only where builds ask for it.
 
     Raises:
         RuntimeArchiveError: The prefix cannot be packed, or what was packed does not run.
@@ -151,9 +163,17 @@ def pack_runtime(
         with store.scratch(store.runtimes) as folder:
             tree = folder / "python"
             bundled = lay_out(interpreter, tree, target=target, wheels=_image_wheels(image))
+            left_out = leave_out(tree, interpreter, target)
             _compile(interpreter, tree)
             check(tree, version=interpreter.version, system=target)
-            digest = _keep(store, interpreter, tree, bundled, origin or str(prefix))
+            facts = {
+                "version": interpreter.version,
+                "origin": origin or str(prefix),
+                "bundled": bundled,
+                "left_out": left_out,
+                "on_demand": on_demand,
+            }
+            digest = _keep(store, interpreter, tree, facts)
     except OSError as error:
         raise RuntimeArchiveError(
             f"cannot pack {prefix}: {error}",
@@ -204,6 +224,25 @@ def lay_out(
     return _bundle(interpreter, tree, target)
 
 
+def leave_out(tree: Path, interpreter: Interpreter, target: System) -> tuple[str, ...]:
+    """Removes the extension modules of a laid out tree that need a newer glibc than the target's.
+
+    A program that imports one finds that it is not there, as on a Python built without it.
+
+    Returns:
+        Their names, with what each needs.
+    """
+    if target == interpreter.system:
+        return ()
+    found = []
+    for file in sorted((tree / "lib" / interpreter.stdlib.name / "lib-dynload").glob("*.so")):
+        needs = target.lacks(file)
+        if needs:
+            file.unlink()
+            found.append(f"{file.name.partition('.')[0]} ({', '.join(needs)})")
+    return tuple(found)
+
+
 def check(tree: Path, *, version: str, system: System) -> None:
     """Runs a packed tree with the libraries of a system.
 
@@ -224,9 +263,23 @@ def check(tree: Path, *, version: str, system: System) -> None:
 
 
 def suite_runtime(
-    store: Store, suite: str, *, image: Image | None = None, on_line: OnLine = quiet
+    store: Store,
+    suite: str,
+    *,
+    image: Image | None = None,
+    minor: str = "",
+    on_demand: bool = False,
+    on_line: OnLine = quiet,
 ) -> Runtime:
     """The Python of a Debian or Ubuntu suite, from its packages; nothing is installed.
+
+    Args:
+        store: Where it is kept.
+        suite: The suite's code name.
+        image: The image that builds run in.
+        minor: As in `3.14`, where the suite's own default is not meant.
+        on_demand: Whether it counts only where builds ask for it.
+        on_line: Called with each line of progress.
 
     Raises:
         ImageError: The packages cannot be had.
@@ -234,7 +287,7 @@ def suite_runtime(
     """
     bootstrap = Bootstrap(
         archive=find_archive(suite),
-        packages=("python3-venv", "libpython3-dev"),
+        packages=(f"python{minor or 3}-venv", f"libpython{minor or 3}-dev"),
         install=False,
     )
     with tempfile.TemporaryDirectory(prefix="cache-harness-") as folder:
@@ -244,7 +297,13 @@ def suite_runtime(
         unpack(tar, root)
         name = (distro_of(suite) or "").capitalize()
         return pack_runtime(
-            root / "usr", store, image=image, root=root, origin=f"{name} {suite}".strip()
+            root / "usr",
+            store,
+            image=image,
+            root=root,
+            minor=minor or None,
+            origin=f"{name} {suite}".strip(),
+            on_demand=on_demand,
         )
 
 
@@ -262,6 +321,8 @@ def available_runtimes(store: Store) -> tuple[Runtime, ...]:
                 digest=str(facts["digest"]),
                 origin=str(facts["origin"]),
                 bundled=tuple(map(str, facts["bundled"])),
+                left_out=tuple(map(str, facts.get("left_out", ()))),
+                on_demand=bool(facts.get("on_demand", False)),
                 gz=file.parent / f"python-{version}.tar.gz",
                 gz_sha256=str(facts["gz"]),
                 zst=file.parent / f"python-{version}.tar.zst",
@@ -298,11 +359,22 @@ def ensure_runtimes(
     Raises:
         RuntimeArchiveError: There are fewer than `least`; it says why each candidate failed.
     """
+    with packing(store):
+        return _ensure(store, image, wanted, least, on_line)
+
+
+@contextmanager
+def packing(store: Store) -> Iterator[None]:
+    """Holds the kept runtimes: of workers that come at once, one packs, and the others find what
+    it packed.
+
+    Raises:
+        RuntimeArchiveError: The store cannot be written.
+    """  # noqa: D205
     try:
         store.runtimes.mkdir(parents=True, exist_ok=True)
-        # Workers of one run come here at once: the first packs, the others find what it packed.
         with FileLock(store.runtimes / ".lock"):
-            return _ensure(store, image, wanted, least, on_line)
+            yield
     except OSError as error:
         raise RuntimeArchiveError(
             f"cannot keep runtimes in {store.runtimes}: {error}",
@@ -317,6 +389,8 @@ def _ensure(
     chosen: dict[str, Runtime] = {}
     failures: list[str] = []
     for runtime in available_runtimes(store):
+        if runtime.on_demand:
+            continue
         if runtime.minor not in chosen and works(runtime, image):
             chosen[runtime.minor] = runtime
     for name, pack in _candidates(store, image, on_line):
@@ -496,22 +570,18 @@ def _compile(interpreter: Interpreter, tree: Path) -> None:
     )
 
 
-def _keep(
-    store: Store, interpreter: Interpreter, tree: Path, bundled: tuple[str, ...], origin: str
-) -> str:
-    """Writes the archives into the store, where the same bytes are not there yet."""
+def _keep(store: Store, interpreter: Interpreter, tree: Path, facts: dict[str, object]) -> str:
+    """Writes the archives into the store with what is told of them, where the same bytes are not
+    there yet."""  # noqa: D205, D209
     version = interpreter.version
     gz, zst = (tree.parent / f"python-{version}.tar.{kind}" for kind in ("gz", "zst"))
     pip = tree.parent / f"pip-for-{version}.tar.zst"
     digest = write_archives(tree, gz, zst)
     pack_pip(tree, pip, version=version, system=interpreter.system)
     final = store.runtimes / _name(version, digest)
-    facts = {
+    facts = facts | {
         "format": FORMAT,
-        "version": version,
         "digest": digest,
-        "origin": origin,
-        "bundled": bundled,
         "gz": _sha256(gz),
         "zst": _sha256(zst),
         "pip": _sha256(pip),

@@ -23,6 +23,8 @@ C_LIBRARY = re.compile(
 )
 """Libraries of glibc itself: these are the system's own, and one must never be taken along."""
 
+_TOO_NEW = re.compile(r"version `(GLIBC_[\w.]+)' not found")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class System:
@@ -130,9 +132,19 @@ class System:
             Each library's name as the loader looks it up, and the file it is here; None where it
             is not found. Libraries of glibc's own are left out.
         """
+        return parse_links(self._listing(file).stdout)
+
+    def lacks(self, file: Path) -> tuple[str, ...]:
+        """The versions of glibc's symbols, as in `GLIBC_2.42`, that a program or library needs and
+        that this system's glibc has not."""  # noqa: D205, D209
+        done = self._listing(file)
+        return tuple(dict.fromkeys(_TOO_NEW.findall(done.stdout + done.stderr)))
+
+    def _listing(self, file: Path) -> subprocess.CompletedProcess[str]:
+        """What its loader says of the libraries that a file needs."""
         folders = ":".join(str(folder) for folder in self.library_dirs)
         search = () if self.root == Path("/") else ("--inhibit-cache", "--library-path", folders)
-        done = subprocess.run(
+        return subprocess.run(
             (str(self.loader()), *search, "--list", str(file)),
             capture_output=True,
             text=True,
@@ -141,7 +153,6 @@ class System:
             env={"LC_ALL": "C"},
             timeout=60,
         )
-        return parse_links(done.stdout)
 
     def has_library(self, name: str) -> bool:
         """Whether its loader finds a library of this name."""

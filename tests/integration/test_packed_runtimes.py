@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import RuntimeArchiveError
-from harness.stack.distro import SUITES, distro_of
+from harness.stack.ahead import PythonsAhead
+from harness.stack.distro import AHEAD, SUITES, distro_of
 from harness.stack.image import Image, build_image
 from harness.stack.interpreter import read_interpreter
 from harness.stack.runtime import (
@@ -25,6 +26,7 @@ from harness.stack.runtime import (
     suite_runtime,
     works,
 )
+from harness.stack.stand_in import NOTE, stand_in_archive
 from harness.stack.system import System
 from harness.store import Store, default_root
 
@@ -103,12 +105,37 @@ def make_wheel(folder: Path) -> Path:
 def test_a_runtime_works_where_a_buildpack_unpacks_it(kept, bwrap, tmp_path, position):
     runtimes = ensure_runtimes(Store(root=default_root()), kept)
     assert len({runtime.minor for runtime in runtimes}) == len(runtimes) >= 2
+    assert not any(runtime.on_demand for runtime in runtimes)
     if position >= len(runtimes):
         pytest.skip("this distribution offers two minor versions")
     runtime = runtimes[position]
+    works_where_it_is_unpacked(runtime, runtime.gz if position % 2 else runtime.zst, kept, bwrap,
+                               tmp_path)  # fmt: skip
+
+
+@pytest.mark.parametrize("minor", sorted({minor for each in AHEAD.values() for minor in each}))
+def test_so_does_one_of_a_newer_suite_under_another_version(kept, bwrap, tmp_path, minor):
+    ahead = PythonsAhead(Store(root=default_root()), kept)
+    if minor not in ahead.minors:
+        pytest.skip(f"this distribution's newer suites have no Python {minor}")
+    runtime = ahead.of_minor(minor)
+    assert runtime is not None
+    assert runtime.minor == minor
+    assert runtime.on_demand
+    asked = f"{minor}.99"
+    archive, _ = stand_in_archive(runtime, asked, "runtime.tar.zst", tmp_path)
+    works_where_it_is_unpacked(runtime, archive, kept, bwrap, tmp_path)
+    note = tmp_path / "app/.heroku/python/lib" / f"python{minor}" / NOTE
+    assert note.read_text() == f"Python {runtime.version}, served as {asked}\n"
+    left_out = {each.partition(" ")[0] for each in runtime.left_out}
+    assert left_out <= {"termios"}
+    loaded = {file.name.partition(".")[0] for file in note.parent.glob("lib-dynload/*.so")}
+    assert not left_out & loaded
+
+
+def works_where_it_is_unpacked(runtime, archive, kept, bwrap, tmp_path):
     home = tmp_path / "app" / Path(HOME).relative_to("/app")
     home.mkdir(parents=True)
-    archive = runtime.gz if position % 2 else runtime.zst
     subprocess.run(["tar", "--extract", f"--file={archive}", f"--directory={home}"], check=True)
     (tmp_path / "pip").mkdir()
     unpack = ("tar", "--extract", f"--file={runtime.pip}", f"--directory={tmp_path / 'pip'}")

@@ -13,7 +13,7 @@ from harness.build import Inputs
 from harness.buildpacks import Command
 from harness.buildpacks.classic import ClassicKind
 from harness.identity import NOT_BUILDING, code_digest
-from harness.internet import Release
+from harness.internet import Release, Request
 from harness.internet.exchange import Answer, Asked
 from harness.internet.recorder import Recorder
 from harness.internet.routes import Routes
@@ -23,6 +23,7 @@ from harness.internet.upstream import Upstream
 from harness.packages.fetcher import Fetcher
 from harness.packages.tools import BASE_TOOLS
 from harness.plan import Commit, control, plan
+from harness.pythons import StandIn
 from harness.removal import Remover
 from harness.sandboxes import Limits
 from harness.scenarios.scenario import Scenario, load_scenario
@@ -358,6 +359,39 @@ def test_every_input_of_a_build_is_among_what_was_changed():
     # Time alone is no input: a build that its time limit ended is not stored.
     limits = {name.removeprefix("limits: ") for name in SESSIONS if name.startswith("limits")}
     assert {field.name for field in fields(Limits)} - {"seconds"} == limits
+
+
+def test_what_is_served_under_another_version_is_in_the_key(bench, commit, store, tmp_path):
+    (tmp_path / "a.zst").write_bytes(b"zst")
+    (tmp_path / "a.gz").write_bytes(b"gz")
+    (tmp_path / "known/bin").mkdir(parents=True)
+    for name, text in (("compile", 'LATEST_PYTHON_3_11="3.11.9"\n'), ("detect", "")):
+        (tmp_path / "known/bin" / name).write_text(text)
+    session = bench(buildpack=str(tmp_path / "known"))
+    commit = replace(commit, buildpack=str(tmp_path / "known"))
+
+    def digest(version: str, **changes) -> str:
+        file = File(data=f"{version}\n".encode())
+        one = replace(other_tree(commit, ".python-version", file), **changes)
+        served = {d.path for d in session.inputs(one).internet.downloads}
+        assert (f"/python-{version}.tar.zst" in served) == (version != "3.11.10")
+        # The app's own files set apart: what tells is what could be downloaded.
+        return session._served_digest(session.buildpack_of(one), one)
+
+    exact, earlier, refused = digest("3.11.2"), digest("3.11.1"), digest("3.11.10")
+    assert len({exact, earlier, refused}) == 2  # the latest is served in each
+    assert exact == refused
+    # What an earlier commit asked for, its cache may ask for again.
+    before = other_tree(commit, ".python-version", File(data=b"3.11.1\n"))
+    assert digest("3.11.2", before=before) == earlier
+    assert session.stand_ins(before, ()) == ()
+    host = "https://runtimes.cache-harness.invalid"
+    asked_for = [
+        Request(method="GET", url=f"{host}/python-3.11.1.tar.zst", status=200),
+        Request(method="GET", url=f"{host}/python-3.11.2.tar.zst", status=200),
+        Request(method="GET", url=f"{host}/python-3.11.9.tar.zst", status=404),
+    ]
+    assert session.stand_ins(before, asked_for) == (StandIn(asked="3.11.1", served="3.11.2"),)
 
 
 @pytest.mark.parametrize(

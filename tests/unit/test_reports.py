@@ -13,6 +13,7 @@ from harness.display import showing
 from harness.internet import Request
 from harness.manifest import Entry, EntryKind
 from harness.progress import Label
+from harness.pythons import StandIn
 from harness.reports import console as console_report
 from harness.reports import json as json_report
 from harness.reports import matrix as matrix_report
@@ -296,3 +297,15 @@ def test_columns_that_would_be_called_alike_keep_their_whole_names():
     assert shortened(("root-requirements", "a@v1")) == {
         "root-requirements": "root-requirements", "a@v1": "v1",
     }  # fmt: skip
+
+
+def test_a_python_that_stood_in_for_another_is_told_once_and_in_json_where_it_did():
+    taken = replace(AGREES, stand_ins=(StandIn(asked="3.14.7", served="3.14.8"),))
+    told = run(result(AGREES, taken), result(taken))
+    assert shown(told).count("Python 3.14.7 was served by 3.14.8") == 1
+    assert "was served by" not in shown(run(result(AGREES)))
+    steps = [
+        step for each in json.loads(json_report.render(told))["results"] for step in each["steps"]
+    ]
+    one = {"asked": "3.14.7", "served": "3.14.8"}
+    assert [step["stand_ins"] for step in steps] == [[], [one], [one]]

@@ -3,8 +3,11 @@
 import hashlib
 import json
 import os
+import re
+import shutil
 import sys
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +23,7 @@ from harness.stack.runtime import (
     _left_out,
     _rewrite_prefix,
     available_runtimes,
+    leave_out,
 )
 from harness.stack.runtime_archives import write_archives
 from harness.stack.system import System, parse_links
@@ -252,7 +256,43 @@ def test_kept_runtimes_are_ordered_as_versions_and_broken_ones_are_not_listed(tm
     (store.runtimes / "3.13.0-x" / "python-3.13.0.tar.gz").unlink()
     (store.runtimes / "3.12.1-x" / "pip-for-3.12.1.tar.zst").unlink()
     (store.runtimes / "3.9.2-x" / "runtime.json").write_text('{"format": 0}')
+    later = store.runtimes / "3.11.10-x" / "runtime.json"
+    told = {"left_out": ["termios (GLIBC_2.42)"], "on_demand": True}
+    later.write_text(json.dumps(json.loads(later.read_text()) | told))
     assert [kept.version for kept in available_runtimes(store)] == [
         *("3.14.0rc1", "3.11.10", "3.11.9")
     ]
     assert available_runtimes(store)[1].minor == "3.11"
+    assert [(kept.left_out, kept.on_demand) for kept in available_runtimes(store)[1:]] == [
+        (("termios (GLIBC_2.42)",), True),
+        ((), False),
+    ]
+
+
+def newer_glibc(library: Path, target: Path) -> None:
+    """A copy of a library that needs a symbol version which no glibc has."""
+    data = library.read_bytes()
+    needed = re.search(rb"\0(GLIBC_2\.\d+)\0", data)
+    assert needed is not None
+    target.write_bytes(
+        data.replace(needed[0], b"\0" + b"GLIBC_9.9".ljust(len(needed[1]), b"9") + b"\0")
+    )
+
+
+def test_modules_that_need_a_newer_glibc_than_the_target_s_are_left_out(tmp_path):
+    here = System(root=Path("/"))
+    library = next(path for folder in here.library_dirs for path in folder.glob("libz.so.1"))
+    dynload = tmp_path / "tree/lib/python3.14/lib-dynload"
+    dynload.mkdir(parents=True)
+    shutil.copyfile(library, dynload / "zlib.cpython-314.so")
+    newer_glibc(library, dynload / "termios.cpython-314.so")
+    (needs,) = here.lacks(dynload / "termios.cpython-314.so")
+    assert needs.startswith("GLIBC_9.9")
+    assert here.lacks(dynload / "zlib.cpython-314.so") == ()
+    of_here = Interpreter(
+        system=here, prefix=Path("/usr"), version="3.14.8", program=Path("/usr/bin/python3")
+    )
+    assert leave_out(tmp_path / "tree", of_here, here) == ()
+    foreign = replace(of_here, system=System(root=tmp_path))
+    assert leave_out(tmp_path / "tree", foreign, here) == (f"termios ({needs})",)
+    assert [path.name for path in dynload.iterdir()] == ["zlib.cpython-314.so"]
