@@ -57,6 +57,10 @@ class PythonsAhead:
     def _make(self, minor: str) -> Runtime | None:
         suite = self._suites.get(minor)
         if suite is None:
+            self._on_line(
+                f"no Python {minor}, which builds ask for, is at hand:"
+                " `cache-harness runtime pack PREFIX` adds one"
+            )
             return None
         self._on_line(f"making Python {minor} from {suite}, which builds ask for")
         return suite_runtime(

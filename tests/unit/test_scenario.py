@@ -27,6 +27,7 @@ from harness.scenarios.tree import File, Link, Tree
 from harness.scenarios.world import BranchTip, PublishedRelease, Tag
 
 PYTHONS = {"default": "3.12.1", "other": "3.9.18"}
+SLOTS = PYTHONS | {"sibling": "3.12.0", "newest": "3.14.2"}
 FORK = """\
 description = "A fork"
 revisions = [
@@ -550,6 +551,6 @@ def test_bundled_scenarios_load_and_play() -> None:
         "reuse/unchanged-rebuild",
     } <= {scenario.name for scenario in loaded}
     for scenario in loaded:
-        stages = scenario.stages(PYTHONS)
+        stages = scenario.stages(SLOTS)
         assert len(stages) == len(scenario.commits) + 1
         assert any(stage.expect or stage.reuse for stage in stages), scenario.name
