@@ -1,7 +1,8 @@
 """A project's own commits as the text of a scenario."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from typing import Literal
 
 from harness.scenarios.edits import Delete, Edit, Write, interpolated
 from harness.scenarios.interpolation import escaped
@@ -66,7 +67,7 @@ def scenario_text(
     lines += [f"{on_one_line(path)} = {on_lines(text)}" for path, text in files.items()]
     for commit, before, after in zip(commits[1:], plain, plain[1:], strict=False):
         lines += ["", "[[commits]]", f"message = {on_one_line(_message(commit))}"]
-        lines += _edit_lines([interpolated(edit, escaped) for edit in _edits(before, after)])
+        lines += edit_lines(_edits(before, after), table="commits")
     return "\n".join(lines) + "\n"
 
 
@@ -91,8 +92,14 @@ def _edits(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Edit
             yield from line_edits(path, before[path], text)
 
 
-def _edit_lines(edits: Sequence[Edit]) -> list[str]:
-    """The edits as a list of short tables, or where one is long, as tables with their own heads."""
+def edit_lines(edits: Iterable[Edit], *, table: str) -> list[str]:
+    """The edits as a list of short tables, or where one is long, as tables with their own heads.
+
+    Args:
+        edits: The edits, whose texts are meant as they stand: what looks like a reference is none.
+        table: The table whose `edits` they are.
+    """
+    edits = [interpolated(edit, escaped) for edit in edits]
     short = [f"{{ {', '.join(_pairs(edit))} }}" for edit in edits]
     if not short:
         return []
@@ -101,7 +108,7 @@ def _edit_lines(edits: Sequence[Edit]) -> list[str]:
     if all(len(table) <= _WIDTH for table in short):
         return ["edits = [", *(f"  {table}," for table in short), "]"]
     return [
-        line for edit in edits for line in ("", "[[commits.edits]]", *_pairs(edit, spread=True))
+        line for edit in edits for line in ("", f"[[{table}.edits]]", *_pairs(edit, spread=True))
     ]
 
 
@@ -114,7 +121,9 @@ def _pairs(edit: Edit, *, spread: bool = False) -> list[str]:
     ]
 
 
-def _value(value: str | tuple[str, ...], *, spread: bool) -> str:
+def _value(value: str | tuple[str, ...] | Literal[True, False], *, spread: bool) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, str):
         return on_lines(value) if spread else on_one_line(value)
     if spread and len(value) > 1:

@@ -8,7 +8,14 @@ from typing import Any
 
 from harness.errors import InputError, Problem
 from harness.scenarios.document import Document, check, faults, read_document, shape
-from harness.scenarios.edits import EditError, apply, edit_texts, interpolated, interpolated_tree
+from harness.scenarios.edits import (
+    Edit,
+    EditError,
+    apply,
+    edit_texts,
+    interpolated,
+    interpolated_tree,
+)
 from harness.scenarios.fixtures import Fixtures, fixtures_for
 from harness.scenarios.fork import Fork
 from harness.scenarios.gitobjects import commit_time
@@ -85,7 +92,7 @@ class Scenario:
         forks: What the forge serves, in the order of the file.
         axes: What decides whether some faults show.
         app: The first commit's changes of the world.
-        files: The first commit's files, their references not yet replaced.
+        files: The first commit's files before its edits, their references not yet replaced.
         commits: The commits after the first.
         fixtures: What edits copy from, by `FIXTURE[@REVISION]`.
     """
@@ -236,7 +243,8 @@ def _texts(scenario: Scenario) -> Iterator[str]:
     for leaf in (leaf for tree in trees for leaf in tree.entries.values()):
         if isinstance(leaf, File):
             yield leaf.data.decode(errors="replace")
-    for edit in (edit for commit in scenario.commits for edit in commit.edits):
+    later = (edit for commit in scenario.commits for edit in commit.edits)
+    for edit in (*scenario.app.edits, *later):
         for texts in edit_texts(edit).values():
             yield from texts
     for changes in (scenario.app, *scenario.commits):
@@ -257,12 +265,19 @@ def _stages(scenario: Scenario, pythons: Mapping[str, str]) -> Iterator[Stage]:
     with _faults_at(scenario, ("app",)):
         tree = interpolated_tree(scenario.files, replaced)
         world = changed(first_world(forks), app, forks, replaced)
+
+    def edited(tree: Tree, edits: tuple[Edit, ...], place: Place) -> Tree:
+        for at, edit in enumerate(edits):
+            with _faults_at(scenario, (*place, "edits", at)):
+                tree = apply(tree, interpolated(edit, replaced), fixture)
+        return tree
+
+    tree = edited(tree, app.edits, ("app",))
+    with _faults_at(scenario, ("app",)):
         yield _stage(0, app, tree, world, replaced)
     for index, commit in enumerate(scenario.commits):
         place: Place = ("commits", index)
-        for at, edit in enumerate(commit.edits):
-            with _faults_at(scenario, (*place, "edits", at)):
-                tree = apply(tree, interpolated(edit, replaced), fixture)
+        tree = edited(tree, commit.edits, place)
         with _faults_at(scenario, place):
             world = changed(world, commit, forks, replaced)
             yield _stage(index + 1, commit, tree, world, replaced)

@@ -247,6 +247,10 @@ class AppTable(Changes):
     files: Annotated[
         Mapping[str, str], Field(description="Files by path, beside or over the copied ones.")
     ] = field(default_factory=dict)
+    edits: Annotated[
+        tuple[Edit, ...],
+        Field(description="What is changed in these before the first build, in order."),
+    ] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -184,7 +184,8 @@ def scenario_problems(document: Document, sources: Sources) -> Iterator[Problem]
     yield from _world_problems(case, app, commits)
     state, problems = _first_files(case, app)
     yield from problems
-    yield from _edit_problems(case, state, commits)
+    places: list[Place] = [("app",), *(("commits", index) for index in range(len(commits)))]
+    yield from _edit_problems(case, state, list(zip(places, [app, *commits], strict=True)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -301,18 +302,20 @@ def _first_files(case: _Case, raw: dict[str, Any]) -> tuple[_State, tuple[Proble
         at = ("copy",) if error.key == "copy" else ("files", error.key)
         told = [case.document.problem(("app", *at), error.message, error.expected)]
         return _State(tree=None), (*problems, *told)
-    if not tree and not bad:
+    if not tree and not bad and not raw.get("edits"):
         problems.append(case.document.problem(("app",), "the app has no files", "some"))
     state = _State(tree=interpolated_tree(tree, case.text), spoiled=frozenset(bad))
     return state, tuple(problems)
 
 
-def _edit_problems(case: _Case, state: _State, commits: list[dict[str, Any]]) -> Iterator[Problem]:
-    for index, commit in enumerate(commits):
+def _edit_problems(
+    case: _Case, state: _State, commits: list[tuple[Place, dict[str, Any]]]
+) -> Iterator[Problem]:
+    for commit_place, commit in commits:
         if not isinstance(commit.get("edits", []), list):
             state = _State(tree=None)
         for at, raw in enumerate(_list(commit, "edits")):
-            place: Place = ("commits", index, "edits", at)
+            place: Place = (*commit_place, "edits", at)
             edit = check(case.document, _EDIT, raw, place)
             if edit is None:
                 state = state.without([_table(raw).get("path"), _table(raw).get("to")])
@@ -372,8 +375,8 @@ def _copied(data: dict[str, Any]) -> tuple[str, ...]:
     """Every `FIXTURE[@REVISION]` that a file copies from or builds with, each once."""
     app = _table(data.get("app"))
     sources = [app.get("copy")]
-    neighbours = _list(app, "buildpacks")
-    for commit in map(_table, _list(data, "commits")):
+    neighbours: list[Any] = []
+    for commit in (app, *map(_table, _list(data, "commits"))):
         edits = [_table(edit) for edit in _list(commit, "edits")]
         sources += [edit.get("from") for edit in edits if edit.get("do") == "copy"]
         neighbours += _list(commit, "buildpacks")

@@ -4,18 +4,21 @@ import tempfile
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from harness.scenarios.edits import apply, edit_texts
 from harness.scenarios.imported import PYTHON_FILES, ProjectCommit, scenario_text
+from harness.scenarios.imported_app import App, app_scenario_text, read_app
 from harness.scenarios.interpolation import Names, escaped, substitute
 from harness.scenarios.line_edits import line_edits
 from harness.scenarios.scenario import load_scenario
 from harness.scenarios.toml_text import on_lines, on_one_line
-from harness.scenarios.tree import File, Tree
+from harness.scenarios.tree import File, Link, Tree, write_tree
 
+Kept = TypeVar("Kept")
 NAMES = Names(pythons={"default": "3.11.7"})
 # Lines that meet again and lie in one another, and all that TOML and references make special.
 LINES = st.sampled_from(
@@ -35,7 +38,7 @@ PATHS = st.sampled_from(
 SUBJECTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=10) | LINES
 
 
-def settled(files: Mapping[str, str]) -> dict[str, str]:
+def settled(files: Mapping[str, Kept]) -> dict[str, Kept]:
     """The files that do not lie below another."""
     return {
         path: text
@@ -98,3 +101,35 @@ def test_toml_reads_what_was_written(text: str) -> None:
     for form in (on_one_line, on_lines):
         assert tomllib.loads(f"a = {form(text)}")["a"] == text
     assert "\n" not in on_one_line(text)
+
+
+DATA = TEXTS.map(str.encode) | st.binary(max_size=6)
+LEAVES = st.builds(File, data=DATA, executable=st.booleans()) | st.builds(
+    Link, target=st.sampled_from(["requirements.txt", "../a", "/nowhere", "${a@b} \\\"'"])
+)
+TREES = st.dictionaries(PATHS, LEAVES, min_size=1, max_size=5).map(
+    lambda leaves: Tree(entries=settled(leaves))
+)
+
+
+@given(trees=st.lists(TREES, min_size=1, max_size=3))
+@settings(deadline=None, max_examples=200)
+def test_playing_a_scenario_gives_each_app_s_files(trees: list[Tree]) -> None:
+    apps = [App(name=f"app {number}", files=tree) for number, tree in enumerate(trees)]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "case.toml"
+        path.write_text(app_scenario_text(apps), encoding="utf-8", newline="")
+        deployed, again, added, *others = load_scenario(path).trees({})
+    assert deployed == again == trees[0]
+    assert {*added} - {*deployed} == {"added-since.txt"}
+    assert {name: added.entries[name] for name in deployed} == deployed.entries
+    assert others == trees[1:]
+
+
+@given(tree=TREES)
+@settings(deadline=None, max_examples=50)
+def test_an_app_is_read_as_it_was_written(tree: Tree) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        write_tree(tree, Path(folder) / "shop")
+        (Path(folder) / "shop" / ".git").write_text("gitdir: elsewhere")
+        assert read_app(Path(folder) / "shop") == App(name="shop", files=tree)

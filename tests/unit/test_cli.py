@@ -231,6 +231,24 @@ def test_a_projects_commits_are_imported(invoke, project, tmp_path):
     assert invoke("import", *wanted) == (0, file.read_text(), "")
 
 
+def test_an_app_in_a_folder_is_imported_as_it_is(invoke, project, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "uv.lock").write_text("")
+    wanted = ("--app", str(project), "--app", str(other))
+    file = tmp_path / "apps.toml"
+    assert invoke("import", *wanted, "-o", str(file)) == (0, f"{file}: shop to other\n", "")
+    deployed, again, added, became = load_scenario(file).trees({})
+    assert {path: deployed.entries[path].data for path in deployed} == {
+        ".python-version": b"3.9.1\n",
+        "requirements/prod.txt": b"forms==1.1\nenvconfig==2.1.0\n",
+    }
+    assert again == deployed
+    assert set(added) - set(deployed) == {"added-since.txt"}
+    assert set(became) == {"uv.lock"}
+    assert invoke("import", *wanted) == (0, file.read_text(), "")
+
+
 def test_a_project_keeps_its_python_where_that_is_asked_for(invoke, project):
     status, out, _ = invoke("import", str(project), "--keep-python")
     assert status == 0
@@ -248,6 +266,11 @@ def test_a_project_keeps_its_python_where_that_is_asked_for(invoke, project):
         (("{project}", "--path", "*.lock"), "no commit of `HEAD` touches *.lock"),
         (("{project}", "--requirements", "r.txt"), "--requirements r.txt: there is no such file"),
         (("{project}", "-o", "/no/such/s.toml"), "--output: /no/such/s.toml cannot be written"),
+        ((), "name a REPOSITORY, or an app's folder with --app"),
+        (("{project}", "--app", "{project}"), "--app takes folders as they are"),
+        (("--app", "{project}", "--last", "3"), "--app takes folders as they are"),
+        (("--app", "/no/such"), "Directory '/no/such' does not exist"),
+        (("--app", "{project}/.git/refs/tags"), "--app {project}/.git/refs/tags: there are no"),
     ],
 )
 def test_what_cannot_be_imported_is_told(invoke, project, arguments, told):

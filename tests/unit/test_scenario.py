@@ -239,6 +239,47 @@ def test_edit_that_hangs_on_a_version_is_a_fault_of_the_line(suite: Path) -> Non
         scenario.stages(PYTHONS)
 
 
+EDITED_APP = """\
+[app]
+files = { "run" = "old" }
+edits = [
+  { do = "chmod", path = "run", executable = true },
+  { do = "symlink", path = "link", target = "run" },
+  { do = "copy", from = "lib@v2", path = "lib" },
+  { do = "replace", path = "run", old = "old", new = "${python@default}" },
+]
+"""
+
+
+def test_an_app_s_own_edits_are_done_before_the_first_build(suite: Path) -> None:
+    scenario = load(suite, 'description = "x"\n' + EDITED_APP + COMMIT)
+    assert scenario.python_slots() == {"default"}
+    first, second = scenario.stages(PYTHONS)
+    assert first.tree == second.tree
+    assert first.tree.entries["run"] == File(data=b"3.12.1", executable=True)
+    assert first.tree.entries["link"] == Link(target="run")
+    assert text_of(first.tree, "lib/f.py") == "2"
+
+
+def test_faults_of_an_app_s_own_edits_are_told_where_they_stand(suite: Path) -> None:
+    app = EDITED_APP.replace("lib@v2", "lib@v9").replace('old = "old"', 'old = "gone"')
+    found = faults(suite, 'description = "x"\n' + app + COMMIT)
+    assert found == ["7: `lib` has no revision `v9`", '8: `old` is not in `run`: "gone"']
+
+
+def test_an_app_of_edits_alone_is_one(suite: Path) -> None:
+    app = '[app]\nedits = [{ do = "write-bytes", path = "a", base64 = "/w==" }]\n'
+    (first, _) = load(suite, 'description = "x"\n' + app + COMMIT).stages({})
+    assert first.tree.entries["a"] == File(data=b"\xff")
+
+
+def test_the_buildpacks_of_a_commit_are_not_taken_for_the_app_s(suite: Path) -> None:
+    app = APP.replace("[app]\n", '[app]\nbuildpacks = ["pack", "subject"]\n')
+    same = COMMIT + 'buildpacks = ["pack", "subject"]\n'
+    found = faults(suite, 'description = "x"\n' + app + same)
+    assert [line.partition(": ")[2] for line in found] == ["these buildpacks run already"]
+
+
 def fork_with_submodule(root: Path, name: str, pin: str) -> None:
     (root / name).mkdir(parents=True)
     text = f'description = "x"\nsubmodules = {{ sub = "{pin}" }}\n'
