@@ -359,7 +359,8 @@ class Session:
         Raises:
             HarnessError: A build tool cannot be fetched.
         """
-        offered = self._fetcher.releases(self._wanted(self.buildpack_of(commit), commit.stage))
+        wanted = self._wanted(self.buildpack_of(commit), commit.stage, self._offers_at(commit))
+        offered = self._fetcher.releases(wanted)
         names = {*TOOLS, *(canonicalize_name(tool.project) for tool in offered)}
         return frozenset(map(str, names)) - required(commit.stage.tree)
 
