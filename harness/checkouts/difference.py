@@ -6,7 +6,7 @@ one repository. Files that are not known to be git's own are left to be compared
 
 import hashlib
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -25,10 +25,11 @@ from harness.checkouts.repository import (
     soundness,
     staged,
 )
-from harness.manifest import EntryKind, escape
+from harness.manifest import EntryKind, escape, parents
 
 _SHORT: Final = 7
 _MOST_FACTS: Final = 4
+_LONGEST: Final = 200
 
 _PACKED = re.compile(
     r"objects/pack/(?:(?:\.tmp-\d+-)?pack-[0-9a-f]{40,64}\.(?:pack|idx|rev|bitmap|keep|promisor|mtimes)"
@@ -116,7 +117,7 @@ class _Pair:
         return Difference(
             meanings=tuple(self.meanings),
             named=frozenset(self.named if self.facts else ()),
-            facts=tuple(self.facts),
+            facts=tuple(_cut(self.facts, len(self.facts))),
             stored=frozenset(self.stored if self.facts else self.stored | self.named),
         )
 
@@ -174,7 +175,8 @@ class _Pair:
         )
         if told:
             first = [_setting(name, mine, other) for name in told[:_MOST_FACTS]]
-            self.meanings.append(Meaning(inside="config", why=_listed(first, len(told))))
+            why = "; ".join(_cut(first, len(told)))
+            self.meanings.append(Meaning(inside="config", why=why))
             return
         if self.ours.branches != self.theirs.branches:
             self.facts.append("settings of its local branches differ")
@@ -203,21 +205,18 @@ class _Pair:
             self.facts.append(f"its history is {here}, in a clean build {there}")
         for side, where in ((self.ours, "here"), (self.theirs, "in a clean build")):
             self.facts.extend(
-                f"the repository of submodule {escape(place.removeprefix('modules/'))},"
+                f"the repository of submodule {_shown(place.removeprefix('modules/'))},"
                 f" which nothing uses, is kept {where}"
                 for place in sorted(side.unused)
             )
         for inside in ("packed-refs", "shallow"):
             self._naming(inside)
+        unused = self.ours.unused | self.theirs.unused
         for inside in self.differing:
             if inside in ours or inside in theirs:
                 if not inside.startswith("refs/replace/") and self._says_something(inside):
                     self._naming(inside)
-            elif any(
-                inside == place or inside.startswith(f"{place}/")
-                for side in self._both
-                for place in side.unused
-            ):
+            elif not unused.isdisjoint((inside, *parents(inside))):
                 self._naming(inside)
 
     def _says_something(self, inside: str) -> bool:
@@ -279,7 +278,7 @@ class _Pair:
             if changes[0] is not None and changes[0] == changes[1]:
                 self._store(inside)
                 return
-        first = escape(min(paths).decode("utf-8", "surrogateescape"))
+        first = _shown(min(paths).decode("utf-8", "surrogateescape"))
         more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
         self.meanings.append(
             Meaning(
@@ -301,11 +300,14 @@ class _Pair:
     def _folders(self) -> None:
         """Empty folders say nothing, nor do those in which nothing else is told."""
         explained = self.stored | self.named
-        told = {inside for inside in self.differing if inside not in explained}
-        told -= {inside for inside in told if self._is_bare(inside)}
-        for inside in self.differing:
-            if self._is_bare(inside) and not any(each.startswith(f"{inside}/") for each in told):
-                self.stored.add(inside)
+        bare = {inside for inside in self.differing if self._is_bare(inside)}
+        told = {
+            folder
+            for inside in self.differing
+            if inside not in explained and inside not in bare
+            for folder in parents(inside)
+        }
+        self.stored |= bare - told
 
     def _is_bare(self, inside: str) -> bool:
         """Whether what only one tree has there is a folder."""
@@ -374,7 +376,7 @@ def _changes(side: Repository, commit: str, index: Staged) -> Mapping[object, ob
 
 def _at(head: Head) -> str:
     if head.fault:
-        return f"at no commit: {escape(head.fault)}"
+        return f"at no commit: {_shown(head.fault)}"
     if head.unborn:
         return f"on {_called(head.branch)}, which has no commit"
     return f"at {head.commit[:_SHORT]}"
@@ -391,8 +393,8 @@ def _called(name: str) -> str:
         ("refs/tags/", "tag"),
     ):
         if name.startswith(start):
-            return f"{what} {escape(name.removeprefix(start))}"
-    return escape(name)
+            return f"{what} {_shown(name.removeprefix(start))}"
+    return _shown(name)
 
 
 def _to(value: str) -> str:
@@ -433,22 +435,28 @@ def _verb(names: Collection[str]) -> str:
 def _setting(name: str, mine: Config, other: Config) -> str:
     """How a setting differs; what may be secret in it is not shown."""
     if name not in other:
-        return f"{escape(name)} is set here only"
+        return f"{_shown(name)} is set here only"
     if name not in mine:
-        return f"{escape(name)} is set in a clean build only"
+        return f"{_shown(name)} is set in a clean build only"
     section, _, key = part(name)
     if section in {"remote", "submodule"} and key in {"url", "pushurl"}:
         shown = [", ".join(_public(value) for value in side[name]) for side in (mine, other)]
         if shown[0] == shown[1]:
-            return f"{escape(name)} differs in its credentials"
-        return f"{escape(name)} is {shown[0]}; in a clean build it is {shown[1]}"
-    return f"{escape(name)} is not as in a clean build"
+            return f"{_shown(name)} differs in its credentials"
+        return f"{_shown(name)} is {shown[0]}; in a clean build it is {shown[1]}"
+    return f"{_shown(name)} is not as in a clean build"
 
 
 def _public(url: str | None) -> str:
-    return escape(_WITHIN_URL.sub("", url or ""))
+    return _shown(_WITHIN_URL.sub("", url or ""))
 
 
-def _listed(parts: list[str], count: int) -> str:
-    more = [f"{count - len(parts)} more settings differ"] if count > len(parts) else []
-    return "; ".join([*parts, *more])
+def _cut(parts: Sequence[str], count: int) -> list[str]:
+    """The first of many phrases, and how many more there are."""
+    shown = list(parts[:_MOST_FACTS])
+    return [*shown, f"{count - len(shown)} more"] if count > len(shown) else shown
+
+
+def _shown(text: str) -> str:
+    """A name as a report shows it: whoever gave it may have given a long one."""
+    return escape(text[:_LONGEST])

@@ -16,6 +16,7 @@ from harness.manifest import EntryKind
 _ID_SIZES: Final = {"sha1": 20, "sha256": 32}
 _MODULES: Final = "modules/"
 _WORKTREES: Final = "worktrees/"
+_LONGEST_LINK: Final = 4096 + len("gitdir: \n")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,13 +224,8 @@ def _unused(folder: GitFolder) -> frozenset[str]:
     places = {place for place in found if is_git_folder(folder.manifest, f"{folder.path}/{place}")}
     if not places:
         return frozenset()
-    led_to = {_led_to(folder, path) for path in _links(folder)}
-    return frozenset(
-        place
-        for place in places
-        # An absolute path is one of where the tree was built.
-        if not any(f"/{there}".endswith(f"/{folder.path}/{place}") for there in led_to)
-    )
+    led_to = {there for path in _links(folder) for there in _led_to(folder, path)}
+    return frozenset(place for place in places if f"{folder.path}/{place}" not in led_to)
 
 
 def _links(folder: GitFolder) -> Iterator[str]:
@@ -239,10 +235,15 @@ def _links(folder: GitFolder) -> Iterator[str]:
             yield path
 
 
-def _led_to(folder: GitFolder, path: str) -> str:
-    checkout = posixpath.dirname(path)
+def _led_to(folder: GitFolder, path: str) -> Iterator[str]:
+    """The paths that a `.git` file may lead to: an absolute one is of where the tree was built."""
+    checkout, entry = posixpath.dirname(path), folder.manifest.entries[path]
+    if entry.size > _LONGEST_LINK:
+        return
     try:
         text = folder.beside(checkout).text(".git")
     except UnreadableError:
-        return ""
-    return posixpath.normpath(posixpath.join(checkout, text.removeprefix("gitdir:").strip()))
+        return
+    way = posixpath.normpath(posixpath.join(checkout, text.removeprefix("gitdir:").strip()))
+    names = way.split("/")
+    yield from ("/".join(names[start:]) for start in range(len(names)))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from git_clones import GIT, PLACE, World, diverging, git, history, whys, world
 
+from harness.checkouts.git_folder import Repositories
 from harness.compare import Comparison
 from harness.rules import Rule
 
@@ -532,3 +533,24 @@ def test_a_linked_worktree_has_a_head_of_its_own(here: World) -> None:
     found = here.compared()
     assert diverging(found) == [("content", f"{GIT}/worktrees/linked/HEAD")]
     assert f"is at {here.commits[0][:7]}; in a clean build it is at" in whys(found)
+
+
+def test_of_many_names_the_first_are_told(twins: World) -> None:
+    path = twins.git_folder("cached") / "packed-refs"
+    name = "x" * 5000
+    lines = [f"{twins.commits[0]} refs/heads/{name}{number}" for number in range(2000)]
+    path.write_text("# pack-refs with: peeled\n" + "\n".join(lines) + "\n")
+    found = twins.compared()
+    assert diverging(found) == []
+    assert len(history(found)) < 2000
+    assert "; 1997 more" in history(found)
+
+
+def test_trees_without_a_repository_read_nothing_of_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for side in ("cached", "clean"):
+        (tmp_path / side / "src").mkdir(parents=True)
+        (tmp_path / side / "src" / "x").write_text(side)
+    monkeypatch.setattr(Repositories, "names", None)
+    assert diverging(World(root=tmp_path, commits=()).compared()) == [("content", "src/x")]
