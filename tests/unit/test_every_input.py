@@ -1,6 +1,7 @@
 """The cache key of the bundled buildpack `every-input`, by its own functions in a real bash."""
 
 import http.server
+import os
 import subprocess
 import threading
 from functools import partial
@@ -25,24 +26,34 @@ def key(tmp_path):
     """The key of an app: compile's own code, but for its last line, which builds."""
     build, env, python = tmp_path / "build", tmp_path / "env", tmp_path / "python"
     env.mkdir()
+    python.mkdir()
     *code, last = COMPILE.read_text().splitlines()
     assert last == "compile"
     program = tmp_path / "every-input" / "bin" / "key"
     program.parent.mkdir(parents=True)
     (tmp_path / "every-input" / "lib").symlink_to(bundled_buildpacks() / "lib")
-    program.write_text("\n".join([*code, f"cache_key {python}"]) + "\n")
+    read = 'cat "$LOG" >"$PIP_LOG"'
+    program.write_text("\n".join([*code, read, f"cache_key {python}"]) + "\n")
 
-    def key_of(files: dict[str, str] | None = None, stack: str = "heroku-22", **config: str) -> str:
+    def key_of(
+        files: dict[str, str] | None = None,
+        stack: str = "heroku-22",
+        log: str = "",
+        exported: dict[str, str] | None = None,
+        **config: str,
+    ) -> str:
         for name, text in (FILES | (files or {})).items():
             path = build / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
         for name, value in config.items():
             (env / name).write_text(value)
+        (tmp_path / "log").write_text(f"{log}\n")
         done = subprocess.run(
             ("bash", str(program), str(build), str(tmp_path / "cache"), str(env)),
-            env={"PATH": "/usr/bin:/bin", "STACK": stack}, capture_output=True, text=True,
-            check=True,
+            env={"PATH": "/usr/bin:/bin", "STACK": stack, "LOG": str(tmp_path / "log")}
+            | (exported or {}),
+            capture_output=True, text=True, check=True,
         )  # fmt: skip
         assert done.stderr == ""
         return done.stdout
@@ -185,18 +196,13 @@ def test_a_file_that_is_a_link_names_others_from_where_the_link_is(key, tmp_path
 
 @pytest.fixture
 def index(tmp_path):
-    """An index, as a folder of pages; the installed Python names it as pip's own."""
+    """An index: its address, and its folder of pages."""
     pages = tmp_path / "index"
     pages.mkdir()
     handler = partial(_Quiet, directory=str(pages))
-    python = tmp_path / "python"
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        (python / "bin").mkdir(parents=True)
-        program = python / "bin/python"
-        program.write_text(f"#!/bin/sh\necho http://127.0.0.1:{server.server_port}\n")
-        program.chmod(0o755)
-        yield pages
+        yield f"http://127.0.0.1:{server.server_port}", pages
         server.shutdown()
 
 
@@ -210,35 +216,71 @@ def publish(pages, project: str, text: str) -> None:
     (pages / project / "index.html").write_text(text)
 
 
-def install(tmp_path, name: str, **files: str) -> None:
-    folder = tmp_path / "python/lib/python3.11/site-packages" / f"{name}-1.0.dist-info"
-    folder.mkdir(parents=True)
-    for file, text in files.items():
-        (folder / file.replace("_json", ".json")).write_text(text)
+def log(address: str) -> str:
+    """A line of pip's log."""
+    return f"2022-03-01T12:00:00,000   Fetching project page and analyzing links: {address}"
 
 
-def test_what_the_index_says_of_an_installed_project_changes_the_key(key, index, tmp_path):
-    publish(index, "some-thing", "1.0")
-    before = key()
-    install(tmp_path, "Some_Thing")
-    keys = [before, key()]
-    publish(index, "some-thing", "1.0 1.1")
-    keys.append(key())
+def test_what_a_page_says_that_pip_has_read_changes_the_key(key, index):
+    address, pages = index
+    publish(pages, "some-thing", "1.0")
+    keys = [key(), key(log=log(f"{address}/some-thing/"))]
+    publish(pages, "some-thing", "1.0 1.1")
+    keys.append(key(log=log(f"{address}/some-thing/")))
     assert len(set(keys)) == 3
-    publish(index, "another", "1.0")
-    assert key() == keys[-1]
+    publish(pages, "another", "1.0")
+    assert key(log=log(f"{address}/some-thing/")) == keys[-1]
 
 
-def test_the_index_has_no_say_in_what_came_from_a_url(key, index, tmp_path):
-    install(tmp_path, "forms", direct_url_json="{}")
+def test_a_page_that_an_earlier_build_read_counts_as_long_as_its_packages_are_used(
+    key, index, tmp_path
+):
+    address, pages = index
+    publish(pages, "some-thing", "1.0")
+    saved = key(log=log(f"{address}/some-thing/"))
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache/key").write_text(saved)
+    assert key() == saved
+    publish(pages, "some-thing", "1.0 1.1")
+    assert key() not in {saved, ""}
+
+
+def test_an_index_that_cannot_be_reached_leaves_no_key(key):
+    assert key(log=log("http://127.0.0.1:1/forms/")) == ""
+
+
+def test_what_buildpacks_before_it_exported_counts_but_for_where_programs_are(key):
     before = key()
-    publish(index, "forms", "1.0")
-    assert key() == before != ""
+    assert key(exported={"PATH": "/elsewhere:/usr/bin:/bin", "LD_LIBRARY_PATH": "/x"}) == before
+    assert key(exported={"STAMP": "first"}) not in {before, ""}
 
 
-def test_an_index_that_cannot_be_reached_leaves_no_key(key, index, tmp_path):
-    install(tmp_path, "forms")
-    (tmp_path / "python/bin/python").write_text("#!/bin/sh\necho http://127.0.0.1:1\n")
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda file: file.unlink(),
+        lambda file: file.write_text("other"),
+        lambda file: file.chmod(0o600),
+        lambda file: os.utime(file, ns=(0, 0)),
+        lambda file: (file.unlink(), file.symlink_to("kept")),
+        lambda file: (file.parent / "empty").rmdir(),
+    ],
+    ids=["lost", "changed", "mode", "time", "link", "empty-folder"],
+)
+def test_a_cache_that_is_not_as_it_was_saved_has_another_key(key, tmp_path, harm):
+    package = tmp_path / "python/package"
+    (package / "empty").mkdir(parents=True)
+    for name in ("kept", "file"):
+        (package / name).write_text("text!")
+        (package / name).chmod(0o644)
+    before = key()
+    assert key() == before
+    harm(package / "file")
+    assert key() not in {before, ""}
+
+
+def test_without_what_is_installed_there_is_no_key(key, tmp_path):
+    (tmp_path / "python").rmdir()
     assert key() == ""
 
 
