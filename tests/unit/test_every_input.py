@@ -68,14 +68,13 @@ def key(tmp_path):
         ({".python-version": "3.13.5\r\n"}, "3.13.5"),
         ({".python-version": "3.13.5", "runtime.txt": "python-3.11.9"}, "3.11.9"),
         ({".python-version": "3.13\n"}, None),
-        ({}, None),
     ],
 )
 def test_the_python_version_is_a_whole_one_or_is_asked_for(tmp_path, files, version):
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     lib = bundled_buildpacks() / "lib" / "build.sh"
-    code = f'source "{lib}"; check_python_version; python_version'
+    code = f'source "{lib}"; choose_python; python_version'
     done = subprocess.run(
         ("bash", "-c", code, "compile", str(tmp_path), "cache", "env"),
         capture_output=True, text=True, check=False,
@@ -340,6 +339,35 @@ def test_a_lock_that_names_a_branch_or_its_archive_leaves_no_key(key):
     archive = "https://github.com/o/a/archive"
     assert key({"Pipfile.lock": f'"file": "{archive}/{SHA}.tar.gz"\n'}) != ""
     assert key({"Pipfile.lock": f'"file": "{archive}/main.tar.gz"\n'}) == ""
+
+
+@pytest.mark.parametrize(
+    "app",
+    [
+        root(f"a @ git+https://github.com/o/a.git@{SHA}"),
+        {"base.txt": f"https://github.com/o/a/archive/{SHA}.zip\n", **root("-r base.txt")},
+        {"uv.lock": f'source = {{ git = "https://github.com/o/a.git#{SHA}" }}\n'},
+        {"uv.lock": 'source = { editable = "." }\n'},
+        {"poetry.lock": f'type = "git"\nresolved_reference = "{SHA}"\n'},
+        {"Pipfile.lock": f'"git": "https://github.com/o/a.git",\n"ref": "{SHA}"\n'},
+    ],
+)
+def test_config_vars_count_where_a_package_is_built_from_its_sources(key, app):
+    before = key(app, BANNER="spring")
+    assert "" != before != key(app, BANNER="autumn")
+
+
+@pytest.mark.parametrize(
+    "app",
+    [
+        root("a==1.0"),
+        {"uv.lock": 'source = { registry = "https://index.invalid/simple" }\n'},
+        {"poetry.lock": 'type = "legacy"\n'},
+        {"Pipfile.lock": '"index": "index",\n"version": "==1.0"\n'},
+    ],
+)
+def test_config_vars_do_not_count_where_wheels_are_installed(key, app):
+    assert key(app, BANNER="spring") == key(app, BANNER="autumn") != ""
 
 
 def test_each_manager_has_a_key_of_its_own(key):
