@@ -242,8 +242,7 @@ def _reuse(
     given = earlier[-1].cached.facts.cache if earlier else None
     if not earlier or (given is not None and given.count == 0):
         return Reuse.EMPTY, ()
-    log = read_install_log(_text(arms.cached))
-    parts = judge_parts(_traces(arms.cached), _traces(arms.clean), log, needs)
+    parts = judge_parts(_traces(arms.cached), _traces(arms.clean), needs)
     return whole(parts), parts
 
 
@@ -253,6 +252,7 @@ def _traces(built: Built) -> Traces:
         requests=built.facts.requests,
         distributions=built.distributions(),
         ages=built.ages(),
+        log=read_install_log(_text(built)),
     )
 
 

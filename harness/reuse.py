@@ -29,12 +29,14 @@ class Traces:
         requests: What it asked for.
         distributions: What is installed in its tree.
         ages: Which files that tell of an installation are older than the build.
+        log: What its installers said.
     """
 
     passed: bool = True
     requests: tuple[Request, ...] = ()
     distributions: tuple[Distribution, ...] = ()
     ages: Ages = field(default_factory=Ages)
+    log: InstallLog = field(default_factory=InstallLog)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,24 +52,21 @@ class Needs:
     tools: frozenset[str] = frozenset()
 
 
-def judge_parts(
-    cached: Traces, clean: Traces, log: InstallLog, needs: Needs
-) -> tuple[PartReuse, ...]:
+def judge_parts(cached: Traces, clean: Traces, needs: Needs) -> tuple[PartReuse, ...]:
     """What became of each part of a cache that was not empty; parts of which nothing is told go.
 
     A distribution is from the cache where its metadata is older than the cached build, while the
     clean build wrote it; or where the clean build fetched it, and the cached one, which passed,
     did not. It was installed anew where the cached build fetched it. Where neither tells, as for a
-    wheel that the app brings, the log does; or, where what else was restored kept its times, that
+    wheel that the app brings, the logs do; or, where what else was restored kept its times, that
     it has a time of this build.
 
     Args:
         cached: The build that was given a cache.
         clean: The build of the same commit that had none.
-        log: What the cached build's log says.
         needs: What tells the parts apart.
     """
-    return _Judge(cached, clean, log, needs).parts()
+    return _Judge(cached, clean, needs).parts()
 
 
 def whole(parts: Iterable[PartReuse]) -> Reuse:
@@ -116,10 +115,9 @@ class _Said:
 
 
 class _Judge:
-    def __init__(self, cached: Traces, clean: Traces, log: InstallLog, needs: Needs) -> None:
+    def __init__(self, cached: Traces, clean: Traces, needs: Needs) -> None:
         self._cached = cached
         self._clean = clean
-        self._log = log
         self._sorter = Sorter(
             routes=needs.routes,
             tools=needs.tools,
@@ -199,7 +197,7 @@ class _Judge:
             return _Said(restored=asked, basis=Basis.REQUESTS)
         if name not in self._ours:
             return None
-        told = self._log.says_restored(name)
+        told = self._by_logs(name)
         if told is not None:
             return _Said(restored=told, basis=Basis.LOG)
         if self._is_new(name) and self._keeps_times:
@@ -216,6 +214,12 @@ class _Judge:
         if all(one.git for one in ours) and len(ours) < len(theirs):
             return None  # perhaps it only asked where a branch is
         return False
+
+    def _by_logs(self, name: str) -> bool | None:
+        told = self._cached.log.says_restored(name)
+        if told is None and self._cached.passed and name in self._clean.log.installed:
+            return True  # a build that says what it installs, and does not say this
+        return told
 
     def _relevant(self, fetches: Iterable[Fetch], name: str) -> list[Fetch]:
         """Without those of another version than is installed, as a build's own tools may be."""

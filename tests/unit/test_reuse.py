@@ -56,18 +56,21 @@ def files(*distributions: Distribution) -> tuple[str, ...]:
     )
 
 
-def traces(*requests: Request, old=(), new=(), passed: bool = True, more: Ages = NO_AGES) -> Traces:
+def traces(
+    *requests: Request, old=(), new=(), passed: bool = True, more: Ages = NO_AGES, log=SILENT
+) -> Traces:
     """A build: what it fetched, and what is installed in its tree with old and with new times."""
     return Traces(
         passed=passed,
         requests=requests,
         distributions=(*old, *new),
         ages=Ages(old=(*files(*old), *more.old), new=(*files(*new), *more.new)),
+        log=log,
     )
 
 
-def judged(cached: Traces, clean: Traces, log: InstallLog = SILENT) -> dict[Part, PartReuse]:
-    return {one.part: one for one in judge_parts(cached, clean, log, NEEDS)}
+def judged(cached: Traces, clean: Traces) -> dict[Part, PartReuse]:
+    return {one.part: one for one in judge_parts(cached, clean, NEEDS)}
 
 
 A, B = dist("a"), dist("b")
@@ -119,9 +122,8 @@ def test_one_package_is_bumped_and_the_others_stay():
 def test_a_tool_that_the_app_asks_for_is_a_package():
     tree = [dist("wheel")]
     needs = Needs(routes=ClassicKind.routes, tools=frozenset({"pip"}))
-    (found,) = judge_parts(
-        traces(wheel("wheel"), new=tree), traces(wheel("wheel"), new=tree), InstallLog(), needs
-    )
+    build = traces(wheel("wheel"), new=tree)
+    (found,) = judge_parts(build, build, needs)
     assert (found.part, found.anew) == (Part.PACKAGES, ("wheel",))
 
 
@@ -227,20 +229,42 @@ def test_an_app_s_wheel_is_new_where_all_else_kept_its_times():
     assert (packages.reuse, packages.basis) == (Reuse.DISCARDED, (Basis.TIMES,))
 
 
-def test_where_times_are_lost_the_log_tells():
-    lossy = {"more": Ages(new=(LANDMARK,))}
-    clean = traces(RUNTIME, new=[A, B], more=Ages(old=(LANDMARK,)))
-    found = judged(traces(new=[A, B], **lossy), clean)
-    assert (found[Part.PACKAGES].reuse, found[Part.PACKAGES].unknown) == (
-        Reuse.UNKNOWN,
-        ("a", "b"),
+LOSSY, KEPT = Ages(new=(LANDMARK,)), Ages(old=(LANDMARK,))
+BOTH = frozenset({"a", "b"})
+
+
+@pytest.mark.parametrize(
+    ("log", "clean_log", "passed", "word", "basis"),
+    [
+        (SILENT, SILENT, True, Reuse.UNKNOWN, ()),
+        (InstallLog(satisfied=BOTH), SILENT, True, Reuse.REUSED, (Basis.LOG,)),
+        (InstallLog(complete=True), SILENT, True, Reuse.REUSED, (Basis.LOG,)),
+        (InstallLog(installed=BOTH), SILENT, True, Reuse.DISCARDED, (Basis.LOG,)),
+        (InstallLog(installed=BOTH), InstallLog(installed=BOTH), True, Reuse.DISCARDED,
+         (Basis.LOG,)),
+        # Some buildpacks only leave out of their log what was there already.
+        (SILENT, InstallLog(installed=BOTH), True, Reuse.REUSED, (Basis.LOG,)),
+        (SILENT, InstallLog(installed=BOTH), False, Reuse.UNKNOWN, ()),
+        (SILENT, InstallLog(installed=frozenset({"a"})), True, Reuse.REUSED, (Basis.LOG,)),
+        (InstallLog(installed=frozenset({"a"})), SILENT, True, Reuse.UNKNOWN, (Basis.LOG,)),
+    ],
+)  # fmt: skip
+def test_where_times_are_lost_the_logs_tell(log, clean_log, passed, word, basis):
+    found = judged(
+        traces(new=[A, B], more=LOSSY, log=log, passed=passed),
+        traces(RUNTIME, new=[A, B], more=KEPT, log=clean_log),
     )
-    log = InstallLog(satisfied=frozenset({"a", "b"}))
-    packages = judged(traces(new=[A, B], **lossy), clean, log)[Part.PACKAGES]
-    assert (packages.reuse, packages.basis) == (Reuse.REUSED, (Basis.LOG,))
-    log = InstallLog(installed=frozenset({"a", "b"}))
-    packages = judged(traces(new=[A, B], **lossy), clean, log)[Part.PACKAGES]
-    assert (packages.reuse, packages.anew) == (Reuse.DISCARDED, ("a", "b"))
+    assert (found[Part.PACKAGES].reuse, found[Part.PACKAGES].basis) == (word, basis)
+
+
+def test_a_log_that_speaks_of_what_times_disprove_is_not_believed():
+    log = InstallLog(installed=BOTH)
+    found = judged(traces(old=[A], log=log), traces(new=[A]))
+    assert found[Part.PACKAGES].restored == ("a",)
+    found = judged(
+        traces(wheel("a"), new=[A], log=InstallLog(complete=True)), traces(wheel("a"), new=[A])
+    )
+    assert found[Part.PACKAGES].anew == ("a",)
 
 
 def test_times_that_an_installer_took_from_an_archive_tell_nothing():
