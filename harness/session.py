@@ -403,7 +403,7 @@ class Session:
         )
         tips = [(tip.fork, tip.branch, tip.sha) for tip in world.branches]
         tags = [(tag.fork, tag.tag, tag.sha) for tag in world.tags]
-        releases = [(one.fork, one.sha, one.yanked) for one in world.releases]
+        releases = [(one.fork, one.sha, one.yanked, one.host) for one in world.releases]
         beyond = self.beyond.identity if self.beyond else ""
         return forks, tips, tags, releases, self._served_digest(buildpack, commit), beyond
 
@@ -477,7 +477,7 @@ class Session:
                 scratch=self._workspace.folder,
             ),
         )
-        return replace(release, yanked=published.yanked)
+        return replace(release, yanked=published.yanked, host=published.host)
 
     def _downloads(
         self,

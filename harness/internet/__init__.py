@@ -36,13 +36,16 @@ class ReleaseFile:
 class Release:
     """One version of a project in the package index.
 
-    `yanked` is None, or the reason for which it is yanked (PEP 592; may be empty).
+    `yanked` is None, or the reason for which it is yanked (PEP 592; may be empty). `host` is the
+    host whose index alone has it; empty where it is in every index that has no release of the
+    project of its own.
     """
 
     project: str
     version: str
     files: tuple[ReleaseFile, ...]
     yanked: str | None = None
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ import json
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.parser import BytesParser
 from functools import lru_cache
@@ -61,6 +61,12 @@ def _order(release: Release) -> tuple[bool, Version, str]:
         return False, Version("0"), release.version
 
 
+def of_host(releases: tuple[Release, ...], host: str) -> tuple[Release, ...]:
+    """The releases of a project that a host's index has: its own, else those of every index."""
+    own = tuple(release for release in releases if release.host == host)
+    return own or tuple(release for release in releases if not release.host)
+
+
 def respond(
     projects: Mapping[str, tuple[Release, ...]], path: str, headers: Headers, *, host: str, url: str
 ) -> Response:
@@ -70,20 +76,22 @@ def respond(
         projects: What `group` returned.
         path: The decoded path, which starts with `/simple`.
         headers: The request's, for its Accept.
-        host: The host that was asked; files are linked there, as the real index has no relative
-            links to them, which Poetry up to 2.2 could not follow.
+        host: The host that was asked, whose index it is; files are linked there, as the real index
+            has no relative links to them, which Poetry up to 2.2 could not follow.
         url: The URL as the client asked, for the line of a refusal.
     """
     parts = path.removeprefix(ROOT.rstrip("/")).strip("/").split("/")
     if parts == [""]:
-        return _root(projects, headers) if path == ROOT else RedirectResponse(ROOT, 301)
+        if path != ROOT:
+            return RedirectResponse(ROOT, 301)
+        return _root([name for name in projects if of_host(projects[name], host)], headers)
     name = canonicalize_name(parts[0])
-    releases = projects.get(name)
-    if releases is None:
+    releases = of_host(projects.get(name, ()), host)
+    if not releases:
         return Refusal(
             f"the sealed internet refuses {url}: no release of {name} in this scenario's index",
             status=404,
-            lacking=True,
+            lacking=name not in projects,
         )
     if len(parts) == 1:
         wanted = f"{ROOT}{name}/"
@@ -108,7 +116,7 @@ def _file(releases: tuple[Release, ...], parts: list[str]) -> Response | None:
     return None
 
 
-def _root(projects: Mapping[str, tuple[Release, ...]], headers: Headers) -> Response:
+def _root(projects: Sequence[str], headers: Headers) -> Response:
     kind = negotiate(headers.get("accept", ""))
     if kind == JSON:
         return _json({"projects": [{"name": name} for name in projects]})

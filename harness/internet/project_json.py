@@ -32,13 +32,13 @@ def respond(
     Args:
         projects: What `index.group` returned.
         path: The decoded path, for which `asks_for_project`.
-        host: The host that was asked; files are linked there, as this interface has no relative
-            links.
+        host: The host that was asked, whose index it is; files are linked there, as this interface
+            has no relative links.
         url: The URL as the client asked, for the line of a refusal.
     """
     match = _PATH.fullmatch(path)
     name = canonicalize_name(match["project"]) if match else ""
-    releases = projects.get(name, ())
+    releases = index.of_host(projects.get(name, ()), host)
     wanted = match["version"] if match else None
     chosen = next((one for one in reversed(releases) if _is(one.version, wanted)), None)
     if chosen is None:
@@ -46,7 +46,7 @@ def respond(
         return Refusal(
             f"the sealed internet refuses {url}: no release {which} in this scenario's index",
             status=404,
-            lacking=not releases,
+            lacking=name not in projects,
         )
     base = f"https://{host}{index.ROOT}{name}"
     body: dict[str, object] = {

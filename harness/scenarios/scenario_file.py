@@ -156,6 +156,14 @@ class ReleaseChange:
         Field(description="With `republish`: the revision whose release it takes the place of."),
     ] = None
     reason: Annotated[str, Field(description="With `yank`: the reason that the index gives.")] = ""
+    host: Annotated[
+        str,
+        Field(
+            pattern=r"^([a-z0-9-]+(\.[a-z0-9-]+)+)?$",
+            description="The host whose index alone has it; by default every index that has no"
+            " release of the project of its own.",
+        ),
+    ] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,13 +49,15 @@ class Tag:
 class PublishedRelease:
     """A release in the index, by the fork and revision that it is built from.
 
-    `yanked` is None, or the reason for which it is yanked; the reason may be empty.
+    `yanked` is None, or the reason for which it is yanked; the reason may be empty. `host` is the
+    host whose index alone has it; empty where it is in each.
     """
 
     fork: str
     revision: str
     sha: str
     yanked: str | None = None
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,16 +152,19 @@ def _tagged(world: World, move: TagMove, forks: Forks) -> World:
 def _released(world: World, change: ReleaseChange, forks: Forks) -> World:
     if not _known(forks, change.fork, change.revision):
         return world
-    releases = {(release.fork, release.revision): release for release in world.releases}
-    key = (change.fork, change.revision)
+    releases = {(one.fork, one.revision, one.host): one for one in world.releases}
+    key = (change.fork, change.revision, change.host)
     release = PublishedRelease(
-        fork=change.fork, revision=change.revision, sha=forks[change.fork].sha(change.revision)
+        fork=change.fork,
+        revision=change.revision,
+        sha=forks[change.fork].sha(change.revision),
+        host=change.host,
     )
     match change.do:
         case ReleaseAct.PUBLISH:
             releases[key] = release
         case ReleaseAct.REPUBLISH:
-            releases.pop((change.fork, change.replaces or ""), None)
+            releases.pop((change.fork, change.replaces or "", change.host), None)
             releases[key] = release
         case ReleaseAct.YANK:
             releases[key] = replace(release, yanked=change.reason)
@@ -270,14 +275,19 @@ def _release_faults(world: World, change: ReleaseChange, forks: Forks) -> Iterat
         yield "reason", f"`reason` says nothing with `{change.do}`", "it with `yank` only"
     if faults:
         return
-    own = {release.revision: release for release in world.releases if release.fork == change.fork}
+    own = {
+        release.revision: release
+        for release in world.releases
+        if (release.fork, release.host) == (change.fork, change.host)
+    }
+    where = f" at `{change.host}`" if change.host else ""
     is_new = change.do in {ReleaseAct.PUBLISH, ReleaseAct.REPUBLISH}
     if is_new and change.revision in own:
-        yield "revision", f"`{change.revision}` is published already", "another revision"
+        yield "revision", f"`{change.revision}` is published already{where}", "another revision"
     old = change.replaces if change.do is ReleaseAct.REPUBLISH else change.revision
     if change.do is not ReleaseAct.PUBLISH and old is not None and old not in own:
         key = "replaces" if change.do is ReleaseAct.REPUBLISH else "revision"
-        yield key, f"`{old}` of `{change.fork}` is not published", one_of(own)
+        yield key, f"`{old}` of `{change.fork}` is not published{where}", one_of(own)
     is_yanked = change.revision in own and own[change.revision].yanked is not None
     if change.do is ReleaseAct.YANK and is_yanked:
         yield "do", f"`{change.revision}` is yanked already", "another act"

@@ -173,6 +173,8 @@ COMMITS = {
         PublishedRelease(fork="forms", revision="v1", sha="2" * 40),)),
     "internet: a yanked release": lambda c: seen(c, releases=(
         PublishedRelease(fork="forms", revision="v1", sha=SHA, yanked=""),)),
+    "internet: a release in one index": lambda c: seen(c, releases=(
+        PublishedRelease(fork="forms", revision="v1", sha=SHA, host="index.example.com"),)),
     "internet: a fork less": lambda c: replace(c, scenario=replace(c.scenario, forks=())),
     "internet: a revision less": lambda c: replace(c, scenario=replace(c.scenario, forks=tuple(
         replace(fork, revisions=fork.revisions[:-1]) for fork in c.scenario.forks))),

@@ -102,9 +102,10 @@ def test_a_change_of_any_file_changes_the_key(key, name):
     }  # fmt: skip
 
 
-def test_stack_and_index_change_the_key(key):
+def test_stack_and_indexes_change_the_key(key):
     keys = [key(), key(stack="heroku-24"), key(PIP_EXTRA_INDEX_URL="https://index.invalid/")]
-    assert len(set(keys)) == 3
+    keys.append(key(PIP_INDEX_URL="https://index.invalid/"))
+    assert len(set(keys)) == 4
     assert "" not in keys
 
 

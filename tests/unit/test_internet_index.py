@@ -4,6 +4,7 @@ import json
 import re
 import tarfile
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -212,3 +213,53 @@ def test_a_republished_file_has_another_url(internet: Internet, tmp_path: Path) 
         second = url_of(client)
     assert first.rpartition("/")[2] == second.rpartition("/")[2] == "x.whl"
     assert first != second
+
+
+@pytest.fixture
+def indexes(internet: Internet, tmp_path: Path) -> Internet:
+    """The index, and one whose own release of a project takes the place of all others."""
+    folder = tmp_path / "own"
+    folder.mkdir()
+    own = Release(
+        project="acme.forms", version="2", files=(sdist(folder, "2"),), host="own.example.com"
+    )
+    only = Release(
+        project="only", version="1", files=(stored(folder, "only.whl", b"?"),),
+        host="own.example.com",
+    )  # fmt: skip
+    return replace(internet, releases=(*internet.releases, own, only))
+
+
+@pytest.mark.parametrize(
+    ("host", "versions"), [("own.example.com", ["2"]), ("index.example.com", ["1.9", "1.10"])]
+)
+def test_an_index_s_own_releases_are_in_no_other(
+    indexes: Internet, tmp_path: Path, host: str, versions: list[str]
+) -> None:
+    accept = {"accept": JSON}
+    with online(indexes, tmp_path) as client:
+        page = client.get(f"https://{host}/simple/acme-forms/", **accept).body
+        about = client.get(f"https://{host}/pypi/acme-forms/json").body
+        theirs = client.get(f"https://{host}/simple/other/").status
+    assert json.loads(page)["versions"] == versions
+    assert list(json.loads(about)["releases"]) == versions
+    assert theirs == 200
+    file = indexes.releases[3].files[0]
+    with online(indexes, tmp_path) as client:
+        found = client.get(f"https://{host}/simple/acme-forms/{file.sha256}/{file.name}")
+    assert found.status == (200 if host == "own.example.com" else 404)
+
+
+def test_a_project_of_one_index_is_unknown_to_the_others(indexes: Internet, tmp_path: Path) -> None:
+    with online(indexes, tmp_path) as client:
+        listed = [
+            json.loads(client.get(f"https://{host}/simple/", accept=JSON).body)["projects"]
+            for host in ("own.example.com", "index.example.com")
+        ]
+        page = client.get("https://index.example.com/simple/only/")
+    assert [[project["name"] for project in each] for each in listed] == [
+        ["acme-forms", "only", "other"],
+        ["acme-forms", "other"],
+    ]
+    assert page.status == 404
+    assert "no release of only in this scenario's index" in page.text

@@ -202,6 +202,22 @@ path = "sub"
     )
 
 
+def test_each_index_has_its_own_releases(suite: Path) -> None:
+    release = '{ fork = "lib", revision = "v1", do = "%s"%s }'
+    here, there = ', host = "a.example"', ', host = "b.example"'
+    published = ", ".join(release % ("publish", host) for host in ("", here, there))
+    app = APP.replace("[app]\n", f"[app]\nreleases = [{published}]\n")
+    change = ", ".join((release % ("remove", ""), release % ("yank", there)))
+    head = 'description = "x"\nforks = ["lib"]\n'
+    scenario = load(suite, head + app + COMMIT + f"releases = [{change}]\n")
+    first, second = (
+        [(one.host, one.yanked) for one in stage.world.releases]
+        for stage in scenario.stages(PYTHONS)
+    )
+    assert first == [("", None), ("a.example", None), ("b.example", None)]
+    assert second == [("a.example", None), ("b.example", "")]
+
+
 def test_reference_in_a_copied_file_is_replaced(suite: Path) -> None:
     head = 'description = "x"\nforks = ["lib"]\n'
     app = head + '[app]\ncopy = "plain"\n' + COMMIT
@@ -451,6 +467,14 @@ WORLD = [
         "`v1` is yanked already",
     ),
     ('releases = [{ fork = "lib", revision = "v2", do = "unyank" }]', '`do` is "unyank"'),
+    (
+        'releases = [{ fork = "lib", revision = "v1", do = "remove", host = "a.example" }]',
+        "`v1` of `lib` is not published at `a.example`",
+    ),
+    (
+        'releases = [{ fork = "lib", revision = "v2", do = "publish", host = "http://a.b" }]',
+        '`host` is "http://a.b"',
+    ),
     ('env = { A = "1" }', "`A` has this value already"),
     ('env = { A = "x\\u0000" }', "`A` holds a NUL"),
     ('env = { A = "2" }\nunset = ["A"]', "`A` is set by the same commit"),
