@@ -88,11 +88,8 @@ def respond(
     name = canonicalize_name(parts[0])
     releases = of_host(projects.get(name, ()), host)
     if not releases:
-        return Refusal(
-            f"the sealed internet refuses {url}: no release of {name} in this scenario's index",
-            status=404,
-            lacking=name not in projects,
-        )
+        line = f"the sealed internet refuses {url}: no release of {name} in this scenario's index"
+        return absent(line, elsewhere=name in projects)
     if len(parts) == 1:
         wanted = f"{ROOT}{name}/"
         if path != wanted:
@@ -102,6 +99,13 @@ def respond(
         f"the sealed internet refuses {url}: no such file of {name} in this scenario's index",
         status=404,
     )
+
+
+def absent(line: str, *, elsewhere: bool) -> Response:
+    """The answer about a project that an index lacks: a refusal, unless another host's has it."""
+    if elsewhere:
+        return Response("404 Not Found\n", status_code=404, media_type="text/plain")
+    return Refusal(line, status=404, lacking=True)
 
 
 def _file(releases: tuple[Release, ...], parts: list[str]) -> Response | None:

@@ -43,11 +43,10 @@ def respond(
     chosen = next((one for one in reversed(releases) if _is(one.version, wanted)), None)
     if chosen is None:
         which = f"{name} {wanted}" if wanted else name
-        return Refusal(
-            f"the sealed internet refuses {url}: no release {which} in this scenario's index",
-            status=404,
-            lacking=name not in projects,
-        )
+        line = f"the sealed internet refuses {url}: no release {which} in this scenario's index"
+        if releases:
+            return Refusal(line, status=404)
+        return index.absent(line, elsewhere=name in projects)
     base = f"https://{host}{index.ROOT}{name}"
     body: dict[str, object] = {
         "info": _info(name, chosen),
