@@ -233,6 +233,18 @@ def test_a_release_is_built_from_the_fork_s_files_and_its_submodules(
     assert "invoices/currencies/countries/currency.txt" in built[0]
 
 
+def test_a_release_is_served_as_the_scenario_says(bench, commit, monkeypatch):
+    release = Release(project="forms", version="1.0", files=())
+    monkeypatch.setattr(session_module, "build_release", lambda *_, **__: release)
+    (forms,) = (fork for fork in commit.scenario.forks if fork.name == "forms")
+    published = tuple(
+        PublishedRelease(fork="forms", revision="v1", sha=forms.sha("v1"), yanked=yanked, host=host)
+        for yanked, host in ((None, ""), ("bad", "index.example.com"))
+    )
+    served = bench().inputs(seen(commit, releases=published)).internet.releases[:2]
+    assert served == (release, replace(release, yanked="bad", host="index.example.com"))
+
+
 @pytest.mark.parametrize("change", SESSIONS.values(), ids=SESSIONS)
 def test_a_change_of_what_the_run_is_asked_to_use_changes_the_key(bench, commit, change):
     assert bench(**change).inputs_digest(commit) != bench().inputs_digest(commit)
