@@ -65,11 +65,14 @@ class Sorter:
         tools: Normalised names of the projects that build others and are none that the app asks
             for.
         origins: Names of installed distributions by the repository that they are from.
+        installed: Normalised names of what is installed; None where that is not all that was
+            to be, as after a build that failed.
     """
 
     routes: tuple[Route, ...]
     tools: frozenset[str]
     origins: Mapping[str, frozenset[str]]
+    installed: frozenset[str] | None = None
 
     def fetches(self, requests: Iterable[Request]) -> Iterator[Fetch]:
         """What was fetched, in order; pages and what only asks are passed over."""
@@ -77,9 +80,11 @@ class Sorter:
             if request.status in _OK and request.method in {"GET", "POST"}:
                 yield from self._fetches(request.method, request.url)
 
-    def part_of(self, name: str) -> Part:
-        """The part that a project is of."""
-        return Part.TOOLS if name in self.tools else Part.PACKAGES
+    def part_of(self, name: str, other: Part = Part.TOOLS) -> Part:
+        """The part that a project is of; another one where it is fetched and never installed."""
+        if name in self.tools:
+            return Part.TOOLS
+        return Part.PACKAGES if self.installed is None or name in self.installed else other
 
     def _fetches(self, method: str, url: str) -> Iterator[Fetch]:
         parts = urlsplit(url)
@@ -87,7 +92,7 @@ class Sorter:
         if method == "POST":
             if path.endswith(_GIT):
                 for name in self._from(path):
-                    yield Fetch(part=self.part_of(name), name=name, url=url, git=True)
+                    yield Fetch(part=self._repository_of(name), name=name, url=url, git=True)
         elif served := self._served(parts.hostname or "", path):
             yield self._download(served, path, url)
         elif release := _release(path):
@@ -95,7 +100,7 @@ class Sorter:
             yield Fetch(part=self.part_of(name), name=name, version=version, url=url)
         elif _ARCHIVE.search(path):
             for name in self._from(path):
-                yield Fetch(part=self.part_of(name), name=name, url=url)
+                yield Fetch(part=self._repository_of(name), name=name, url=url)
         elif not _ASKING.search(path):
             yield Fetch(part=Part.DOWNLOADS, name=_file(path), url=url)
 
@@ -105,6 +110,9 @@ class Sorter:
             return Fetch(part=Part.RUNTIME, name=_file(path), url=url)
         name, version = _release(path) or (_served_name(served), "")
         return Fetch(part=Part.TOOLS, name=name, version=version, url=url)
+
+    def _repository_of(self, name: str) -> Part:
+        return self.part_of(name, Part.DOWNLOADS)
 
     def _from(self, path: str) -> Collection[str]:
         """The distributions from the repository that a path leads to; its own name unless known."""

@@ -59,7 +59,7 @@ def judge_parts(cached: Traces, clean: Traces, needs: Needs) -> tuple[PartReuse,
     clean build wrote it; or where the clean build fetched it, and the cached one, which passed,
     did not. It was installed anew where the cached build fetched it. Where neither tells, as for a
     wheel that the app brings, the logs do; or, where what else was restored kept its times, that
-    it has a time of this build.
+    it has a time of this build. What a clean build has not, and nobody fetched, was restored.
 
     Args:
         cached: The build that was given a cache.
@@ -118,13 +118,14 @@ class _Judge:
     def __init__(self, cached: Traces, clean: Traces, needs: Needs) -> None:
         self._cached = cached
         self._clean = clean
+        self._ours = _by_name(cached.distributions)
+        self._theirs = _by_name(clean.distributions)
         self._sorter = Sorter(
             routes=needs.routes,
             tools=needs.tools,
             origins=origins(cached.distributions, clean.distributions),
+            installed=frozenset(self._ours.keys() | self._theirs.keys()) if clean.passed else None,
         )
-        self._ours = _by_name(cached.distributions)
-        self._theirs = _by_name(clean.distributions)
         self._old = _by_metadata(cached.ages.old)
         self._new = _by_metadata(cached.ages.new)
         self._written = _by_metadata(clean.ages.new)
@@ -195,13 +196,17 @@ class _Judge:
         asked = self._by_fetches(part, name)
         if asked is not None:
             return _Said(restored=asked, basis=Basis.REQUESTS)
-        if name not in self._ours:
-            return None
+        return self._of_unfetched(name) if name in self._ours else None
+
+    def _of_unfetched(self, name: str) -> _Said:
+        """What became of a distribution that is there, and that no request tells of."""
         told = self._by_logs(name)
         if told is not None:
             return _Said(restored=told, basis=Basis.LOG)
         if self._is_new(name) and self._keeps_times:
             return _Said(restored=False, basis=Basis.TIMES)
+        if name not in self._theirs and self._clean.passed:
+            return _Said(restored=True, basis=Basis.TREE)
         return _Said(restored=None)
 
     def _by_fetches(self, part: Part, name: str) -> bool | None:

@@ -37,11 +37,15 @@ class Part(StrEnum):
 
 
 class Basis(StrEnum):
-    """What tells whether something came from a cache."""
+    """What tells whether something came from a cache.
+
+    What was fetched; times of its metadata; what installers said; or that a clean build has it not.
+    """
 
     REQUESTS = "requests"
     TIMES = "times"
     LOG = "log"
+    TREE = "tree"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ PACKAGE = ROOT / "harness"
 
 PURE = (
     "manifest", "compare", "rules", "bytecode", "plan", "reports", "distributions", "verdict",
-    "reuse", "diagnosis", "checkouts",
+    "reuse", "fetches", "install_log", "diagnosis", "checkouts",
 )  # fmt: skip
 PURE_MODULES = {
     "harness.scenarios.imported", "harness.scenarios.line_edits", "harness.scenarios.toml_text",

@@ -287,8 +287,40 @@ def test_a_virtual_environment_that_a_clean_build_makes_was_restored():
 
 
 def test_a_leftover_is_from_the_cache():
-    found = judged(traces(old=[A]), traces())
-    assert found[Part.PACKAGES].restored == ("a",)
+    packages = judged(traces(old=[A]), traces())[Part.PACKAGES]
+    assert (packages.restored, packages.basis) == (("a",), (Basis.TIMES,))
+    # Its times were lost; no request and no log tells of it.
+    packages = judged(traces(new=[A]), traces())[Part.PACKAGES]
+    assert (packages.restored, packages.basis) == (("a",), (Basis.TREE,))
+    assert judged(traces(new=[A]), traces(passed=False))[Part.PACKAGES].unknown == ("a",)
+    found = judged(traces(wheel("a"), new=[A]), traces())
+    assert found[Part.PACKAGES].anew == ("a",)
+
+
+# --- what is fetched and never installed -------------------------------------------------------
+
+
+def test_a_build_requirement_is_no_package():
+    backend = wheel("backend")
+    found = judged(
+        traces(backend, wheel("a"), new=[A]), traces(RUNTIME, backend, wheel("a"), new=[A])
+    )
+    assert (found[Part.TOOLS].anew, found[Part.PACKAGES].anew) == (("backend",), ("a",))
+    # The other way round: packages are not reused where only what builds them is.
+    found = judged(traces(wheel("a"), new=[A]), traces(backend, wheel("a"), new=[A]))
+    assert found[Part.TOOLS].reuse is Reuse.REUSED
+    assert found[Part.PACKAGES].reuse is Reuse.DISCARDED
+
+
+def test_an_archive_that_nothing_is_installed_from_is_a_download():
+    archive = get(f"{FORGE}/theme/archive/main.tar.gz")
+    found = judged(traces(wheel("a"), new=[A]), traces(archive, wheel("a"), new=[A]))
+    assert (found[Part.DOWNLOADS].restored, found[Part.PACKAGES].anew) == (("theme",), ("a",))
+
+
+def test_what_a_failed_build_was_to_install_is_a_package():
+    both = traces(wheel("a"), passed=False)
+    assert judged(both, both)[Part.PACKAGES].anew == ("a",)
 
 
 # --- the whole ---------------------------------------------------------------------------------
