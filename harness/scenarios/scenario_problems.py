@@ -25,7 +25,7 @@ from harness.scenarios.fork import Fork, is_fork, load_fork
 from harness.scenarios.interpolation import Names, UnknownReferenceError, substitute
 from harness.scenarios.interpolation import faults as reference_faults
 from harness.scenarios.positions import Place
-from harness.scenarios.scenario_file import SUBJECT, AppTable, Changes
+from harness.scenarios.scenario_file import SUBJECT, AppTable, Changes, ReuseParts
 from harness.scenarios.tree import File, Tree, path_fault
 from harness.scenarios.wording import one_of
 from harness.scenarios.world import changed, first_world, world_faults
@@ -223,6 +223,9 @@ def _world_problems(
         for at, text in changes_texts(changes):
             yield from _reference_problems(case, place + at, text)
         yield from _neighbour_problems(case, place, changes.buildpacks or ())
+        if place != ("app",) and raw.get("reuse") == {}:
+            parts = one_of(item.name for item in fields(ReuseParts))
+            yield case.document.problem((*place, "reuse"), "`reuse` names no part", parts)
         world = changed(world, changes, forks, lambda text: text)
 
 

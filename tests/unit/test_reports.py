@@ -19,7 +19,19 @@ from harness.reports import json as json_report
 from harness.reports import matrix as matrix_report
 from harness.reports.matrix import shortened
 from harness.rules import Rule
-from harness.verdict import Builds, Failure, Result, Reuse, Run, Seconds, Step, Verdict
+from harness.verdict import (
+    Basis,
+    Builds,
+    Failure,
+    Part,
+    PartReuse,
+    Result,
+    Reuse,
+    Run,
+    Seconds,
+    Step,
+    Verdict,
+)
 
 FILE = Entry(kind=EntryKind.FILE, mode=0o644, size=5, digest="ab" * 32)
 LINK = Entry(kind=EntryKind.SYMLINK, target="to\udcff")
@@ -128,6 +140,52 @@ def test_nothing_that_a_build_wrote_commands_the_terminal():
     assert "| ab\ufffd" in text
     assert "refused: GET http://x/" in text
     assert text.replace("\n", "").isprintable()
+
+
+PARTS = (
+    PartReuse(
+        part=Part.RUNTIME, reuse=Reuse.REUSED, basis=(Basis.REQUESTS,),
+        restored=("python-3.11.2.tar.zst",),
+    ),
+    PartReuse(
+        part=Part.PACKAGES, reuse=Reuse.DISCARDED, basis=(Basis.REQUESTS, Basis.LOG),
+        anew=("forms", "\udcff", *(f"p{number}" for number in range(9))), unknown=("vendored",),
+    ),
+)  # fmt: skip
+ONLY_PYTHON = replace(AGREES, reuse=Reuse.REUSED, reuse_parts=PARTS)
+
+
+def test_each_part_of_the_cache_is_told_by_name_with_what_it_rests_on():
+    told = console_report.plain(result(AGREES, replace(ONLY_PYTHON, unmet=("x",))))
+    lines = [line.strip() for line in told.splitlines()]
+    assert "runtime reused (by requests): from the cache: python-3.11.2.tar.zst" in lines
+    assert (
+        "packages discarded (by requests, log): anew: forms, \\xff, p0, p1, p2, p3, p4, p5 and 3"
+        " more; not known: vendored"
+    ) in lines
+
+
+def test_a_cache_that_is_reused_but_for_the_packages_is_told_apart():
+    reused = replace(ONLY_PYTHON, reuse_parts=PARTS[:1])
+    assert "empty reused(packages anew) reused " in shown(run(result(AGREES, ONLY_PYTHON, reused)))
+    diverges = replace(ONLY_PYTHON, verdict=Verdict.DIVERGES)
+    assert "reused(diverges, packages anew)" in shown(run(result(diverges)))
+    assert "packages anew" not in shown(run(result(replace(ONLY_PYTHON, reuse=Reuse.DISCARDED))))
+    row = matrix_lines(result(AGREES, ONLY_PYTHON, reused))[1]
+    assert row.split()[1:] == ["agrees", "pr"]
+
+
+def test_json_has_each_part_of_the_cache():
+    (told,) = json.loads(json_report.render(run(result(ONLY_PYTHON))))["results"]
+    (step,) = told["steps"]
+    assert step["reuse"] == "reused"
+    assert step["reuse_parts"]["runtime"] == {
+        "reuse": "reused", "basis": ["requests"], "from_cache": ["python-3.11.2.tar.zst"],
+        "anew": [], "unknown": [],
+    }  # fmt: skip
+    packages = step["reuse_parts"]["packages"]
+    assert packages["anew"][:2] == ["forms", "\\xff"]
+    assert packages["unknown"] == ["vendored"]
 
 
 def test_an_earlier_finding_shows_in_the_verdict():

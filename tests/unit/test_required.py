@@ -5,7 +5,6 @@ import pytest
 from harness.packages.required import required
 from harness.scenarios.tree import File, Link, Tree
 
-
 PYPROJECT = """\
 [build-system]
 requires = ["setuptools"]

@@ -22,6 +22,7 @@ from harness.scenarios.scenario_file import (
     CacheMount,
     Expectation,
     ReuseExpectation,
+    ReuseParts,
 )
 from harness.scenarios.tree import File, Link, Tree
 from harness.scenarios.world import BranchTip, PublishedRelease, Tag
@@ -225,6 +226,31 @@ def test_reference_in_a_copied_file_is_replaced(suite: Path) -> None:
     sha = scenario.forks[0].sha("v1")
     first, second = scenario.trees(PYTHONS)
     assert text_of(first, "req.txt") == text_of(second, "r") == f"lib @ {sha}\n${{HOME}}\n"
+
+
+def test_what_should_become_of_parts_of_the_cache(suite: Path) -> None:
+    line = 'reuse = { packages = "reused", runtime = "discarded" }\n'
+    _, second = load(suite, 'description = "x"\n' + APP + COMMIT + line).stages(PYTHONS)
+    assert second.reuse == ReuseParts(
+        packages=ReuseExpectation.REUSED, runtime=ReuseExpectation.DISCARDED
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ('reuse = { package = "reused" }', "`packages`, perhaps"),
+        ('reuse = { x = "reused" }', "one of `runtime`, `tools`, `packages`, `downloads`"),
+        ("reuse = {}", "one of `runtime`, `tools`, `packages`, `downloads`"),
+        ('reuse = { tools = "empty" }', "'reused' or 'discarded'"),
+        ('reuse = "empty"', "'reused' or 'discarded'"),
+    ],
+)
+def test_a_fault_says_which_parts_there_are(suite: Path, line: str, expected: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load(suite, 'description = "x"\n' + APP + COMMIT + line + "\n")
+    (problem,) = caught.value.problems
+    assert problem.expected == expected
 
 
 @pytest.mark.parametrize(("times", "expected"), [("commit", 1_646_136_000), ("now", None)])
@@ -493,6 +519,12 @@ WORLD = [
     ('expect = [{ path = "x", target = "y", absent = true }]', "`target` and `absent`"),
     ('build = "maybe"', '`build` is "maybe"'),
     ('reuse = "empty"', '`reuse` is "empty"'),
+    ("reuse = 3", "`reuse` is 3"),
+    ('reuse = { packages = "empty" }', '`packages` is "empty"'),
+    ('reuse = { package = "reused" }', "unknown key `package`"),
+    ('reuse = { "[word]" = "reused" }', "unknown key `[word]`"),
+    ("reuse = { packages = 2020-01-01 }", '`packages` is "2020-01-01"'),
+    ("reuse = {}", "`reuse` names no part"),
     ('expect = [{ path = "../x" }]', "`../x` leaves the tree"),
     ('expect = [{ path = "x", contains = "${lib@v9}" }]', "`lib` has no revision `v9`"),
     ("expect = [{ absent = true }]", "`path` is missing"),
