@@ -132,10 +132,10 @@ def test_a_build_that_ended_before_it_did_anything_reuses_nothing(clean: Traces)
 
 @given(clean=_traces(silent=True))
 def test_a_build_that_fetched_nothing_and_lacks_nothing_reused_all(clean: Traces) -> None:
-    fetched = {one.name for one in _sorter(clean, clean).fetches(clean.requests)}
+    fetched = {(one.part, one.name) for one in _sorter(clean, clean).fetches(clean.requests)}
     assume(fetched)
     cached = replace(clean, requests=(), passed=True)
     found = judge_parts(cached, clean, _NEEDS)
     assert whole(found) is Reuse.REUSED
     # What an app brings itself is fetched by neither, and may be installed anew.
-    assert not fetched & {name for one in found for name in one.anew}
+    assert not fetched & {(one.part, name) for one in found for name in one.anew}
