@@ -57,9 +57,10 @@ def judge_parts(cached: Traces, clean: Traces, needs: Needs) -> tuple[PartReuse,
 
     A distribution is from the cache where its metadata is older than the cached build, while the
     clean build wrote it; or where the clean build fetched it, and the cached one, which passed,
-    did not. It was installed anew where the cached build fetched it. Where neither tells, as for a
-    wheel that the app brings, the logs do; or, where what else was restored kept its times, that
-    it has a time of this build. What a clean build has not, and nobody fetched, was restored.
+    did not. It was installed anew where the cached build fetched it, unless that was by a URL and
+    the logs say that it was there already. Where neither tells, as for a wheel that the app
+    brings, the logs do; or, where what else was restored kept its times, that it has a time of
+    this build. What a clean build has not, and nobody fetched, was restored.
 
     Args:
         cached: The build that was given a cache.
@@ -194,6 +195,8 @@ class _Judge:
         if self._by_times(name):
             return _Said(restored=True, basis=Basis.TIMES)
         asked = self._by_fetches(part, name)
+        if asked is False and self._only_prepared(part, name):
+            return _Said(restored=True, basis=Basis.LOG)
         if asked is not None:
             return _Said(restored=asked, basis=Basis.REQUESTS)
         return self._of_unfetched(name) if name in self._ours else None
@@ -219,6 +222,14 @@ class _Judge:
         if all(one.git for one in ours) and len(ours) < len(theirs):
             return None  # perhaps it only asked where a branch is
         return False
+
+    def _only_prepared(self, part: Part, name: str) -> bool:
+        """Whether it was fetched to be looked at, and not installed, as the logs say.
+
+        pip does so with each requirement that names a URL, whether or not it is installed.
+        """
+        by_url = not any(one.version for one in self._fetched.get((part, name), ()))
+        return by_url and name in self._ours and self._by_logs(name) is True
 
     def _by_logs(self, name: str) -> bool | None:
         told = self._cached.log.says_restored(name)

@@ -177,6 +177,28 @@ def test_what_is_fetched_and_not_installed_is_from_the_cache():
     assert found[Part.PACKAGES].restored == ("a",)
 
 
+@pytest.mark.parametrize(
+    ("log", "clean_log", "word", "basis"),
+    [
+        (SILENT, SILENT, Reuse.DISCARDED, Basis.REQUESTS),
+        (InstallLog(satisfied=frozenset({"a"})), SILENT, Reuse.REUSED, Basis.LOG),
+        (SILENT, InstallLog(installed=frozenset({"a"})), Reuse.REUSED, Basis.LOG),
+        (InstallLog(installed=frozenset({"a"})), InstallLog(installed=frozenset({"a"})),
+         Reuse.DISCARDED, Basis.REQUESTS),
+    ],
+)  # fmt: skip
+def test_what_is_fetched_by_its_url_may_only_be_looked_at(log, clean_log, word, basis):
+    source = f"{FORGE}/forms/archive/{'0' * 40}.tar.gz"
+    forms = dist("a", source=source)
+    found = judged(
+        traces(get(source), new=[forms], log=log), traces(get(source), new=[forms], log=clean_log)
+    )
+    assert (found[Part.PACKAGES].reuse, found[Part.PACKAGES].basis) == (word, (basis,))
+    # A wheel of an index is fetched to be installed, whatever a log says.
+    found = judged(traces(wheel("a"), new=[A], log=log), traces(wheel("a"), new=[A], log=clean_log))
+    assert found[Part.PACKAGES].anew == ("a",)
+
+
 def test_what_a_clean_build_installs_and_a_cached_one_has_not_is_no_reuse():
     assert judged(traces(), traces(wheel("a"), new=[A])) == {}
 
