@@ -95,7 +95,9 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Installed:
+class Installed:
+    """What a build left installed, and which files that tell of it are older than the build."""
+
     distributions: tuple[Distribution, ...]
     ages: Ages
 
@@ -135,19 +137,16 @@ class Built:
         Raises:
             StoreError: It is damaged.
         """
-        return self._installed().distributions
+        return self.installed().distributions
 
-    def ages(self) -> Ages:
-        """Which files that tell of an installation are older than it.
+    def installed(self) -> Installed:
+        """The same, and which files that tell of it are older than the build.
 
         Raises:
             StoreError: It is damaged.
         """
-        return self._installed().ages
-
-    def _installed(self) -> _Installed:
         text = (self.folder / "distributions").read_text(encoding="ascii", errors="replace")
-        return load(_Installed, text)
+        return load(Installed, text)
 
     def log_tail(self) -> tuple[str, ...]:
         """The last lines of its output."""
@@ -338,7 +337,7 @@ class BuildStore:
 
         def fill(folder: Path) -> None:
             (folder / "manifest").write_text(text, encoding="ascii")
-            installed = dump(_Installed(distributions=distributions, ages=ages))
+            installed = dump(Installed(distributions=distributions, ages=ages))
             (folder / "distributions").write_text(installed, encoding="ascii")
             contents = folder / _CONTENTS
             keep_contents(manifest, build.tree, self._pool, contents, largest=largest)

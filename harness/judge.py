@@ -247,11 +247,12 @@ def _reuse(
 
 
 def _traces(built: Built) -> Traces:
+    installed = built.installed()
     return Traces(
         passed=built.facts.outcome.passed,
         requests=built.facts.requests,
-        distributions=built.distributions(),
-        ages=built.ages(),
+        distributions=installed.distributions,
+        ages=installed.ages,
         log=read_install_log(_text(built)),
     )
 

@@ -77,7 +77,7 @@ def test_a_build_is_found_again_as_it_was(store, tmp_path):
     found = BuildStore(store).find(KEY)
     assert found is not None
     assert found.facts == kept.facts
-    assert (found.distributions(), found.ages()) == ((), AGES)
+    assert (found.distributions(), found.installed().ages) == ((), AGES)
     assert found.manifest() == scan(tmp_path / "run" / "tree", (".",))
     assert BuildStore(store).has_cache(found)
     BuildStore(store).lay_out_cache(found, tmp_path / "copy")
