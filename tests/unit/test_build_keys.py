@@ -444,3 +444,10 @@ def test_code_that_only_judges_is_told_apart():
     assert all((package / part).exists() for part in NOT_BUILDING)
     assert code_digest(without=NOT_BUILDING) != code_digest()
     assert not {"build.py", "build_store.py", "scan.py", "manifest.py"} & set(NOT_BUILDING)
+
+
+def test_a_tool_that_the_app_asks_for_is_none(bench, commit):
+    session = bench(tools=("pip==1.0",))
+    assert {"pip", "setuptools", "wheel", "flit-core", "poetry"} <= session.tools(commit)
+    asking = other_tree(commit, "requirements/more.txt", File(data=b"Wheel==0.1\nflit_core\n"))
+    assert session.tools(commit) - session.tools(asking) == {"wheel", "flit-core"}
