@@ -1,0 +1,102 @@
+"""A short run of the fuzz of the comparison; `python -m dev.fuzz` is the long one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from runs import store
+
+from dev.fuzz.tree import make
+from dev.fuzz.trial import KINDS, Fuzz, Trial
+from harness import compare as comparing
+from harness import contents
+from harness.bytecode_use import Use
+from harness.compare import DivergenceKind
+from harness.rules import Rule
+
+pytestmark = pytest.mark.timeout(600)
+
+EACH = 4
+SEED = 11
+
+
+@pytest.fixture(scope="module")
+def fuzz(tmp_path_factory: pytest.TempPathFactory) -> Fuzz:
+    folder = tmp_path_factory.mktemp("fuzz")
+    make(folder / "base", store=store())
+    return Fuzz(folder / "base", folder / "work", seed=SEED)
+
+
+def trials(fuzz: Fuzz, kinds: list[str], count: int) -> Iterator[Trial]:
+    for number in range(count):
+        for kind in kinds:
+            if trial := fuzz.trial(number, kind):
+                yield trial
+
+
+def test_every_change_is_told_as_it_should_be(fuzz):
+    fuzz.check()
+    found = list(trials(fuzz, list(KINDS), EACH))
+    fuzz.check()
+    wrong = [(trial.number, trial.kind, trial.change.what, trial.faults) for trial in found
+             if trial.faults]  # fmt: skip
+    assert wrong == []
+    # Some need root, or a file system with all kinds of attributes.
+    assert len(found) >= EACH * (len(KINDS) - 6)
+
+
+_KINDS_OF = comparing._kinds
+_RULES = comparing._rules
+BLIND = {
+    "modes": ("_kinds", lambda *both: (k for k in _KINDS_OF(*both) if k != DivergenceKind.MODE)),
+    "targets": ("_kinds", lambda *both: (k for k in _KINDS_OF(*both) if k != "target")),
+    "bytecode in use": ("use", lambda *_: Use.USED),
+    "code": ("content_rules", lambda *_: frozenset({Rule.PYC_MTIME})),
+    "RECORD": ("record_rules", lambda *_, **__: frozenset({Rule.RECORD_LINES})),
+    "new files": ("_rules", lambda one, *more: frozenset({Rule.GIT_STORE})
+                  if one.kind is DivergenceKind.LEFTOVER else _RULES(one, *more)),
+    "repositories": ("_meanings", lambda *_: ()),
+}  # fmt: skip
+SEEN_BY = {
+    "modes": "mode: a bit",
+    "targets": "link: another target",
+    "bytecode in use": "source: another time",
+    "code": "bytecode: a constant",
+    "RECORD": "RECORD: a line",
+    "new files": "more: anything",
+    "repositories": "git: any file, cut",
+}
+
+
+@pytest.mark.parametrize("blind", BLIND)
+def test_a_blind_comparison_is_seen(fuzz, monkeypatch, blind):
+    name, instead = BLIND[blind]
+    kind = SEEN_BY[blind]
+    assert not any(trial.faults for trial in trials(fuzz, [kind], 2))
+    monkeypatch.setattr(comparing, name, instead)
+    assert any(trial.faults for trial in trials(fuzz, [kind], 20))
+
+
+def test_a_scan_that_passes_attributes_over_is_seen(fuzz, monkeypatch):
+    monkeypatch.setattr(contents, "attributes", lambda _: ())
+    found = list(trials(fuzz, ["attributes: of a user"], 20))
+    if not found:
+        pytest.skip("the file system has no attributes")
+    assert any(trial.faults for trial in found)
+
+
+def test_a_change_that_is_not_undone_is_seen(fuzz, monkeypatch):
+    path = fuzz._bench.work / "app.py"
+    content = path.read_bytes()
+    path.write_bytes(content + b"\n")
+    with pytest.raises(AssertionError, match=r"not as before: \['app.py'\]"):
+        fuzz.check()
+    fuzz._bench.touch("app.py")
+    fuzz._bench.undo()
+    fuzz.check()
+
+
+def test_a_change_can_be_made_again_by_its_number(fuzz):
+    for kind in ("content: a bit", "git: the index", "bytecode: a constant"):
+        first, again = fuzz.trial(5, kind), fuzz.trial(5, kind)
+        assert first == again, Path(kind)
