@@ -139,7 +139,7 @@ def test_how_apt_reaches_the_network_is_carried_over_and_nothing_else():
 @pytest.mark.parametrize(
     ("host", "suite", "mirror", "words"),
     [
-        (None, "forky", None, ("forky", "trixie", "--mirror")),
+        (None, "duke", None, ("duke", "trixie", "--mirror")),
         (None, "trixie", None, ("trixie", "Debian", "--mirror")),
         (Distro(name="debian", codename="bookworm"), "noble", None, ("noble", "Ubuntu", "trixie")),
     ],
