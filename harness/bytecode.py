@@ -26,7 +26,10 @@ _CONSTANTS = b"NTFS."
 _FIXED = {ord("i"): 4, ord("g"): 8, ord("y"): 16}
 _SHORT_TEXT = b"zZ"
 _LONG_TEXT = b"aAut"
+_ONE_BYTE = b"zZaA"
 _SEQUENCES = b"([<>"
+_TRUTHS = {ord("T"): 1, ord("F"): 0}
+_NUMBERS = {ord("i"): "<i", ord("g"): "<d", ord("y"): "<dd"}
 
 
 class MalformedError(ValueError):
@@ -139,10 +142,11 @@ def code_digest(data: bytes, *, build_paths: tuple[str, ...] = ()) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class _Value:
-    """A marshalled object: its digest, and its text where it is a string."""
+    """A marshalled object: its digest; its text where it is a string; a number's value."""
 
     digest: bytes
     text: bytes | None = None
+    number: complex | None = None
 
 
 _END = _Value(b"")
@@ -166,10 +170,13 @@ class _Walk:
 
     def part(self, depth: int) -> bytes:
         """Reads the next object's digest."""
+        return self._member(depth).digest
+
+    def _member(self, depth: int) -> _Value:
         read = self._value(depth)
         if read is _END:
             raise MalformedError("an object is missing")
-        return read.digest
+        return read
 
     def _value(self, depth: int) -> _Value:
         if depth > _DEEPEST:
@@ -179,7 +186,7 @@ class _Walk:
         if kind == ord("0"):
             return _END
         if kind in _CONSTANTS:
-            return _Value(_digest(kind))
+            return _Value(_digest(kind), number=_TRUTHS.get(kind))
         if kind == ord("r"):
             return self._referred(self._long())
         # CPython numbers an object before it reads what is inside.
@@ -193,7 +200,10 @@ class _Walk:
 
     def _atom(self, kind: int) -> _Value | None:
         if (size := _FIXED.get(kind)) is not None:
-            return _Value(_digest(kind, self._take(size)))
+            data = self._take(size)
+            parts = struct.unpack(_NUMBERS[kind], data)
+            number = complex(*parts) if len(parts) > 1 else parts[0]
+            return _Value(_digest(kind, data), number=number)
         if kind == ord("l"):
             size_of_digits = self._take(4)
             (digits,) = struct.unpack("<i", size_of_digits)
@@ -201,9 +211,9 @@ class _Walk:
         if kind == ord("s"):
             return _Value(_digest(kind, self._take(self._long())))
         if kind in _SHORT_TEXT:
-            return self._text(self._take(self._take(1)[0]))
+            return self._text(kind, self._take(self._take(1)[0]))
         if kind in _LONG_TEXT:
-            return self._text(self._take(self._long()))
+            return self._text(kind, self._take(self._long()))
         return None
 
     def _compound(self, kind: int, depth: int) -> _Value:
@@ -219,8 +229,11 @@ class _Walk:
             count = self._long()
         else:
             raise MalformedError(f"no object starts with {bytes([kind])!r}")
-        parts = [self.part(depth) for _ in range(count)]
-        if kind in b"<>":
+        members = [self._member(depth) for _ in range(count)]
+        parts = [member.digest for member in members]
+        # Of members that Python holds to be equal, as 1 and True, the first stays.
+        numbers = [member.number for member in members if member.number is not None]
+        if kind in b"<>" and len(set(numbers)) == len(numbers):
             parts.sort()
         return _Value(_digest(kind, *parts))
 
@@ -244,7 +257,10 @@ class _Walk:
             parts += [key.digest, self.part(depth)]
         return _Value(_digest(ord("{"), *parts))
 
-    def _text(self, text: bytes) -> _Value:
+    def _text(self, kind: int, text: bytes) -> _Value:
+        if kind in _ONE_BYTE and not text.isascii():
+            # Each byte is a character, which it is not in UTF-8.
+            return _Value(_digest(ord("a"), text), text)
         return _Value(_digest(ord("u"), text), text)
 
     def _shown(self, text: bytes) -> bytes:

@@ -9,11 +9,15 @@ from enum import StrEnum
 from typing import Final
 
 from harness.bytecode import HEADER, Header, MalformedError, header, source_hash
-from harness.manifest import EntryKind, Manifest
+from harness.manifest import HERE, Entry, EntryKind, Manifest
+from harness.rules import LARGEST
 
-COMPILED: Final = re.compile(r"(?P<module>[^/]+?)\.(?P<tag>[a-z]+-\d+)(?:\.opt-\w+)?\.pyc")
-"""The name of a compiled file in a `__pycache__` folder (PEP 3147)."""
+COMPILED: Final = re.compile(r"(?P<module>[^/]+?)\.(?P<tag>[^./]+)(?:\.opt-\w+)?\.pyc")
+"""The name of a compiled file in a `__pycache__` folder (PEP 3147), with its interpreter's tag."""
 CACHE: Final = "__pycache__"
+
+_LEADING = {EntryKind.FILE, EntryKind.SYMLINK}
+_MOST_PARTS = 4096
 
 _HASHED = 0b01
 _CHECKED = 0b10
@@ -61,7 +65,7 @@ def use(path: str, tree: Manifest, contents: Contents) -> Use:
     without such a tag is taken for the interpreter's own.
 
     Args:
-        path: The path of a regular file whose name ends in `.pyc`.
+        path: A path that `compiled_files` gives.
         tree: The tree that it is in, with times.
         contents: Reads the tree's files.
 
@@ -69,19 +73,18 @@ def use(path: str, tree: Manifest, contents: Contents) -> Use:
         ManifestError: A file of the tree cannot be read any more.
     """
     source = source_of(path)
-    beside = tree.entries.get(source)
-    has_source = beside is not None and beside.kind in {EntryKind.FILE, EntryKind.SYMLINK}
+    has_source = source in tree.entries and tree.entries[source].kind in _LEADING
     in_cache = posixpath.basename(posixpath.dirname(path)) == CACHE
     if has_source is not in_cache:
         # Beside its source a compiled file is passed over; in a __pycache__ it needs one.
         return Use.UNUSED
     try:
-        found = header(contents.head(path))
+        found = header(contents.head(followed(path, tree)))
     except MalformedError:
         return Use.OUTDATED
     if not _fits(path, found):
         return Use.OUTDATED
-    return _against(_followed(source, tree), found, tree, contents) if has_source else Use.USED
+    return _against(followed(source, tree), found, tree, contents) if has_source else Use.USED
 
 
 def _against(source: str, found: Header, tree: Manifest, contents: Contents) -> Use:
@@ -89,6 +92,8 @@ def _against(source: str, found: Header, tree: Manifest, contents: Contents) -> 
     if not source:
         return Use.OUTDATED
     if found.flags & _HASHED:
+        if tree.entries[source].size > LARGEST:
+            return Use.OUTDATED
         named = found.stamp + found.size
         if named == source_hash(contents.read(source), magic=found.magic):
             return Use.USED
@@ -112,12 +117,67 @@ def source_of(path: str) -> str:
 
 
 def compiled_files(tree: Manifest) -> Iterator[str]:
-    """The paths of a tree's compiled files that have a header."""
-    return (
-        path
-        for path, entry in tree.entries.items()
-        if path.endswith(".pyc") and entry.kind is EntryKind.FILE and entry.size >= HEADER
-    )
+    """Where an interpreter finds a tree's compiled files.
+
+    Links are followed as long as they stay in the tree: a path may lead through a `__pycache__`
+    that is one, and is then no path of the manifest.
+    """
+    for path, entry in tree.entries.items():
+        name = path.rpartition("/")[2]
+        if name.endswith(".pyc") and entry.kind in _LEADING:
+            if _is_compiled(tree.entries.get(followed(path, tree))):
+                yield path
+        elif name == CACHE and entry.kind is EntryKind.SYMLINK:
+            folder = followed(path, tree)
+            for inside in _inside(folder, tree):
+                if inside.endswith(".pyc") and _is_compiled(
+                    tree.entries.get(followed(f"{folder}/{inside}", tree))
+                ):
+                    yield f"{path}/{inside}"
+
+
+def followed(path: str, tree: Manifest) -> str:
+    """Where a path leads in a tree; empty where it leads out of it, in a circle or nowhere."""
+    entries = tree.entries
+    if (entry := entries.get(path)) is not None and entry.kind is not EntryKind.SYMLINK:
+        return path  # no link is on the way: of those a manifest has nothing below them
+    ahead, here = path.split("/")[::-1], ""
+    for _ in range(_MOST_PARTS):
+        if not ahead:
+            return here
+        part = ahead.pop()
+        if part in {"", HERE}:
+            continue
+        if part == "..":
+            if not here:
+                return ""
+            here = posixpath.dirname(here)
+            continue
+        place = posixpath.join(here, part)
+        found = entries.get(place)
+        if found is None:
+            return ""
+        if found.kind is EntryKind.SYMLINK:
+            if found.target.startswith("/"):
+                return ""
+            ahead += found.target.split("/")[::-1]
+        else:
+            here = place
+    return ""
+
+
+def _is_compiled(entry: Entry | None) -> bool:
+    """Whether there is a file with a header, that is not too large to be kept."""
+    return entry is not None and entry.kind is EntryKind.FILE and HEADER <= entry.size <= LARGEST
+
+
+def _inside(folder: str, tree: Manifest) -> Iterator[str]:
+    """The names in a folder."""
+    if folder:
+        prefix = f"{folder}/"
+        for path in tree.entries:
+            if path.startswith(prefix) and "/" not in path[len(prefix) :]:
+                yield path[len(prefix) :]
 
 
 def _fits(path: str, found: Header) -> bool:
@@ -125,15 +185,3 @@ def _fits(path: str, found: Header) -> bool:
     compiled = COMPILED.fullmatch(posixpath.basename(path))
     known = _MAGICS.get(compiled["tag"]) if compiled else None
     return (known is None or found.magic in known) and found.flags <= (_HASHED | _CHECKED)
-
-
-def _followed(path: str, tree: Manifest) -> str:
-    """Where a link leads, in the tree; empty where it leads out of it, in a circle or nowhere."""
-    for _ in range(40):
-        entry = tree.entries.get(path)
-        if entry is None or entry.kind is not EntryKind.SYMLINK:
-            return path if entry is not None and entry.kind is EntryKind.FILE else ""
-        if entry.target.startswith("/"):
-            return ""
-        path = posixpath.normpath(posixpath.join(posixpath.dirname(path), entry.target))
-    return ""

@@ -8,7 +8,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Final
 
-from harness.bytecode_use import Contents, Use, compiled_files, source_of, use
+from harness.bytecode_use import Contents, Use, compiled_files, followed, source_of, use
 from harness.checkouts.difference import Difference, difference
 from harness.checkouts.git_folder import GitFolder, Repositories
 from harness.manifest import ALGORITHM, HERE, Entry, EntryKind, Manifest, content_digest, escape
@@ -60,6 +60,9 @@ _WHY: Final = {
     DivergenceKind.ATTRIBUTES: "the extended attributes differ",
     DivergenceKind.BYTECODE: "Python does not use it as in a clean build",
 }
+
+_WHOLE: Final = {DivergenceKind.LEFTOVER, DivergenceKind.MISSING, DivergenceKind.TYPE}
+"""The kinds that are about all that is at a path."""
 
 _OUTDATED: Final = (
     "Python compiles it again in each process: it names another time or size of its source;"
@@ -271,14 +274,19 @@ def split_noise(
         noise: Where that clean tree and a second clean one differ.
 
     Returns:
-        Divergences on paths where the two clean trees agree, and those where they do not.
+        Divergences in which the two clean trees agree, by path and kind, and those in which they
+        do not.
     """
-    unstable = {one.key for one in noise}
-    divergences = tuple(divergences)
-    return (
-        tuple(one for one in divergences if one.key not in unstable),
-        tuple(one for one in divergences if one.key in unstable),
-    )
+    unstable: dict[str, set[DivergenceKind]] = {}
+    for one in noise:
+        unstable.setdefault(one.key, set()).add(one.kind)
+    real: list[Divergence] = []
+    doubtful: list[Divergence] = []
+    for one in divergences:
+        kinds = unstable.get(one.key, set())
+        # What is now there and now not, or now this and now that, tells nothing of its content.
+        (doubtful if one.kind in kinds or kinds & _WHOLE else real).append(one)
+    return tuple(real), tuple(doubtful)
 
 
 def outcome(why: str) -> Divergence:
@@ -365,17 +373,16 @@ class _Uses:
     def differences(self) -> Iterator[Divergence]:
         """Where both trees have a compiled file, and Python does not do the same with both."""
         cached, clean = self._trees[Side.CACHED], self._trees[Side.CLEAN]
+        both = set(compiled_files(clean))
         for path in compiled_files(cached):
-            there = clean.entries.get(path)
-            if there is None or there.kind is not EntryKind.FILE or self._alike(path):
-                continue
-            if max(self._size(path), self._size(source_of(path))) > LARGEST:
+            if path not in both or self._alike(path):
                 continue
             ours, theirs = self._use(Side.CACHED, path), self._use(Side.CLEAN, path)
             # That a source is there on one side only is told by itself.
             if ours is theirs or Use.UNUSED in {ours, theirs}:
                 continue
-            found = _divergence(DivergenceKind.BYTECODE, clean, path, cached.entries[path], there)
+            mine, other = cached.entries.get(path), clean.entries.get(path)
+            found = _divergence(DivergenceKind.BYTECODE, clean, path, mine, other)
             match ours:
                 case Use.OUTDATED:
                     yield replace(found, why=_OUTDATED)
@@ -392,24 +399,19 @@ class _Uses:
         beside = [tree.entries.get(source) for tree in self._trees.values()]
         if None in beside or beside[0] != beside[1]:
             return False
-        if max(self._size(one.key), self._size(source)) > LARGEST:
+        if not _comparable(one):
             return False
         return self._use(Side.CACHED, one.key) is Use.USED
 
     def _alike(self, path: str) -> bool:
         """Whether two compiled files and their sources have the same content and times."""
-        cached, clean = self._trees[Side.CACHED], self._trees[Side.CLEAN]
-        source = source_of(path)
-        return (
-            cached.entries[path] == clean.entries[path]
-            and cached.entries.get(source) == clean.entries.get(source)
-            and cached.times.get(source) == clean.times.get(source)
-        )
+        return self._facts(Side.CACHED, path) == self._facts(Side.CLEAN, path)
 
-    def _size(self, path: str) -> int:
-        """The larger size of the two trees' files at a path: what is too large is not read."""
-        entries = (tree.entries.get(path) for tree in self._trees.values())
-        return max(entry.size if entry else 0 for entry in entries)
+    def _facts(self, side: Side, path: str) -> object:
+        tree = self._trees[side]
+        file, source = followed(path, tree), followed(source_of(path), tree)
+        beside = tree.entries.get(source_of(path)), tree.entries.get(source)
+        return tree.entries.get(file), beside, tree.times.get(source)
 
     def _use(self, side: Side, path: str) -> Use:
         return use(path, self._trees[side], self._contents[side])

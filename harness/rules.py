@@ -4,7 +4,7 @@ import csv
 import json
 import posixpath
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -19,6 +19,7 @@ LARGEST: Final = 32 * 1024 * 1024
 
 _LARGEST_PACK: Final = 256 * 1024 * 1024
 _COLUMNS = 3
+_STAMP = {"secs_since_epoch", "nanos_since_epoch"}
 _ONLY_TOLD = {"command", "executable"}
 
 ReadFile = Callable[[str], bytes]
@@ -107,14 +108,14 @@ def content_rules(
     if name.endswith(".pyc"):
         return _compiled(cached, clean, paths)
     if name == "uv_cache.json" and folder.endswith(".dist-info"):
-        theirs = _uv_cache(clean)
-        equal = theirs is not None and _uv_cache(cached) == theirs
+        ours, theirs = _uv_cache(cached), _uv_cache(clean)
+        equal = bool(ours[0]) and ours[0] == theirs[0] and ours[1] != theirs[1]
         return frozenset({Rule.UV_TIMES}) if equal else frozenset()
     if paths is None:
         return frozenset()
     if name == "direct_url.json" and folder.endswith(".dist-info"):
-        theirs = _direct_url(clean, (paths.clean,))
-        explained = theirs is not None and _direct_url(cached, paths.cached) == theirs
+        ours, theirs = _direct_url(cached, paths.cached), _direct_url(clean, (paths.clean,))
+        explained = bool(ours[0]) and ours[0] == theirs[0] and ours[1] != theirs[1]
     else:
         explained = name == "pyvenv.cfg" and _venv(cached, paths.cached) == _venv(
             clean, (paths.clean,)
@@ -188,14 +189,13 @@ def _compiled(cached: bytes, clean: bytes, paths: BuildPaths | None) -> frozense
     return frozenset(rules)
 
 
-def _direct_url(data: bytes, build_paths: Sequence[str]) -> dict[str, object] | None:
-    try:
-        document = json.loads(data)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(document, dict) or not isinstance(url := document.get("url"), str):
-        return None
-    return {**document, "url": _after(url, [f"file://{quote(path)}" for path in build_paths])}
+def _direct_url(data: bytes, build_paths: Sequence[str]) -> tuple[str, str]:
+    """The document without the build dir that its URL begins with, and that URL; else nothing."""
+    document = _json_table(data)
+    if document is None or not isinstance(url := document.get("url"), str):
+        return "", ""
+    after = _after(url, [f"file://{quote(path)}" for path in build_paths])
+    return _canonical({**document, "url": after}), url
 
 
 def _venv(data: bytes, build_paths: Sequence[str]) -> list[str]:
@@ -213,18 +213,48 @@ def _venv(data: bytes, build_paths: Sequence[str]) -> list[str]:
     ]
 
 
-def _uv_cache(data: bytes) -> dict[str, object] | None:
-    """What uv noted of where a package came from, without times."""
+def _uv_cache(data: bytes) -> tuple[str, str]:
+    """What uv noted of where a package came from without times, and whole; else nothing."""
+    document = _json_table(data)
+    if document is None:
+        return "", ""
+    noted = {**document, "timestamp": _timeless(document.get("timestamp"))}
+    if isinstance(folders := document.get("directories"), dict):
+        noted["directories"] = {name: _timeless(time) for name, time in folders.items()}
+    return _canonical(noted), _canonical(document)
+
+
+def _timeless(value: object) -> object:
+    """What takes the place of a time; anything else stays as it is.
+
+    uv notes a folder by its time, or by its inode.
+    """
+    if type(value) is int:
+        return "inode"
+    if isinstance(value, dict) and value.keys() == _STAMP:
+        return "time" if all(type(part) is int for part in value.values()) else value
+    return value
+
+
+def _json_table(data: bytes) -> dict[str, object] | None:
+    """A JSON object in which no key stands twice; None where there is none."""
     try:
-        document = json.loads(data)
+        document = json.loads(data, object_pairs_hook=_once_each)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(document, dict):
-        return None
-    noted = {**document, "timestamp": document.get("timestamp") is not None}
-    if isinstance(folders := document.get("directories"), dict):
-        noted["directories"] = {name: time is not None for name, time in folders.items()}
-    return noted
+    return document if isinstance(document, dict) else None
+
+
+def _once_each(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        raise ValueError("a key stands twice")
+    return table
+
+
+def _canonical(document: Mapping[str, object]) -> str:
+    # Python holds 1, 1.0 and true to be equal; their texts are not.
+    return json.dumps(document, sort_keys=True)
 
 
 def _record(data: bytes, location: str, aside: AbstractSet[str], read: ReadFile) -> list[str]:

@@ -63,13 +63,19 @@ def packed(text: str) -> tuple[Mapping[str, str], str]:
     """The references in a `packed-refs` file by name, and what is wrong with it, as a phrase."""
     found: dict[str, str] = {}
     fault = ""
-    for number, line in enumerate(text.split("\n"), start=1):
+    lines = text.split("\n")
+    last = len(lines)
+    for number, line in enumerate(lines, start=1):
         value, _, name = line.partition(" ")
-        if not line or line.startswith("#") or (line[0] == "^" and _ID.fullmatch(line[1:])):
+        if number == last and not line:
+            continue
+        if line.startswith("#") or (line[:1] == "^" and _ID.fullmatch(line[1:])):
             continue
         if not (_ID.fullmatch(value) and is_name(name)):
             fault = fault or f"line {number} of it is malformed"
         found.setdefault(name, value.lower())
+    if text and not text.endswith("\n"):
+        fault = fault or f"line {last} of it does not end"
     return found, fault
 
 
