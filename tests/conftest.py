@@ -1,6 +1,8 @@
 """What all tests share."""
 
 import signal
+import sys
+from pathlib import Path
 
 from hypothesis import settings
 
@@ -11,3 +13,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # How long an example takes tells of what else the machine does, and of no fault.
 settings.register_profile("unhurried", parent=settings(), deadline=None)
 settings.load_profile("unhurried")
+
+# For programs of `dev`. Last, so that an installed harness is the one that is tested.
+sys.path.append(str(Path(__file__).resolve().parents[1]))
