@@ -111,7 +111,7 @@ def _turned(word: int, bits: int) -> int:
     return (word << bits | word >> (64 - bits)) & _ONES
 
 
-def code_digest(data: bytes, *, build_paths: tuple[str, ...] = ()) -> bytes:
+def code_digest(data: bytes, *, build_paths: tuple[str, ...] = (), nameless: bool = False) -> bytes:
     """A digest that two compiled files share when their code is equal.
 
     The marshalled stream is walked, never loaded. Which objects are shared by reference, and which
@@ -122,6 +122,8 @@ def code_digest(data: bytes, *, build_paths: tuple[str, ...] = ()) -> bytes:
     Args:
         data: The compiled file.
         build_paths: Absolute paths; where one leads a code object's file name it is left out.
+        nameless: Leave out the module's own file name, in each code object that has it: where
+            there is a source the import system puts its path there (`_fix_co_filename`).
 
     Raises:
         MalformedError: The file is damaged, or of a layout that is not known.
@@ -129,14 +131,15 @@ def code_digest(data: bytes, *, build_paths: tuple[str, ...] = ()) -> bytes:
     magic = header(data).magic
     if magic not in _UP_TO_310 | _FROM_311:
         raise MalformedError(f"no known layout has the magic number {magic}")
-    walk = _Walk(
-        data=data,
-        modern=magic in _FROM_311,
-        build_paths=tuple(path.encode("utf-8", "surrogateescape") for path in build_paths),
-    )
+    modern = magic in _FROM_311
+    paths = tuple(path.encode("utf-8", "surrogateescape") for path in build_paths)
+    walk = _Walk(data=data, modern=modern, build_paths=paths)
     digest = walk.part(0)
     if walk.position != len(data):
         raise MalformedError("bytes follow the code")
+    if nameless and walk.filename is not None:
+        # The module's code ends last, and its name stands behind the code inside.
+        return _Walk(data=data, modern=modern, build_paths=paths, own=walk.filename).part(0)
     return digest
 
 
@@ -159,12 +162,21 @@ class _Walk:
     no more than a copy of 32 bytes however large its object is.
     """
 
-    __slots__ = ("_build_paths", "_data", "_modern", "_refs", "position")
+    __slots__ = ("_build_paths", "_data", "_modern", "_own", "_refs", "filename", "position")
 
-    def __init__(self, *, data: bytes, modern: bool, build_paths: tuple[bytes, ...]) -> None:
+    def __init__(
+        self,
+        *,
+        data: bytes,
+        modern: bool,
+        build_paths: tuple[bytes, ...],
+        own: bytes | None = None,
+    ) -> None:
         self._data = data
         self._modern = modern
         self._build_paths = build_paths
+        self._own = own
+        self.filename: bytes | None = None
         self._refs: list[_Value | None] = []
         self.position = HEADER
 
@@ -249,6 +261,7 @@ class _Walk:
         parts += [self.part(depth) for _ in range(after)]
         parts.append(self._take(4))
         parts += [self.part(depth) for _ in range(tables)]
+        self.filename = filename.text
         return _Value(_digest(ord("c"), *parts))
 
     def _pairs(self, depth: int) -> _Value:
@@ -265,6 +278,8 @@ class _Walk:
 
     def _shown(self, text: bytes) -> bytes:
         """The digest of a file name, or of what follows a build path in it."""
+        if text == self._own:
+            return _digest(ord("n"))
         for path in self._build_paths:
             if text.startswith(path) and text[len(path) : len(path) + 1] in {b"", b"/"}:
                 return _digest(ord("p"), text[len(path) :])

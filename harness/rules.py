@@ -34,6 +34,8 @@ class Rule(StrEnum):
     - `pyc-mtime`: compiled code that names another modification time of its source (PEP 552).
       Whether Python would use it is compared by itself.
     - `pyc-refs`: equal compiled code that shares its objects in another way.
+    - `pyc-name`: equal compiled code that names another path of its source, in a `__pycache__`:
+      the import system puts the path there at which the source is.
     - `record-lines`: RECORD lines, equal but for the hash of a file that was itself set aside,
       where each side's line is true of its file.
     - `uv-times`: when the files of a folder were changed that uv installed from, in the
@@ -46,8 +48,8 @@ class Rule(StrEnum):
 
     - `build-path`: a file of the cached build names the build dir of an earlier build, where the
       clean build's names its own: in the `url` of `direct_url.json`, in RECORD, in the file names
-      of compiled code, or in how a virtual environment was made (`pyvenv.cfg`). Never in what an
-      import reads, such as a `.pth` file or a finder.
+      of compiled code without a source, or in how a virtual environment was made (`pyvenv.cfg`).
+      Never in what an import reads, such as a `.pth` file or a finder.
     - `git-history`: what a repository calls its commits, and how far back it has them: its branches
       and tags, and whether HEAD is on a branch. Any two clones of one repository may differ in it.
     - `pyc-clean`: compiled files that Python would use in the cached build, and not in the clean
@@ -56,6 +58,7 @@ class Rule(StrEnum):
 
     PYC_MTIME = "pyc-mtime"
     PYC_REFS = "pyc-refs"
+    PYC_NAME = "pyc-name"
     RECORD_LINES = "record-lines"
     UV_TIMES = "uv-times"
     GIT_STORE = "git-store"
@@ -106,7 +109,8 @@ def content_rules(
     """
     folder, _, name = path.rpartition("/")
     if name.endswith(".pyc"):
-        return _compiled(cached, clean, paths)
+        has_source = posixpath.basename(folder) == "__pycache__"
+        return _compiled(cached, clean, paths, has_source=has_source)
     if name == "uv_cache.json" and folder.endswith(".dist-info"):
         ours, theirs = _uv_cache(cached), _uv_cache(clean)
         equal = bool(ours[0]) and ours[0] == theirs[0] and ours[1] != theirs[1]
@@ -167,7 +171,9 @@ def is_record(path: str) -> bool:
     return path.endswith(".dist-info/RECORD")
 
 
-def _compiled(cached: bytes, clean: bytes, paths: BuildPaths | None) -> frozenset[Rule]:
+def _compiled(
+    cached: bytes, clean: bytes, paths: BuildPaths | None, *, has_source: bool
+) -> frozenset[Rule]:
     rules = set()
     try:
         ours, theirs = header(cached), header(clean)
@@ -178,6 +184,10 @@ def _compiled(cached: bytes, clean: bytes, paths: BuildPaths | None) -> frozense
         if cached[HEADER:] != clean[HEADER:]:
             if code_digest(cached) == code_digest(clean):
                 rules.add(Rule.PYC_REFS)
+            elif has_source and code_digest(cached, nameless=True) == code_digest(
+                clean, nameless=True
+            ):
+                rules.add(Rule.PYC_NAME)
             elif paths is not None and code_digest(cached, build_paths=paths.cached) == code_digest(
                 clean, build_paths=(paths.clean,)
             ):

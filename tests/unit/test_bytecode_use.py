@@ -234,3 +234,17 @@ def test_many_outdated_files_are_one_finding(tmp_path: Path) -> None:
     assert (one.kind, one.path, len(one.paths)) == (DivergenceKind.BYTECODE, HERE, 37)
     assert one.why.startswith("37 compiled files: ")
     assert gather((one,)) == (one,)
+
+
+def test_an_import_puts_the_path_of_the_source_right(tree: Tree) -> None:
+    """What the rule `pyc-name` rests on."""
+    source = "def where():\n    return where.__code__.co_filename\nprint(where())\n"
+    code = marshal.dumps(compile(source, "/elsewhere/m.py", "exec", dont_inherit=True))
+    header = timed(source)[:16]
+    tree.module(header + code, source)
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", "import m"],
+        cwd=tree.root, env={"PYTHONPATH": str(tree.root)},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == f"{tree.root}/m.py\n"

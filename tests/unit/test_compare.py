@@ -388,6 +388,18 @@ def test_an_earlier_build_path_in_a_file_name_of_code_is_noted() -> None:
     assert found(compared({path: ours}, {path: theirs})) == [("content", "m.pyc")]
 
 
+@pytest.mark.parametrize("source", ["x = 1", "def f():\n    return lambda: f\n"])
+def test_the_path_of_a_source_in_its_compiled_file_is_set_aside(source: str) -> None:
+    path = f"{SITE}/__pycache__/m.cpython-311.pyc"
+    ours, theirs = (pyc(source, path=f"/{n}/m.py") for n in ("app", "tmp/build"))
+    assert aside(compared({path: ours}, {path: theirs})) == {Rule.PYC_NAME: 1}
+    assert found(compared({path: ours}, {path: theirs})) == []
+    # Elsewhere than in a __pycache__ no import puts it right.
+    assert len(compared({f"{SITE}/m.pyc": ours}, {f"{SITE}/m.pyc": theirs}).divergences) == 1
+    other = pyc(source.replace("1", "2").replace("lambda", "lambda a"), path="/tmp/build/m.py")
+    assert len(compared({path: ours}, {path: other}).divergences) == 1
+
+
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
