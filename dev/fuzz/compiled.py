@@ -20,7 +20,7 @@ COMPILED_AT = "bytecode that names another time of its source, which has it: Pyt
 NEVER_READ = "nothing reads the time in bytecode that has no source beside it"
 SHARED = "the code is equal, and shares its objects in another way"
 SLOWER = "Python uses the bytecode of the cached build, and not that of the clean one"
-PLACES = "code was compiled in the build dir of an earlier build, and says so in its file name"
+NAMES = "code names another path of its source, which an import puts right"
 UNREAD = "a time that no bytecode names"
 
 _HEADER = 16
@@ -337,17 +337,12 @@ def shared_otherwise(bench: Bench) -> Change:
 def other_file_name(bench: Bench) -> Change:
     """Code that was compiled in another build's dir."""
     each = bench.rng.choice([one for one in _all(bench) if one.cached and one.has_source])
-    to, told = bench.rng.choice([(EARLIER, True), (f"{BUILD}0", False), ("/tmp", False)])  # noqa: S108
+    to = bench.rng.choice([EARLIER, f"{BUILD}0", "/tmp"])  # noqa: S108
     header_bytes = (bench.base / each.path).read_bytes()[:_HEADER]
     code = _moved(_load(each), to)
     bench.write(each.path, header_bytes + marshal.dumps(code), keep_time=True)
     what, paths = f"the build dir {to} in {each.path!r}", frozenset({each.path})
-    side = bench.rng.choice(list(Side))
-    if told and side is Side.CACHED:
-        return Change(
-            what=what, paths=paths, levels=frozenset({Level.NOTED}), why=PLACES, side=side
-        )
-    return Change(what=what, paths=paths, side=side)
+    return Change(what=what, paths=paths, levels=frozenset({Level.SET_ASIDE}), why=NAMES)
 
 
 def _moved(code: CodeType, to: str) -> CodeType:
@@ -363,16 +358,21 @@ def any_bit(bench: Bench) -> Change:
     data[place] ^= 1 << bit
     bench.write(each.path, bytes(data), keep_time=True)
     what, paths = f"bit {bit} of byte {place} of {each.path!r}", frozenset({each.path})
-    if _loads_alike(bytes(data[_HEADER:]), each.code):
+    if _loads_alike(bytes(data[_HEADER:]), each.code, imported=each.cached and each.has_source):
         levels = frozenset({Level.SET_ASIDE, Level.DIVERGES})
         return Change(what=what, paths=paths, levels=levels, why=SHARED)
     return Change(what=what, paths=paths)
 
 
 _ALIKE = """
-import marshal, sys
+import _imp, marshal, sys
 data = sys.stdin.buffer.read()
 size = int(sys.argv[1])
+def load(data):
+    code = marshal.loads(data)
+    if sys.argv[2] == "imported" and type(code).__name__ == "code":
+        _imp._fix_co_filename(code, "where it is")
+    return code
 def plain(one):
     if type(one).__name__ == "code":
         names = [n for n in dir(one) if n.startswith("co_") and n not in ("co_lines",
@@ -383,17 +383,17 @@ def plain(one):
     if isinstance(one, (set, frozenset)):
         return type(one), sorted(map(repr, map(plain, one)))
     return type(one), repr(one)
-sys.exit(0 if plain(marshal.loads(data[:size])) == plain(marshal.loads(data[size:])) else 1)
+sys.exit(0 if plain(load(data[:size])) == plain(load(data[size:])) else 1)
 """
 
 
-def _loads_alike(ours: bytes, theirs: bytes) -> bool:
+def _loads_alike(ours: bytes, theirs: bytes, *, imported: bool = False) -> bool:
     """Whether Python itself holds two codes to be equal; in a process, as a damaged one may end it.
 
     Bytes that follow the code are not looked at, so only codes of one length are held equal.
     """
     done = subprocess.run(
-        (sys.executable, "-c", _ALIKE, str(len(ours))),
+        (sys.executable, "-c", _ALIKE, str(len(ours)), "imported" if imported else ""),
         input=ours + theirs, capture_output=True, check=False,
     )  # fmt: skip
     return done.returncode == 0
