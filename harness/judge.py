@@ -143,7 +143,8 @@ def judge(
         findings=findings,
         unmet=(
             *_unmet(arms),
-            *unmet_reuse(commit.stage.reuse, reuse, parts),
+            # Why a build failed says more than what became of its cache.
+            *(unmet_reuse(commit.stage.reuse, reuse, parts) if cached.facts.outcome.passed else ()),
         ),
         failures=tuple(_failures(arms, control if noise else None, again if noise else None)),
         refused=tuple(
