@@ -17,6 +17,8 @@ from harness.roots import find_roots
 from harness.rules import largest
 from harness.scan import read_entries, read_file, scan
 
+_OF_PYTHON = (".py", ".pyc", "__pycache__")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Differences:
@@ -30,6 +32,7 @@ class Differences:
         compared: How many paths other than directories there are in either tree.
         python: Paths of modules and compiled files that both trees have, sorted: whether Python
             would use the ones for the others depends on times, which are not compared.
+        linked: Whether a module, a compiled file or a `__pycache__` is a link in either tree.
     """
 
     cached_roots: tuple[str, ...]
@@ -38,6 +41,7 @@ class Differences:
     clean: tuple[str, ...]
     compared: int
     python: tuple[str, ...] = ()
+    linked: bool = False
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -81,6 +85,7 @@ def differences(
         clean=tuple(sorted(found.clean.paths)),
         compared=found.in_both + len(found.cached.leaves | found.clean.leaves),
         python=tuple(sorted(found.python)),
+        linked=found.linked,
     )
 
 
@@ -99,7 +104,15 @@ def compare_trees(
         ManifestError: Something cannot be read, or changed while it was read, or a pattern is
             absolute, empty, or holds `..` or `**`.
     """
-    return _comparison(cached, clean, differences(cached, clean, patterns, worth=worth), worth)
+    found = differences(cached, clean, patterns, worth=worth)
+    if found.linked:
+        # What Python does with a file hangs on where links lead, through folders that are alike.
+        trees = {Side.CACHED: cached, Side.CLEAN: clean}
+        return compare(
+            *(scan(tree, patterns, worth=worth) for tree in trees.values()),
+            read=lambda side, path: read_file(trees[side], path, limit=largest(path)),
+        )
+    return _comparison(cached, clean, found, worth)
 
 
 def _comparison(cached: Path, clean: Path, found: Differences, worth: int) -> Comparison:
@@ -182,6 +195,7 @@ class _Found:
     clean: _Side = field(default_factory=_Side)
     in_both: int = 0
     python: list[str] = field(default_factory=list)
+    linked: bool = False
 
     def differ(self, path: str) -> None:
         self.cached.paths.add(path)
@@ -270,6 +284,8 @@ def _compare_names(
     pair: _Pair, ours: Listing, theirs: Listing, found: _Found, files: Readers
 ) -> list[str]:
     """Compares what stands in two folders; gives the names of the folders that both have."""
+    links = (*ours.others, *theirs.others)
+    found.linked |= any(name.endswith(_OF_PYTHON) for name in links)
     shared = (
         ours
         if ours == theirs
@@ -281,7 +297,7 @@ def _compare_names(
     )
     if shared.files:
         files.add((pair.ours, pair.theirs), shared.files)
-        python = [name for name in shared.files if name.endswith((".py", ".pyc"))]
+        python = [name for name in shared.files if name.endswith(_OF_PYTHON)]
         found.python += pair.ours.children(python)
     for name in shared.others:
         if pair.ours.special(name) != pair.theirs.special(name):

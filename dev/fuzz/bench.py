@@ -91,7 +91,9 @@ class Bench:
     def below(self, path: str, *, of: Path | None = None) -> list[str]:
         """What lies below a folder of the base, or of another tree, sorted; no link is followed."""
         of = of or self.base
-        found = []
+        found: list[str] = []
+        if (of / path).is_symlink():
+            return found  # `walk` follows a link that it begins with
         for folder, folders, names in os.walk(of / path):
             place = os.path.relpath(folder, of)
             found += [os.path.normpath(f"{place}/{name}") for name in (*folders, *names)]
