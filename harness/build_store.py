@@ -77,6 +77,7 @@ class Facts:
         requests: What it asked the sealed internet for.
         checks: What was expected of its tree, and what came of it.
         released: What its commands told the platform of what is deployed.
+        began: When it began, in seconds since the epoch.
         manifest: sha256 of the stored manifest.
         cache: The cache that it left; None where no build is to be given it.
     """
@@ -90,6 +91,7 @@ class Facts:
     requests: tuple[Request, ...]
     checks: tuple[Check, ...]
     released: str
+    began: float
     manifest: str
     cache: StoredCache | None
 
@@ -331,6 +333,7 @@ class BuildStore:
             requests=build.requests,
             checks=checks,
             released=build.released,
+            began=build.began,
             manifest=hashlib.sha256(text.encode("ascii")).hexdigest(),
             cache=cache,
         )

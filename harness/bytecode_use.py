@@ -103,6 +103,15 @@ def _against(source: str, found: Header, tree: Manifest, contents: Contents) -> 
     return Use.USED if (time, size) == beside else Use.OUTDATED
 
 
+def named_time(head: bytes) -> int | None:
+    """The time of its source that a compiled file names; None where it names none."""
+    try:
+        found = header(head)
+    except MalformedError:
+        return None
+    return int.from_bytes(found.stamp, "little") if found.timed else None
+
+
 def source_of(path: str) -> str:
     """The path of a compiled file's source, whether or not it is there; empty for other files."""
     folder, _, name = path.rpartition("/")

@@ -8,7 +8,15 @@ from enum import StrEnum
 from functools import partial
 from typing import Final
 
-from harness.bytecode_use import Contents, Use, compiled_files, followed, source_of, use
+from harness.bytecode_use import (
+    Contents,
+    Use,
+    compiled_files,
+    followed,
+    named_time,
+    source_of,
+    use,
+)
 from harness.checkouts.difference import Difference, difference
 from harness.checkouts.git_folder import GitFolder, Repositories
 from harness.manifest import ALGORITHM, HERE, Entry, EntryKind, Manifest, content_digest, escape
@@ -172,6 +180,7 @@ def compare(
     read: Read | None = None,
     head: Read | None = None,
     build_paths: BuildPaths | None = None,
+    began: float | None = None,
 ) -> Comparison:
     """Lists where two trees differ.
 
@@ -182,6 +191,7 @@ def compare(
             and which compiled files Python would use is not looked at.
         head: Gives the first 16 bytes of a compiled file, where that is cheaper than to read it.
         build_paths: The build dirs that the two sides may name, only where these differ.
+        began: When the cached build began, in seconds since the epoch, where that is known.
 
     Raises:
         ManifestError: `read` raised it: a tree cannot be read any more.
@@ -192,7 +202,7 @@ def compare(
     if read is not None:
         trees = {Side.CACHED: cached, Side.CLEAN: clean}
         found, explained, notes = _in_repositories(found, trees, read)
-        used = _Uses(trees, read, head or read)
+        used = _Uses(trees, read, head or read, began)
         explained |= _explain(found, read, build_paths)
         found = [
             replace(one, why=_OTHER_SOURCE)
@@ -200,10 +210,10 @@ def compare(
             else one
             for one in found
         ]
-        for one in used.differences():
+        for one, rule in used.differences():
             found.append(one)
-            if one.why == _WHY[DivergenceKind.BYTECODE]:
-                explained[_place(one)] = frozenset({Rule.PYC_CLEAN})
+            if rule is not None:
+                explained[_place(one)] = frozenset({rule})
     noted: dict[Rule, list[str]] = {}
     counts: Counter[Rule] = Counter()
     for (path, _), rules in explained.items():
@@ -364,14 +374,20 @@ def _place(divergence: Divergence) -> tuple[str, DivergenceKind]:
 class _Uses:
     """Which compiled files of the two trees their interpreter would use."""
 
-    def __init__(self, trees: Mapping[Side, Manifest], read: Read, head: Read) -> None:
+    def __init__(
+        self, trees: Mapping[Side, Manifest], read: Read, head: Read, began: float | None
+    ) -> None:
         self._trees = trees
+        self._began = began
         self._contents = {
             side: Contents(head=partial(head, side), read=partial(read, side)) for side in Side
         }
 
-    def differences(self) -> Iterator[Divergence]:
-        """Where both trees have a compiled file, and Python does not do the same with both."""
+    def differences(self) -> Iterator[tuple[Divergence, Rule | None]]:
+        """Where both trees have a compiled file, and Python does not do the same with both.
+
+        Each with the rule by which it is no fault, where there is one.
+        """
         cached, clean = self._trees[Side.CACHED], self._trees[Side.CLEAN]
         both = set(compiled_files(clean))
         for path in compiled_files(cached):
@@ -385,11 +401,21 @@ class _Uses:
             found = _divergence(DivergenceKind.BYTECODE, clean, path, mine, other)
             match ours:
                 case Use.OUTDATED:
-                    yield replace(found, why=_OUTDATED)
+                    own = Rule.PYC_OWN if self._is_own(path) else None
+                    yield replace(found, why=_OUTDATED), own
                 case Use.WRONG:
-                    yield replace(found, why=_UNCHECKED)
+                    yield replace(found, why=_UNCHECKED), None
                 case _:
-                    yield found
+                    yield found, Rule.PYC_CLEAN
+
+    def _is_own(self, path: str) -> bool:
+        """Whether the cached build compiled a file, and wrote its source, itself."""
+        if self._began is None:
+            return False
+        tree = self._trees[Side.CACHED]
+        named = named_time(self._contents[Side.CACHED].head(followed(path, tree)))
+        written = tree.times.get(followed(source_of(path), tree))
+        return None not in {named, written} and min(named or 0, written or 0) > self._began
 
     def other_source(self, one: Divergence) -> bool:
         """Whether a compiled file with other code is used for a source that both trees have."""

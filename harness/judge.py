@@ -192,6 +192,7 @@ def _compare(cached: Built, clean: Built, build_paths: BuildPaths | None = None)
         read=read,
         head=head,
         build_paths=build_paths,
+        began=cached.facts.began,
     )
     told = cached.facts.released, clean.facts.released
     if told[0] != told[1]:

@@ -52,6 +52,9 @@ class Rule(StrEnum):
       Never in what an import reads, such as a `.pth` file or a finder.
     - `git-history`: what a repository calls its commits, and how far back it has them: its branches
       and tags, and whether HEAD is on a branch. Any two clones of one repository may differ in it.
+    - `pyc-own`: compiled files that the cached build made itself, and whose sources it wrote again
+      afterwards. Python does not use them; in a clean build it does where both happened within
+      one second, which is what bytecode names. Nothing that was restored has a part in it.
     - `pyc-clean`: compiled files that Python would use in the cached build, and not in the clean
       one, which is the slower of the two.
     """
@@ -65,11 +68,13 @@ class Rule(StrEnum):
     BUILD_PATH = "build-path"
     GIT_HISTORY = "git-history"
     PYC_CLEAN = "pyc-clean"
+    PYC_OWN = "pyc-own"
 
 
 NOTED: Final = {
     Rule.BUILD_PATH: "names the build dir of an earlier build",
     Rule.GIT_HISTORY: "names commits otherwise than in a clean build",
+    Rule.PYC_OWN: "was compiled in this very build, which then wrote its source once more",
     Rule.PYC_CLEAN: "is compiled code that Python would use here, and not in the clean build",
 }
 """The rules whose differences are noted, each with what it says of a path of the cached build."""

@@ -248,3 +248,21 @@ def test_an_import_puts_the_path_of_the_source_right(tree: Tree) -> None:
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout == f"{tree.root}/m.py\n"
+
+
+@pytest.mark.parametrize(("compiled_at", "told"), [(90, ["bytecode"]), (101, [])])
+def test_bytecode_that_the_cached_build_outdated_itself_is_noted(
+    trees: tuple[Tree, Tree], compiled_at: int, told: list[str]
+) -> None:
+    """It began at 100: what names an earlier time was restored, what names a later one is its."""
+    ours, theirs = trees
+    ours.module(timed("x = 1\n", compiled_at), time=103)
+    theirs.module(timed("x = 1\n", 101), time=101)
+    cached, clean = (scan(each.root, (HERE,)) for each in trees)
+    roots = {Side.CACHED: ours.root, Side.CLEAN: theirs.root}
+    found = compare(
+        cached, clean, began=100.0,
+        read=lambda side, path: read_file(roots[side], path, limit=LIMIT),
+    )  # fmt: skip
+    assert [one.kind for one in found.divergences] == told
+    assert [note.rule for note in found.notes] == ([] if told else [Rule.PYC_OWN])
