@@ -310,12 +310,17 @@ def test_clean_builds_that_differ_from_each_other_are_no_divergence(tmp_path):
 @pytest.mark.bubblewrap
 def test_cached_builds_that_differ_from_each_other_are_no_divergence(tmp_path):
     """A race that shows with a cache alone, as with an installer that works in parallel."""
-    race = NOISE.replace("[[ -f ${packages[0]}/noise ]] ||", "[[ ! -d ${packages[0]}/noises ]] ||")
-    ran = noisy(tmp_path, race + '  mkdir -p "${packages[0]}/noises"\n')
+    race = (
+        '  local packages=("$home"/lib/python*/site-packages) word=still\n'
+        "  [[ ! -d ${packages[0]}/noises ]] || word=$RANDOM$RANDOM\n"
+        '  echo "$word" >"${packages[0]}/noise"\n'
+        '  mkdir -p "${packages[0]}/noises"\n'
+    )
+    ran = noisy(tmp_path, race)
     assert [step["verdict"] for step in ran.steps] == ["agrees", "unstable"], ran.said
     assert ran.steps[-1]["divergences"] == []
     (noise,) = ran.steps[-1]["noise"]
-    assert (noise["kind"], noise["path"].rpartition("/")[2]) == ("leftover", "noise")
+    assert (noise["kind"], noise["path"].rpartition("/")[2]) == ("content", "noise")
     assert "two builds with the same cache, differ" in ran.out
     assert ran.report["builds"] == {"needed": 6, "run": 5, "reused": 1}
     assert ran.status == 2
