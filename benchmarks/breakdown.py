@@ -10,21 +10,21 @@ from unittest.mock import patch
 
 import docker
 
-import harness.build
-import harness.build_store
-import harness.runner
+import harness.builds.run
+import harness.runs.runner
+import harness.storage.builds
 from benchmarks.report import Table
 from benchmarks.stopwatch import Stopwatch
-from harness import judge
-from harness.build_store import BuildStore
 from harness.internet import Internet
 from harness.internet.server import InternetServer, OnRequest
 from harness.reports import console
-from harness.runner import run_scenarios
+from harness.runs.runner import run_scenarios
+from harness.runs.schedule import Schedule
+from harness.runs.session import Session, Settings
 from harness.sandboxes import Job, Listeners, OnOutput, Outcome, Sandbox, Serve, sockets
 from harness.scenarios.scenario import load_scenarios
-from harness.schedule import Schedule
-from harness.session import Session, Settings
+from harness.storage.builds import BuildStore
+from harness.verdicts import judge
 
 _START = "starting Python, imports"
 _READ = "reading scenarios"
@@ -56,18 +56,18 @@ _EACH = (
 )
 
 _PLACES: tuple[tuple[object, str, str], ...] = (
-    (harness.runner, "run_build", _LAY_OUT),
-    (harness.build_store, "lay_out", _COPY),
+    (harness.runs.runner, "run_build", _LAY_OUT),
+    (harness.storage.builds, "lay_out", _COPY),
     (sockets, "bound_in_network_of", _SOCKETS),
     (docker.APIClient, "create_container", _ENGINE),
     (docker.APIClient, "start", _ENGINE),
     (docker.APIClient, "remove_container", _ENGINE),
     (Session, "inputs", _INPUTS),
-    (harness.runner, "scan", _SCAN),
-    (harness.runner, "read_distributions", _DISTRIBUTIONS),
+    (harness.runs.runner, "scan", _SCAN),
+    (harness.runs.runner, "read_distributions", _DISTRIBUTIONS),
     (BuildStore, "keep", _KEEP),
-    (harness.build_store, "record", _RECORD),
-    (harness.build_store, "keep_contents", _COMPARED),
+    (harness.storage.builds, "record", _RECORD),
+    (harness.storage.builds, "keep_contents", _COMPARED),
     (judge, "look", _JUDGE),
     (judge, "judge", _JUDGE),
     (BuildStore, "keep_judgement", _JUDGE),

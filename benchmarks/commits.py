@@ -1,9 +1,9 @@
 """What a scenario's builds are made from, for benchmarks that run them one by one."""
 
 from harness.buildpacks.source import at_revision
-from harness.plan import Commit, plan
+from harness.runs.plan import Commit, plan
+from harness.runs.session import Session
 from harness.scenarios.scenario import Scenario
-from harness.session import Session
 
 
 def commits_of(scenario: Scenario, session: Session) -> list[Commit]:

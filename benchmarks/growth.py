@@ -24,21 +24,21 @@ from benchmarks.machine import this_machine
 from benchmarks.options import options
 from benchmarks.report import Report, Spread, Table, save, show
 from benchmarks.stores import cold_store, scratch
-from harness.ages import read_ages
-from harness.build import run_build
-from harness.caches.laying import lay_out
-from harness.caches.record import record
-from harness.distributions import read_distributions
+from harness.builds.run import run_build
+from harness.ecosystems.python.ages import read_ages
+from harness.ecosystems.python.distributions import read_distributions
+from harness.ecosystems.python.rules import LARGEST
 from harness.errors import HarnessError
-from harness.pool import Pool
-from harness.progress import Label, Silent
-from harness.removal import remove_tree
-from harness.rules import LARGEST
-from harness.runner import run_scenarios
-from harness.scan import read_file, scan
+from harness.runs.progress import Label, Silent
+from harness.runs.runner import run_scenarios
+from harness.runs.session import Session, Settings
 from harness.scenarios.scenario import load_scenarios
-from harness.session import Session, Settings
-from harness.verdict import Builds
+from harness.storage.caches.restore import lay_out
+from harness.storage.caches.save import record
+from harness.storage.content_store import Pool
+from harness.trees.removal import remove_tree
+from harness.trees.scan import read_file, scan
+from harness.verdicts.result import Builds
 
 NAME = "growth"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from harness.store import default_root
+from harness.storage.store import default_root
 
 Decorated = Callable[..., Path]
 

@@ -21,19 +21,19 @@ from benchmarks.options import options
 from benchmarks.plain import PlainDocker
 from benchmarks.report import Report, Spread, Table, save, show
 from benchmarks.stores import cold_store, scratch
-from harness.ages import read_ages
-from harness.build import Inputs, run_build
-from harness.distributions import read_distributions
+from harness.builds.run import Inputs, run_build
+from harness.ecosystems.python.ages import read_ages
+from harness.ecosystems.python.distributions import read_distributions
+from harness.ecosystems.python.rules import LARGEST
 from harness.errors import HarnessError
-from harness.plan import Commit
-from harness.rules import LARGEST
+from harness.runs.plan import Commit
+from harness.runs.session import Session, Settings
 from harness.sandboxes import End, Job, OnOutput, Outcome, Serve
 from harness.sandboxes.rootfs import image_root, resolved
-from harness.scan import read_file, scan
 from harness.scenarios.scenario import load_scenarios
-from harness.session import Session, Settings
 from harness.stack.image import kept_images
-from harness.store import Store
+from harness.storage.store import Store
+from harness.trees.scan import read_file, scan
 
 NAME = "overhead"
 

@@ -11,9 +11,10 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.commits import commits_of
-from harness.build import Build, run_build
+from harness.builds.run import Build, run_build
 from harness.errors import SandboxError
-from harness.plan import Arm, Commit
+from harness.runs.plan import Arm, Commit
+from harness.runs.session import Session
 from harness.sandboxes import (
     NAME_SERVER,
     RESOLVER_OPTIONS,
@@ -27,7 +28,6 @@ from harness.sandboxes import (
 )
 from harness.scenarios.scenario import Scenario
 from harness.scenarios.scenario_file import BuildExpectation
-from harness.session import Session
 
 _CHUNK = 64 * 1024
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.removal import remove_tree
-from harness.store import Store
+from harness.storage.store import Store
+from harness.trees.removal import remove_tree
 
 _KEPT = ("images", "runtimes", "tools", "releases")
 

@@ -23,10 +23,10 @@ from benchmarks.report import Report, Spread, Table, save, show
 from benchmarks.stores import cold_store, scratch
 from harness.bundled import bundled_scenarios
 from harness.errors import HarnessError
-from harness.removal import remove_tree
+from harness.runs.session import DEFAULT_BUILDPACK, Session, Settings
 from harness.scenarios.scenario import load_scenarios
-from harness.session import DEFAULT_BUILDPACK, Session, Settings
-from harness.store import Store
+from harness.storage.store import Store
+from harness.trees.removal import remove_tree
 
 NAME = "suite"
 ALL_JOBS = os.cpu_count() or 1

@@ -17,12 +17,12 @@ from statistics import median
 from platformdirs import user_cache_path
 
 from benchmarks.corpus import Corpus, corpus
+from benchmarks.lockstep import compare_trees
 from benchmarks.machine import Machine, this_machine
 from benchmarks.report import Report, Spread, Table, save, show
-from harness.compare import compare
-from harness.lockstep import compare_trees
-from harness.manifest import from_json, to_json
-from harness.scan import WHOLE_TREE, scan
+from harness.trees.manifest import from_json, to_json
+from harness.trees.scan import WHOLE_TREE, scan
+from harness.verdicts.compare import compare
 
 _UNIT = "diff -rq"
 _DIFF = re.compile(

@@ -11,10 +11,10 @@ from harness import __version__
 from harness.commands.importing import import_
 from harness.commands.kept import store, tape
 from harness.commands.running import matrix, record, run
-from harness.commands.schemas import schema
+from harness.commands.schema import schema
 from harness.commands.stack import doctor, image, runtime
 from harness.errors import ExitCode, HarnessError, refusal
-from harness.printing import printable
+from harness.reports.printing import printable
 
 
 def main() -> None:

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from harness.errors import HarnessError, refusal
-from harness.known import load_known, with_known
 from harness.reports import console
-from harness.runner import run_scenarios
+from harness.runs.runner import run_scenarios
+from harness.runs.session import Session, Settings
 from harness.scenarios.scenario import load_scenario
-from harness.session import Session, Settings
-from harness.store import Store, default_root
-from harness.verdict import Result
+from harness.storage.store import Store, default_root
+from harness.verdicts.known import load_known, with_known
+from harness.verdicts.result import Result
 
 _SESSION = pytest.StashKey[Session]()
 _EXITS = pytest.StashKey[ExitStack]()

@@ -15,7 +15,7 @@ import click
 from dev.fuzz.bench import Level
 from dev.fuzz.tree import make
 from dev.fuzz.trial import KINDS, Fuzz, Tally, Trial
-from harness.store import Store, default_root
+from harness.storage.store import Store, default_root
 
 _CHECKED = 100  # after so many changes the tree is looked at whether all were undone
 _SHOWN = 40

@@ -12,7 +12,7 @@ from types import CodeType
 
 from dev.fuzz.bench import Bench, Change, Level, Unfit
 from dev.fuzz.tree import BUILD, EARLIER, TAG, TIME
-from harness.compare import Side
+from harness.verdicts.compare import Side
 
 Make = Callable[[Bench], Change]
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
+from benchmarks.lockstep import compare_trees
 from dev.fuzz import attributes, compiled, files, metadata, repositories
 from dev.fuzz.bench import Bench, Change, Level, Unfit, in_git
 from dev.fuzz.tree import BUILD, EARLIER
-from harness.compare import Comparison, Side, compare
-from harness.lockstep import compare_trees
-from harness.manifest import Manifest, from_json, to_json
-from harness.rules import LARGEST, BuildPaths
-from harness.scan import WHOLE_TREE, read_file, scan
+from harness.ecosystems.python.rules import LARGEST, BuildPaths
+from harness.trees.manifest import Manifest, from_json, to_json
+from harness.trees.scan import WHOLE_TREE, read_file, scan
+from harness.verdicts.compare import Comparison, Side, compare
 
 KINDS: Mapping[str, Callable[[Bench], Change]] = {
     **files.KINDS, **compiled.KINDS, **metadata.KINDS, **attributes.KINDS, **repositories.KINDS,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from harness.buildpacks import BuildpackKind
 from harness.errors import BuildpackError
-from harness.plugins import Plugin, plugins
+from harness.plugins.entry_points import Plugin, plugins
 
 GROUP = "cache_harness.buildpacks"
 

@@ -14,7 +14,7 @@ from harness.buildpacks import BuildpackKind
 from harness.buildpacks.registry import kind_of
 from harness.bundled import bundled_buildpacks
 from harness.errors import BuildpackError
-from harness.store import Store
+from harness.storage.store import Store
 
 _URL = re.compile(r"^(https?|ssh|git|file)://|^[\w.-]+@[\w.-]+:")
 _GIT_ENV = {"GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C"}

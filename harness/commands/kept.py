@@ -4,12 +4,12 @@ from pathlib import Path
 
 import click
 
-from harness.build_store import DEFAULT_LIMIT, BuildStore
 from harness.commands.output import grid, stdout, store_option
 from harness.errors import ExitCode, HarnessError
 from harness.internet.tape import read_index
 from harness.reports import tape as tape_report
-from harness.store import Store
+from harness.storage.builds import DEFAULT_LIMIT, BuildStore
+from harness.storage.store import Store
 
 _MEGABYTE = 1_000_000
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.errors import HarnessError
-from harness.store import default_root
+from harness.storage.store import default_root
 
 _PLAIN_WIDTH = 160
 

@@ -11,20 +11,20 @@ from rich.console import RenderableType
 
 from harness.bundled import bundled_scenarios
 from harness.commands.output import check_writable, stdout, store_option, write_file
-from harness.display import showing
 from harness.errors import HarnessError, TapeError
 from harness.internet.recorder import Recorder
-from harness.known import load_known, with_known, written
 from harness.reports import console as console_report
 from harness.reports import json as json_report
 from harness.reports import matrix as matrix_report
 from harness.reports import tape as tape_report
-from harness.runner import run_scenarios
+from harness.runs.display import showing
+from harness.runs.runner import run_scenarios
+from harness.runs.session import DEFAULT_BUILDPACK, Session, Settings
 from harness.sandboxes import MEBIBYTE, Limits
 from harness.scenarios.scenario import load_scenarios
-from harness.session import DEFAULT_BUILDPACK, Session, Settings
-from harness.store import Store
-from harness.verdict import Run
+from harness.storage.store import Store
+from harness.verdicts.known import load_known, with_known, written
+from harness.verdicts.result import Run
 
 _scenarios_argument = click.argument("scenarios", nargs=-1, type=click.Path(path_type=Path))
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import click
 from rich.markup import escape
 
+from harness.commands.checks import checks, usable
 from harness.commands.output import grid, stdout, store_option
-from harness.display import showing
-from harness.doctor import checks, usable
+from harness.ecosystems.python.runtimes.runtime import available_runtimes, pack_runtime
 from harness.errors import ExitCode
+from harness.runs.display import showing
 from harness.stack.image import build_image, kept_images
-from harness.stack.runtime import available_runtimes, pack_runtime
-from harness.store import Store
+from harness.storage.store import Store
 
 
 @click.group()

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from harness.compare import Divergence, DivergenceKind
-from harness.manifest import Entry, Manifest
+from harness.trees.manifest import Entry, Manifest
+from harness.verdicts.compare import Divergence, DivergenceKind
 
 _HELD = {
     DivergenceKind.LEFTOVER: "left over from",

@@ -17,8 +17,8 @@ from starlette.types import Receive, Scope, Send
 
 from harness.errors import HarnessError
 from harness.internet import Internet, Repository
+from harness.internet.archives import stored_gzip
 from harness.internet.refusal import Refusal
-from harness.packages.archives import stored_gzip
 
 HOSTS = frozenset({"github.com", "www.github.com"})
 ARCHIVES = {".tar.gz": "application/x-gzip", ".zip": "application/zip"}

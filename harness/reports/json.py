@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-from harness.compare import Divergence
-from harness.manifest import ALGORITHM, Entry, escape
-from harness.verdict import Failure, Known, PartReuse, Result, Run, Step
+from harness.trees.manifest import ALGORITHM, Entry, escape
+from harness.verdicts.compare import Divergence
+from harness.verdicts.result import Failure, Known, PartReuse, Result, Run, Step
 
 FORMAT = 1
 

@@ -8,9 +8,9 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from harness.manifest import escape
 from harness.reports.console import STYLES, packages_anew, verdict_name
-from harness.verdict import Result, Reuse, Run
+from harness.trees.manifest import escape
+from harness.verdicts.result import Result, Reuse, Run
 
 _REUSE = {
     Reuse.REUSED: "r",

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from harness.internet.exchange import Answer, Asked
 from harness.internet.tape_index import TapeIndex
-from harness.printing import printable
+from harness.reports.printing import printable
 
 _MEGABYTE = 1_000_000
 _SHORT = 12

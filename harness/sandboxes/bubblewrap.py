@@ -31,7 +31,6 @@ from harness.sandboxes import (
 )
 from harness.sandboxes import sockets as namespace_sockets
 from harness.sandboxes.devices import own_devices
-from harness.sandboxes.following import Follower
 from harness.sandboxes.limits import (
     ControlGroup,
     Warden,
@@ -41,6 +40,7 @@ from harness.sandboxes.limits import (
 )
 from harness.sandboxes.mounts import checked, enclosing
 from harness.sandboxes.orphans import end_orphans, mark
+from harness.sandboxes.output_reader import Follower
 from harness.sandboxes.registry import SandboxSettings
 from harness.sandboxes.rootfs import host_root, image_root, resolved
 

@@ -41,9 +41,9 @@ from harness.sandboxes import (
     accounts,
     sockets,
 )
-from harness.sandboxes.following import Follower
 from harness.sandboxes.limits import OPEN_FILES
 from harness.sandboxes.mounts import checked
+from harness.sandboxes.output_reader import Follower
 from harness.sandboxes.registry import SandboxSettings
 
 RUN_LABEL = "cache-harness.run"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.errors import SandboxError
-from harness.plugins import Plugin, plugins
+from harness.plugins.entry_points import Plugin, plugins
 from harness.sandboxes import Sandbox
 
 GROUP = "cache_harness.sandboxes"

@@ -20,7 +20,8 @@ AHEAD = {
     "ubuntu": {"3.14": "resolute"},
 }
 """By distribution, minor versions of Python, the newest first, that only a suite newer than the
-image's has. Such a Python is made when a build asks for it (see `harness.stack.ahead`)."""
+image's has. Such a Python is made when a build asks for it: see
+`harness.ecosystems.python.runtimes.ahead`."""
 
 COMPONENTS = {"debian": ("main",), "ubuntu": ("main", "universe")}
 

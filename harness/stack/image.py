@@ -14,7 +14,7 @@ from filelock import FileLock
 from harness.errors import ImageError
 from harness.stack.bootstrap import Bootstrap, OnLine, quiet, unpack, write_tar
 from harness.stack.distro import SUITES, find_archive, host_distro
-from harness.store import Store
+from harness.storage.store import Store
 
 REPOSITORY = "cache-harness/stack"
 FORMAT = 1

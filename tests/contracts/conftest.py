@@ -15,7 +15,7 @@ from traces import containers, groups, need
 from harness.sandboxes.docker_images import load_into_docker
 from harness.sandboxes.registry import SandboxSettings, backends
 from harness.stack.image import build_image
-from harness.store import Store, default_root
+from harness.storage.store import Store, default_root
 
 KINDS = ("docker", "bubblewrap")
 

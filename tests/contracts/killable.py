@@ -8,10 +8,10 @@ from pathlib import Path
 
 from benches import PATH, Answers
 
+from harness.runs.workspace import Workspace
 from harness.sandboxes import Job, Listeners, Mount, Serve
 from harness.sandboxes.registry import SandboxSettings, open_sandbox
-from harness.store import Store
-from harness.workspace import Workspace
+from harness.storage.store import Store
 
 
 def tell(line: str) -> None:

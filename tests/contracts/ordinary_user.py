@@ -10,9 +10,9 @@ from pathlib import Path
 import test_sandbox as contract
 from benches import Answers, Bench
 
-from harness.removal import remove_tree
 from harness.sandboxes import MEBIBYTE, End, Mount
 from harness.sandboxes.registry import SandboxSettings, backends
+from harness.trees.removal import remove_tree
 
 NOBODY = 65534
 

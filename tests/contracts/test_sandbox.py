@@ -21,8 +21,8 @@ from traces import containers, groups, processes
 
 import harness
 from harness.errors import SandboxError
-from harness.removal import remove_tree
 from harness.sandboxes import MEBIBYTE, End, Job, Limits, Listeners, Mount
+from harness.trees.removal import remove_tree
 
 pytestmark = pytest.mark.timeout(120)
 ROOT = os.geteuid() == 0

@@ -18,11 +18,11 @@ from conftest import KINDS
 from traces import containers, groups, need, processes
 
 from harness.errors import SandboxError, StoreError
-from harness.memory import folder_of_runs
-from harness.removal import remove_tree
+from harness.runs.memory import folder_of_runs
+from harness.runs.workspace import Workspace, sweep
 from harness.sandboxes.registry import backends
-from harness.store import Store
-from harness.workspace import Workspace, sweep
+from harness.storage.store import Store
+from harness.trees.removal import remove_tree
 
 pytestmark = pytest.mark.timeout(120)
 SCRIPT = Path(__file__).with_name("killable.py")

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from traces import below, containers, groups, mounting, networks
 
-from harness.memory import folder_of_runs
-from harness.store import Store, default_root
+from harness.runs.memory import folder_of_runs
+from harness.storage.store import Store, default_root
 
 PROGRAM = Path(sys.executable).with_name("cache-harness")
 REPOSITORY = Path(__file__).resolve().parents[2]

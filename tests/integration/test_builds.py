@@ -10,9 +10,9 @@ import pytest
 from runs import PROGRAM, SANDBOXES, buildpack, bundled_copy, scenario, store
 from traces import need
 
-from harness.build_store import BuildStore
-from harness.memory import folder_of_runs
-from harness.store import Store
+from harness.runs.memory import folder_of_runs
+from harness.storage.builds import BuildStore
+from harness.storage.store import Store
 
 pytestmark = [pytest.mark.image, pytest.mark.bubblewrap, pytest.mark.timeout(600)]
 

@@ -8,11 +8,11 @@ from runs import store
 
 from dev.fuzz.tree import make
 from dev.fuzz.trial import KINDS, Fuzz, Trial
-from harness import compare as comparing
-from harness import contents
-from harness.bytecode_use import Use
-from harness.compare import DivergenceKind
-from harness.rules import Rule
+from harness.ecosystems.python.bytecode_use import Use
+from harness.ecosystems.python.rules import Rule
+from harness.trees import file_reader as contents
+from harness.verdicts import compare as comparing
+from harness.verdicts.compare import DivergenceKind
 
 pytestmark = pytest.mark.timeout(600)
 

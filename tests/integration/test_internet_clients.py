@@ -11,19 +11,19 @@ from pathlib import Path
 import pytest
 
 from harness.bundled import bundled_repositories
+from harness.ecosystems.python.releases import build_release
+from harness.ecosystems.python.tools import BASE_TOOLS, fetch_tool
 from harness.errors import ReleaseError
 from harness.internet import Download, Internet, Release, Repository, Request
 from harness.internet.server import InternetServer
 from harness.internet.trust import Authority, trust_env, trust_mounts
-from harness.packages.releases import build_release
-from harness.packages.tools import BASE_TOOLS, fetch_tool
 from harness.sandboxes import RESOLVER_OPTIONS, Job, Limits, Mount, Outcome
 from harness.sandboxes.bubblewrap import BubblewrapSandbox
 from harness.sandboxes.registry import SandboxSettings
 from harness.scenarios.fork import load_fork
 from harness.scenarios.history import play_fork
 from harness.scenarios.tree import File, Tree
-from harness.store import Store, default_root
+from harness.storage.store import Store, default_root
 
 pytestmark = [pytest.mark.bubblewrap, pytest.mark.timeout(600)]
 

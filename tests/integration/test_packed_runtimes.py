@@ -12,12 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import RuntimeArchiveError
-from harness.stack.ahead import PythonsAhead
-from harness.stack.distro import AHEAD, SUITES, distro_of
-from harness.stack.image import Image, build_image
-from harness.stack.interpreter import read_interpreter
-from harness.stack.runtime import (
+from harness.ecosystems.python.runtimes.ahead import PythonsAhead
+from harness.ecosystems.python.runtimes.interpreter import read_interpreter
+from harness.ecosystems.python.runtimes.runtime import (
     HOME,
     check,
     ensure_runtimes,
@@ -26,9 +23,12 @@ from harness.stack.runtime import (
     suite_runtime,
     works,
 )
-from harness.stack.stand_in import NOTE, stand_in_archive
-from harness.stack.system import System
-from harness.store import Store, default_root
+from harness.ecosystems.python.runtimes.stand_in import NOTE, stand_in_archive
+from harness.ecosystems.python.runtimes.system import System
+from harness.errors import RuntimeArchiveError
+from harness.stack.distro import AHEAD, SUITES, distro_of
+from harness.stack.image import Image, build_image
+from harness.storage.store import Store, default_root
 
 pytestmark = [pytest.mark.image, pytest.mark.bubblewrap]
 

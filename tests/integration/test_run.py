@@ -28,7 +28,7 @@ from runs import (
 )
 from traces import below, need
 
-from harness.workspace import sweep
+from harness.runs.workspace import sweep
 
 pytestmark = [pytest.mark.image, pytest.mark.timeout(900)]
 

@@ -12,7 +12,7 @@ import pytest
 from harness.sandboxes.docker_images import find_engine, load_into_docker
 from harness.stack.distro import find_archive
 from harness.stack.image import Image, build_image
-from harness.store import Store, default_root
+from harness.storage.store import Store, default_root
 
 pytestmark = pytest.mark.image
 

@@ -17,9 +17,9 @@ from runs import PROGRAM, REPOSITORY, store
 from traces import need
 
 from harness.buildpacks.classic import ClassicKind
+from harness.ecosystems.python.pip import indexes
+from harness.ecosystems.python.tools import BASE_TOOLS, fetch_tool
 from harness.internet.tape import read_index
-from harness.packages.pip import indexes
-from harness.packages.tools import BASE_TOOLS, fetch_tool
 
 pytestmark = [pytest.mark.image, pytest.mark.bubblewrap, pytest.mark.timeout(900)]
 

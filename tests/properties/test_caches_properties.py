@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trees import Node, manifest, open_up, trees, write
 
-from harness.caches.laying import lay_out
-from harness.caches.listing import pack, unpack
-from harness.caches.record import record
-from harness.pool import Pool
-from harness.scan import WHOLE_TREE, scan
+from harness.storage.caches.listing import pack, unpack
+from harness.storage.caches.restore import lay_out
+from harness.storage.caches.save import record
+from harness.storage.content_store import Pool
+from harness.trees.scan import WHOLE_TREE, scan
 
 TIMES = st.integers(0, 2**33).map(lambda seconds: seconds * 10**9 + 987_654_321)
 

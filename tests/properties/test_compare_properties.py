@@ -6,9 +6,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from trees import Node, edited, manifest, trees
 
-from harness.compare import Divergence, DivergenceKind, compare, split_noise
 from harness.diagnosis.origin import origin
-from harness.manifest import HERE
+from harness.trees.manifest import HERE
+from harness.verdicts.compare import Divergence, DivergenceKind, compare, split_noise
 
 _MIRRORED = {
     DivergenceKind.LEFTOVER: DivergenceKind.MISSING,

@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trees import Node, edited, open_up, trees, write
 
-from harness.compare import Side, compare
-from harness.lockstep import compare_trees, differences
-from harness.manifest import HERE
-from harness.rules import LARGEST
-from harness.scan import read_entries, read_file, scan
+from benchmarks.lockstep import compare_trees, differences
+from harness.ecosystems.python.rules import LARGEST
+from harness.trees.manifest import HERE
+from harness.trees.scan import read_entries, read_file, scan
+from harness.verdicts.compare import Side, compare
 
 _PATTERNS = st.one_of(
     st.just((HERE,)),

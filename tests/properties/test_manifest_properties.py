@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from trees import Node, manifest, open_up, trees, write
 
 from harness.errors import ManifestError
-from harness.manifest import (
+from harness.trees.manifest import (
     Entry,
     EntryKind,
     digests_in,
@@ -19,7 +19,7 @@ from harness.manifest import (
     to_json,
     unescape,
 )
-from harness.scan import WHOLE_TREE, read_file, scan
+from harness.trees.scan import WHOLE_TREE, read_file, scan
 
 
 @settings(deadline=None, max_examples=80)

@@ -5,14 +5,14 @@ from dataclasses import replace
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from harness.ages import Ages
 from harness.buildpacks.classic import ClassicKind
-from harness.distributions import Distribution
-from harness.fetches import Sorter
-from harness.install_log import InstallLog
+from harness.ecosystems.python.ages import Ages
+from harness.ecosystems.python.distributions import Distribution
+from harness.ecosystems.python.fetches import Sorter
+from harness.ecosystems.python.install_log import InstallLog
 from harness.internet import Request
-from harness.reuse import Needs, Traces, judge_parts, whole
-from harness.verdict import Part, Reuse
+from harness.verdicts.result import Part, Reuse
+from harness.verdicts.reuse import Needs, Traces, judge_parts, whole
 
 _NAMES = ("a", "b", "pip", "wheel")
 _NEEDS = Needs(routes=ClassicKind.routes, tools=frozenset({"pip", "wheel"}))

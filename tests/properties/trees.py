@@ -9,7 +9,7 @@ from pathlib import Path
 from blake3 import blake3
 from hypothesis import strategies as st
 
-from harness.manifest import HERE, Entry, EntryKind, Manifest
+from harness.trees.manifest import HERE, Entry, EntryKind, Manifest
 
 # Any byte but NUL and the slash may stand in a name: invalid UTF-8, newlines, backslashes.
 _BYTES = st.binary(min_size=1, max_size=5).map(lambda b: b.replace(b"\0", b"A").replace(b"/", b"a"))

@@ -6,11 +6,11 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.compare import Comparison, Side, compare
-from harness.lockstep import compare_trees
-from harness.manifest import HERE
-from harness.rules import Rule, largest
-from harness.scan import read_file, scan
+from benchmarks.lockstep import compare_trees
+from harness.ecosystems.python.rules import Rule, largest
+from harness.trees.manifest import HERE
+from harness.trees.scan import read_file, scan
+from harness.verdicts.compare import Comparison, Side, compare
 
 PLACE = "src/forms"
 GIT = f"{PLACE}/.git"

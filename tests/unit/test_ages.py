@@ -4,10 +4,10 @@ import os
 
 import pytest
 
-from harness.ages import Ages, read_ages
-from harness.distributions import read_distributions
+from harness.ecosystems.python.ages import Ages, read_ages
+from harness.ecosystems.python.distributions import read_distributions
 from harness.errors import ManifestError
-from harness.scan import read_file, scan
+from harness.trees.scan import read_file, scan
 
 SITE = "py/lib/python3.11/site-packages"
 BEGAN = 1_700_000_000.5

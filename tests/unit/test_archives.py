@@ -8,7 +8,7 @@ import zipfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.packages.archives import EPOCH, Member, stored_gzip, tar_gz, zip_stored
+from harness.internet.archives import EPOCH, Member, stored_gzip, tar_gz, zip_stored
 
 MEMBERS = (
     Member(path="a/one.txt", data=b"one\n"),

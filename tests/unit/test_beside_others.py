@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness.sandboxes import limits
-from harness.store import Store
+from harness.storage.store import Store
 
 
 @contextmanager

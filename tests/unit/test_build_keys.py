@@ -8,11 +8,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness import session as session_module
-from harness.build import Inputs
+import harness
 from harness.buildpacks import Command
 from harness.buildpacks.classic import ClassicKind
-from harness.identity import NOT_BUILDING, code_digest
+from harness.builds.run import Inputs
+from harness.ecosystems.python.fetcher import Fetcher
+from harness.ecosystems.python.pythons import StandIn
+from harness.ecosystems.python.runtimes.runtime import Runtime
+from harness.ecosystems.python.tools import BASE_TOOLS
 from harness.internet import Release, Request
 from harness.internet.exchange import Answer, Asked
 from harness.internet.recorder import Recorder
@@ -20,19 +23,17 @@ from harness.internet.routes import Routes
 from harness.internet.tape import Tape, write_tape
 from harness.internet.tape_index import TapeIndex, Wheel
 from harness.internet.upstream import Upstream
-from harness.packages.fetcher import Fetcher
-from harness.packages.tools import BASE_TOOLS
-from harness.plan import Commit, control, plan
-from harness.pythons import StandIn
-from harness.removal import Remover
+from harness.plugins.code_digest import NOT_BUILDING, code_digest
+from harness.runs import session as session_module
+from harness.runs.plan import Commit, control, plan
+from harness.runs.session import Session, Settings
+from harness.runs.workspace import Workspace
 from harness.sandboxes import Limits
 from harness.scenarios.scenario import Scenario, load_scenario
 from harness.scenarios.tree import File, Tree
 from harness.scenarios.world import BranchTip, PublishedRelease, Tag
-from harness.session import Session, Settings
-from harness.stack.runtime import Runtime
-from harness.store import Store
-from harness.workspace import Workspace
+from harness.storage.store import Store
+from harness.trees.removal import Remover
 
 SCENARIO = """
 description = "d"
@@ -440,10 +441,12 @@ def test_the_harness_s_own_code_is_in_the_key(bench, commit, monkeypatch):
 
 
 def test_code_that_only_judges_is_told_apart():
-    package = Path(session_module.__file__).parent
+    package = Path(harness.__file__).parent
     assert all((package / part).exists() for part in NOT_BUILDING)
     assert code_digest(without=NOT_BUILDING) != code_digest()
-    assert not {"build.py", "build_store.py", "scan.py", "manifest.py"} & set(NOT_BUILDING)
+    building = {"builds", "storage", "trees", "verdicts/expectations.py"}
+    assert not building & set(NOT_BUILDING)
+    assert all((package / part).exists() for part in building)
 
 
 def test_a_tool_that_the_app_asks_for_is_none(bench, commit):

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import build
-from harness.build import script
 from harness.buildpacks import Command, Recipe
+from harness.builds import run as build
+from harness.builds.run import script
 from harness.sandboxes import End, Outcome
 
 

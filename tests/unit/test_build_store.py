@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from harness.ages import Ages
-from harness.build import Build
-from harness.build_store import BuildStore, Built, Check
+from harness.builds.run import Build
+from harness.ecosystems.python.ages import Ages
 from harness.errors import CacheError, HarnessError, StoreError
 from harness.internet import Request
+from harness.runs.workspace import sweep
 from harness.sandboxes import End, Outcome
-from harness.scan import scan
-from harness.store import Store
-from harness.verdict import Reuse, Seconds, Step, Verdict
-from harness.workspace import sweep
+from harness.storage.builds import BuildStore, Built, Check
+from harness.storage.store import Store
+from harness.trees.scan import scan
+from harness.verdicts.result import Reuse, Seconds, Step, Verdict
 
 KEY = hashlib.sha256(b"key").hexdigest()
 OTHER = hashlib.sha256(b"other").hexdigest()
@@ -251,10 +251,10 @@ def test_a_run_makes_more_room_than_it_must(store, tmp_path, monkeypatch):
     for number, key in enumerate((KEY, OTHER, THIRD)):
         aged(keep(builds, tmp_path / str(number), key, content=key[:1].encode() * 50_000), -number)
     total = sum(builds.contents_rooms()) + sum(one.size + one.listing for one in builds.listing())
-    monkeypatch.setattr("harness.build_store._ROOMY", total - 60_000)
-    monkeypatch.setattr("harness.build_store.DEFAULT_LIMIT", total)
+    monkeypatch.setattr("harness.storage.builds._ROOMY", total - 60_000)
+    monkeypatch.setattr("harness.storage.builds.DEFAULT_LIMIT", total)
     assert builds.make_room() == 0
-    monkeypatch.setattr("harness.build_store.DEFAULT_LIMIT", total - 1)
+    monkeypatch.setattr("harness.storage.builds.DEFAULT_LIMIT", total - 1)
     assert 60_000 <= (builds.make_room() or 0) < 102_000
     assert [one.has_cache for one in builds.listing()] == [False, False, True]
     assert builds.make_room() == 0
@@ -412,22 +412,22 @@ KEEPS = """
 import resource, signal, sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
-import harness.build_store
+import harness.storage.builds
 from test_build_store import keep, BuildStore, Store
-real = harness.build_store.dump
+real = harness.storage.builds.dump
 def slow(record):
     text = real(record)
     print("going", flush=True)
     time.sleep(float(sys.argv[4]))
     return text
-harness.build_store.dump = slow
-record = harness.build_store.record
+harness.storage.builds.dump = slow
+record = harness.storage.builds.record
 def limited(*arguments):
     if limit := int(sys.argv[5]):
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     return record(*arguments)
-harness.build_store.record = limited
+harness.storage.builds.record = limited
 try:
     keep(BuildStore(Store(root=Path(sys.argv[1]))), Path(sys.argv[2]), content=b"x" * 200)
 except Exception as error:

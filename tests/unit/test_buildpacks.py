@@ -9,7 +9,7 @@ from harness.buildpacks.classic import ClassicKind
 from harness.buildpacks.registry import kind_of, kinds
 from harness.buildpacks.source import at_revision, bundled_names, resolve
 from harness.errors import BuildpackError
-from harness.store import Store
+from harness.storage.store import Store
 
 KIND = ClassicKind()
 PATHS = Paths(buildpack="/bp", build="/tmp/b", cache="/c", env="/e", home="/app")

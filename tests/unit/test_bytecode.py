@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyc_samples import SAMPLES, SOURCE, Sample, unpack
 
-from harness.bytecode import HEADER, MalformedError, code_digest, header, source_hash
+from harness.ecosystems.python.bytecode import (
+    HEADER,
+    MalformedError,
+    code_digest,
+    header,
+    source_hash,
+)
 
 VERSIONS = [pytest.param(sample, id=version) for version, sample in SAMPLES.items()]
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.bytecode import source_hash
-from harness.bytecode_use import Contents, Use, source_of, use
-from harness.compare import Comparison, DivergenceKind, Side, compare, gather
-from harness.lockstep import compare_trees
-from harness.manifest import HERE
-from harness.rules import Rule
-from harness.scan import read_file, scan
+from benchmarks.lockstep import compare_trees
+from harness.ecosystems.python.bytecode import source_hash
+from harness.ecosystems.python.bytecode_use import Contents, Use, source_of, use
+from harness.ecosystems.python.rules import Rule
+from harness.trees.manifest import HERE
+from harness.trees.scan import read_file, scan
+from harness.verdicts.compare import Comparison, DivergenceKind, Side, compare, gather
 
 TAG = sys.implementation.cache_tag
 COMPILED = f"__pycache__/m.{TAG}.pyc"

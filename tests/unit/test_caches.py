@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from harness import pool as pool_module
-from harness.caches import record as record_module
-from harness.caches.laying import lay_out
-from harness.caches.listing import pack, unpack
-from harness.caches.record import record
 from harness.errors import CacheError, HarnessError, ManifestError, StoreError
-from harness.folder import Folder
-from harness.pool import SPARSE, Pool
-from harness.removal import remove_tree
+from harness.storage import content_store as pool_module
+from harness.storage.caches import save as record_module
+from harness.storage.caches.listing import pack, unpack
+from harness.storage.caches.restore import lay_out
+from harness.storage.caches.save import record
+from harness.storage.content_store import SPARSE, Pool
+from harness.trees.directory import Folder
+from harness.trees.removal import remove_tree
 
 NOBODY = 65534
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from git_clones import GIT, PLACE, World, diverging, git, history, whys, world
 
-from harness.checkouts.git_folder import Repositories
-from harness.compare import Comparison
-from harness.rules import Rule
+from harness.ecosystems.python.rules import Rule
+from harness.trees.git.git_folder import Repositories
+from harness.verdicts.compare import Comparison
 
 
 @pytest.fixture(scope="module")

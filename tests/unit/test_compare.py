@@ -8,7 +8,9 @@ from dataclasses import replace
 import pytest
 from blake3 import blake3
 
-from harness.compare import (
+from harness.ecosystems.python.rules import LARGEST, BuildPaths, Rule
+from harness.trees.manifest import Entry, EntryKind, Manifest
+from harness.verdicts.compare import (
     Comparison,
     DivergenceKind,
     Side,
@@ -17,8 +19,6 @@ from harness.compare import (
     outcome,
     split_noise,
 )
-from harness.manifest import Entry, EntryKind, Manifest
-from harness.rules import LARGEST, BuildPaths, Rule
 
 SITE = "lib/python3.11/site-packages"
 PATHS = BuildPaths(cached=("/tmp/build_2", "/tmp/build_1"), clean="/tmp/build_2")

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.compare import compare
-from harness.distributions import (
+from harness.ecosystems.python.distributions import (
     LARGEST,
     Distribution,
     FindingKind,
@@ -16,7 +15,8 @@ from harness.distributions import (
     read_distributions,
     with_owners,
 )
-from harness.manifest import Entry, EntryKind, Manifest
+from harness.trees.manifest import Entry, EntryKind, Manifest
+from harness.verdicts.compare import compare
 
 LIB = ".heroku/python/lib/python3.11"
 SITE = f"{LIB}/site-packages"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.doctor import (
+from harness.commands.checks import (
     Check,
     bootstrap_check,
     bubblewrap_check,
@@ -20,7 +20,7 @@ from harness.doctor import (
 )
 from harness.sandboxes.docker_images import Engine
 from harness.stack.image import Image
-from harness.store import Store
+from harness.storage.store import Store
 
 IMAGE = Image(
     digest="ab" * 32, suite="trixie", recipe="", built="", rootfs=Path("/r"), tar=Path("/t")
@@ -116,7 +116,7 @@ def test_the_image_is_told_to_be_missing_kept_or_loaded():
 def test_the_tool_for_images_is_needed_only_while_none_is_kept(monkeypatch):
     real = shutil.which
     monkeypatch.setattr(
-        "harness.doctor.shutil.which",
+        "harness.commands.checks.shutil.which",
         lambda name, **named: None if "strap" in name else real(name, **named),
     )
     assert usable((bootstrap_check((IMAGE,)),))
@@ -128,7 +128,7 @@ def test_too_few_runtimes_and_too_little_room_are_told(tmp_path, monkeypatch):
     store = Store(root=tmp_path / "not" / "yet")
     assert not runtimes_check(store).ok
     assert disk_check(store).ok == (shutil.disk_usage(tmp_path).free >= 4 * 1024**3)
-    monkeypatch.setattr("harness.doctor.ROOM", 1 << 60)
+    monkeypatch.setattr("harness.commands.checks.ROOM", 1 << 60)
     check = disk_check(store)
     assert not check.ok
     assert "--store" in check.advice

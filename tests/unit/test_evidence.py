@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from harness.errors import ManifestError
-from harness.evidence import Contents, keep_contents
-from harness.manifest import content_digest
-from harness.pool import Pool
-from harness.scan import scan
+from harness.storage.content_store import Pool
+from harness.storage.tree_contents import Contents, keep_contents
+from harness.trees.manifest import content_digest
+from harness.trees.scan import scan
 
 
 @pytest.fixture

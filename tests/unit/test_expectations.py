@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.expectations import fault
 from harness.scenarios.scenario_file import Expectation
+from harness.verdicts.expectations import fault
 
 
 @pytest.fixture

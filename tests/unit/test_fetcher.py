@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from harness.ecosystems.python import fetcher
+from harness.ecosystems.python.fetcher import Fetcher, Wanted
 from harness.errors import ReleaseError
 from harness.internet import Release
-from harness.packages import fetcher
-from harness.packages.fetcher import Fetcher, Wanted
-from harness.store import Store
+from harness.storage.store import Store
 
 
 class Index:

@@ -3,10 +3,10 @@
 import pytest
 
 from harness.buildpacks.classic import ClassicKind
-from harness.distributions import Distribution, Source
-from harness.fetches import Fetch, Sorter, origins
+from harness.ecosystems.python.distributions import Distribution, Source
+from harness.ecosystems.python.fetches import Fetch, Sorter, origins
 from harness.internet import Request
-from harness.verdict import Part
+from harness.verdicts.result import Part
 
 BUCKET = "https://heroku-buildpack-python.s3.dualstack.us-east-1.amazonaws.com"
 UV = "releases/download/0.12.5/uv-x86_64-unknown-linux-gnu.tar.gz"

@@ -19,15 +19,15 @@ from git_clones import git
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.checkouts import index, pack, refs
-from harness.checkouts.config import ConfigError, parse
-from harness.checkouts.git_folder import GitFolder
-from harness.checkouts.objects import BrokenError, Budget, GitObject, Objects, TooMuchError
-from harness.checkouts.reach import MISSING, files, reach
-from harness.checkouts.repository import describe, soundness
-from harness.manifest import HERE
-from harness.rules import largest
-from harness.scan import read_file, scan
+from harness.ecosystems.python.rules import largest
+from harness.trees.git import index, pack, refs
+from harness.trees.git.config import ConfigError, parse
+from harness.trees.git.git_folder import GitFolder
+from harness.trees.git.objects import BrokenError, Budget, GitObject, Objects, TooMuchError
+from harness.trees.git.reach import MISSING, files, reach
+from harness.trees.git.repository import describe, soundness
+from harness.trees.manifest import HERE
+from harness.trees.scan import read_file, scan
 
 FILES = 25
 

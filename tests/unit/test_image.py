@@ -22,7 +22,7 @@ from harness.stack.distro import (
     parse_os_release,
 )
 from harness.stack.image import Recipe, build_image, find_image, kept_images, remove_image
-from harness.store import Store
+from harness.storage.store import Store
 
 WORDS = st.from_regex(r"[a-z][a-z0-9.-]{0,12}", fullmatch=True)
 SOURCES = st.builds(

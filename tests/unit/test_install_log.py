@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from harness.install_log import InstallLog, read_install_log
+from harness.ecosystems.python.install_log import InstallLog, read_install_log
 
 SATISFIED = [
     # pip, whole, and as heroku-buildpack-python shortens and indents it

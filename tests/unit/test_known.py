@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.compare import Divergence, DivergenceKind, outcome
 from harness.errors import InputError
-from harness.known import KnownFile, load_known, matches, with_known, written
-from harness.verdict import Builds, Result, Reuse, Run, Seconds, Step, Verdict
+from harness.verdicts.compare import Divergence, DivergenceKind, outcome
+from harness.verdicts.known import KnownFile, load_known, matches, with_known, written
+from harness.verdicts.result import Builds, Result, Reuse, Run, Seconds, Step, Verdict
 
 LINK = "https://example.com/1"
 

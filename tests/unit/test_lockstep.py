@@ -11,14 +11,14 @@ from tempfile import TemporaryDirectory
 import pytest
 from test_manifest import ordinary_user
 
-from harness import lockstep
-from harness.compare import compare
-from harness.contents import LARGE, OTHER, SAME, UNSURE
+from benchmarks import lockstep
+from benchmarks.lockstep import Differences, compare_trees, differences
+from harness.ecosystems.python.rules import Rule
 from harness.errors import ManifestError
-from harness.folder import Folder
-from harness.lockstep import Differences, compare_trees, differences
-from harness.rules import Rule
-from harness.scan import WHOLE_TREE, scan
+from harness.trees.directory import Folder
+from harness.trees.file_reader import LARGE, OTHER, SAME, UNSURE
+from harness.trees.scan import WHOLE_TREE, scan
+from harness.verdicts.compare import compare
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from harness.errors import ManifestError
-from harness.manifest import Entry, EntryKind, Manifest, escape, from_json, to_json, unescape
-from harness.scan import WHOLE_TREE, read_file, scan
+from harness.trees.manifest import Entry, EntryKind, Manifest, escape, from_json, to_json, unescape
+from harness.trees.scan import WHOLE_TREE, read_file, scan
 
 
 def paths(root: Path, *patterns: str) -> set[str]:

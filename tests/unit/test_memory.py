@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness import memory
-from harness.memory import ROOM, Room, folder_of_runs, outgrew
+from harness.runs import memory
+from harness.runs.memory import ROOM, Room, folder_of_runs, outgrew
 from harness.sandboxes import End, Outcome
 
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from harness.once import Once
+from harness.storage.once import Once
 
 
 def test_several_that_want_the_same_get_one():

@@ -3,9 +3,9 @@ from hashlib import sha256
 
 import pytest
 
-from harness.compare import Divergence, DivergenceKind, compare, outcome
 from harness.diagnosis.origin import origin, with_origins
-from harness.manifest import Entry, EntryKind, Manifest
+from harness.trees.manifest import Entry, EntryKind, Manifest
+from harness.verdicts.compare import Divergence, DivergenceKind, compare, outcome
 
 PATHLESS = (DivergenceKind.OUTCOME, DivergenceKind.RELEASE)
 

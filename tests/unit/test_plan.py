@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.plan import Commit, Pair, PlannedBuild, build, control, missing, plan
+from harness.runs.plan import Commit, Pair, PlannedBuild, build, control, missing, plan
 from harness.scenarios.document import Document, read_document
 from harness.scenarios.scenario import OLD, Scenario, Stage
 from harness.scenarios.scenario_file import (

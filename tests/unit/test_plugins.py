@@ -57,7 +57,7 @@ for name, backend in backends().items():
         print(name, identity_of(name, object.__new__(backend)))
 """
 UNKNOWN = """
-from harness.plugins import Plugin
+from harness.plugins.entry_points import Plugin
 class Here: pass
 print("here", Plugin(name="here", brought=Here).identity(Here()))
 """

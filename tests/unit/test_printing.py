@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.printing import printable
+from harness.reports.printing import printable
 
 TEXTS = st.text(st.characters(exclude_categories=())) | st.text("\x1b[]()0;m\x9b\x9d\x9c\x07\\ab")
 

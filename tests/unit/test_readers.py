@@ -15,8 +15,10 @@ from threading import Thread
 import psutil
 import pytest
 
-from harness import scan as scanning
-from harness.contents import (
+from harness.errors import ManifestError
+from harness.trees import scan as scanning
+from harness.trees.directory import Folder
+from harness.trees.file_reader import (
     COMPARE,
     DIGEST,
     FACTS,
@@ -29,11 +31,9 @@ from harness.contents import (
     request,
     serve,
 )
-from harness.errors import ManifestError
-from harness.folder import Folder
-from harness.manifest import Entry, EntryKind, content_digest
-from harness.readers import Folders, Readers
-from harness.scan import WHOLE_TREE, scan
+from harness.trees.manifest import Entry, EntryKind, content_digest
+from harness.trees.reader_process import Folders, Readers
+from harness.trees.scan import WHOLE_TREE, scan
 
 FILES = 3000
 SECONDS = 60
@@ -89,7 +89,11 @@ def read_all(top: Folder, files: Readers) -> set[str]:
 
 
 def helpers() -> list[psutil.Process]:
-    return [one for one in psutil.Process().children() if "harness.contents" in str(one.cmdline())]
+    return [
+        one
+        for one in psutil.Process().children()
+        if "harness.trees.file_reader" in str(one.cmdline())
+    ]
 
 
 def until(condition: Callable[[], object]) -> None:
@@ -193,9 +197,9 @@ def test_where_few_files_may_be_open_all_is_read_here(tree: Path) -> None:
 PARENT = """
 import sys
 from pathlib import Path
-from harness.folder import Folder
-from harness.readers import Readers
-from harness.scan import Digests
+from harness.trees.directory import Folder
+from harness.trees.reader_process import Readers
+from harness.trees.scan import Digests
 with Folder.top(Path(sys.argv[1])) as top, Readers(Digests({}), worth=1) as files:
     with top.enter("0") as folder:
         files.add((folder,), folder.listing().files)

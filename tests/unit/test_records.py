@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.compare import Divergence, SetAside
 from harness.errors import StoreError
 from harness.internet import Request
-from harness.records import dump, load
-from harness.verdict import Failure, Seconds, Step, Verdict
+from harness.storage.records import dump, load
+from harness.verdicts.compare import Divergence, SetAside
+from harness.verdicts.result import Failure, Seconds, Step, Verdict
 
 # Names are bytes to the system: what is not UTF-8 comes as lone surrogates.
 NAMES = st.text(st.characters(exclude_categories=()), max_size=8)

@@ -8,8 +8,13 @@ import zipfile
 
 import pytest
 
+from harness.ecosystems.python.releases import (
+    BuildSystem,
+    read_build_system,
+    repack_sdist,
+    repack_wheel,
+)
 from harness.errors import ReleaseError
-from harness.packages.releases import BuildSystem, read_build_system, repack_sdist, repack_wheel
 from harness.scenarios.tree import File, Link, Tree
 
 FILES = {

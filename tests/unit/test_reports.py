@@ -8,18 +8,18 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from harness.compare import Divergence, DivergenceKind, SetAside
-from harness.display import showing
+from harness.ecosystems.python.pythons import StandIn
+from harness.ecosystems.python.rules import Rule
 from harness.internet import Request
-from harness.manifest import Entry, EntryKind
-from harness.progress import Label
-from harness.pythons import StandIn
 from harness.reports import console as console_report
 from harness.reports import json as json_report
 from harness.reports import matrix as matrix_report
 from harness.reports.matrix import shortened
-from harness.rules import Rule
-from harness.verdict import (
+from harness.runs.display import showing
+from harness.runs.progress import Label
+from harness.trees.manifest import Entry, EntryKind
+from harness.verdicts.compare import Divergence, DivergenceKind, SetAside
+from harness.verdicts.result import (
     Basis,
     Builds,
     Failure,

@@ -2,14 +2,14 @@
 
 import pytest
 
-from harness.ages import Ages
 from harness.buildpacks.classic import ClassicKind
-from harness.distributions import Distribution, Source
-from harness.install_log import InstallLog
+from harness.ecosystems.python.ages import Ages
+from harness.ecosystems.python.distributions import Distribution, Source
+from harness.ecosystems.python.install_log import InstallLog
 from harness.internet import Request
-from harness.reuse import Needs, Traces, judge_parts, unmet_reuse, whole
 from harness.scenarios.scenario_file import ReuseExpectation, ReuseParts
-from harness.verdict import Basis, Part, PartReuse, Reuse
+from harness.verdicts.result import Basis, Part, PartReuse, Reuse
+from harness.verdicts.reuse import Needs, Traces, judge_parts, unmet_reuse, whole
 
 SITE = ".heroku/python/lib/python3.11/site-packages"
 LANDMARK = ".heroku/python/lib/python3.11/os.py"

@@ -1,7 +1,7 @@
 """Several buildpacks as one recipe."""
 
 from harness.buildpacks import Command, Recipe
-from harness.buildpacks.row import in_a_row
+from harness.buildpacks.sequence import in_a_row
 
 
 def recipe(*names: str, export: str) -> Recipe:

@@ -18,9 +18,9 @@ from types import CodeType
 
 import pytest
 
-from harness.compare import Comparison, DivergenceKind, Side, compare
-from harness.rules import LARGEST, BuildPaths
-from harness.scan import WHOLE_TREE, read_file, scan
+from harness.ecosystems.python.rules import LARGEST, BuildPaths
+from harness.trees.scan import WHOLE_TREE, read_file, scan
+from harness.verdicts.compare import Comparison, DivergenceKind, Side, compare
 
 TIME = 1_700_000_000
 HEADER = 16

@@ -14,10 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.errors import RuntimeArchiveError
-from harness.stack.debian_python import find_wheels
-from harness.stack.interpreter import Interpreter, installed_minors, read_interpreter
-from harness.stack.runtime import (
+from harness.ecosystems.python.runtimes.archives import write_archives
+from harness.ecosystems.python.runtimes.debian import find_wheels
+from harness.ecosystems.python.runtimes.interpreter import (
+    Interpreter,
+    installed_minors,
+    read_interpreter,
+)
+from harness.ecosystems.python.runtimes.runtime import (
     FORMAT,
     HOME,
     _left_out,
@@ -25,9 +29,9 @@ from harness.stack.runtime import (
     available_runtimes,
     leave_out,
 )
-from harness.stack.runtime_archives import write_archives
-from harness.stack.system import System, parse_links
-from harness.store import Store
+from harness.ecosystems.python.runtimes.system import System, parse_links
+from harness.errors import RuntimeArchiveError
+from harness.storage.store import Store
 
 
 @pytest.mark.parametrize(

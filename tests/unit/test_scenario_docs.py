@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.commands.schema import schema_of
 from harness.scenarios.fork import load_fork
 from harness.scenarios.scenario import load_scenario
-from harness.schema import schema
 
 PAGE = (Path(__file__).parents[2] / "docs" / "scenario-format.md").read_text()
 EXAMPLES = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
@@ -36,7 +36,7 @@ def test_fork_of_the_page_loads(tmp_path: Path) -> None:
 def names() -> set[str]:
     """Every key and every word that the schemas know."""
     found: set[str] = set()
-    for whole in (schema("scenario"), schema("repo")):
+    for whole in (schema_of("scenario"), schema_of("repo")):
         for table in (whole, *whole["$defs"].values()):
             found |= set(table.get("enum", ())) | set(table.get("properties", ()))
             found |= {value["const"] for value in table.get("properties", {}).values()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import HarnessError, ManifestError, SandboxError
-from harness.schedule import Schedule
+from harness.runs.schedule import Schedule
 
 
 def fail(error: BaseException):

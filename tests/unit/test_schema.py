@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from harness.schema import SCHEMAS, rendered, schema, write_schemas
+from harness.commands.schema import SCHEMAS, rendered, schema_of, write_schemas
 
 DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_committed_schema_is_current(name: str) -> None:
-    again = "run: python -m harness.schema docs"
-    assert (DOCS / f"{name}.schema.json").read_text() == rendered(schema(name)), again
+    again = "run: python -m harness.commands.schema docs"
+    assert (DOCS / f"{name}.schema.json").read_text() == rendered(schema_of(name)), again
 
 
 def test_module_writes_the_schemas(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-m", "harness.schema", str(tmp_path)], check=True)
+    subprocess.run([sys.executable, "-m", "harness.commands.schema", str(tmp_path)], check=True)
     written = {path.name: path.read_text() for path in tmp_path.iterdir()}
     write_schemas(tmp_path)
     assert written == {path.name: path.read_text() for path in tmp_path.iterdir()}
@@ -28,7 +28,7 @@ def test_module_writes_the_schemas(tmp_path: Path) -> None:
 
 def test_every_table_is_closed_and_every_key_described() -> None:
     for kind in SCHEMAS:
-        whole = schema(kind)
+        whole = schema_of(kind)
         for name, table in {"": whole, **whole["$defs"]}.items():
             if table.get("type") != "object":
                 assert "enum" in table, name
@@ -43,4 +43,4 @@ def test_every_table_is_closed_and_every_key_described() -> None:
 
 
 def test_schema_says_nothing_that_toml_cannot() -> None:
-    assert "null" not in json.dumps([schema(kind) for kind in SCHEMAS])
+    assert "null" not in json.dumps([schema_of(kind) for kind in SCHEMAS])

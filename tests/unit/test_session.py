@@ -4,12 +4,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness.build_store import BuildStore
 from harness.errors import StoreError
-from harness.progress import Silent
+from harness.runs.progress import Silent
+from harness.runs.session import Session, Settings
 from harness.sandboxes import registry
-from harness.session import Session, Settings
-from harness.store import Store
+from harness.storage.builds import BuildStore
+from harness.storage.store import Store
 
 
 class Nowhere(SimpleNamespace):

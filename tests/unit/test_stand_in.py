@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from harness.stack.runtime import Runtime
-from harness.stack.runtime_archives import write_archives
-from harness.stack.stand_in import NOTE, stand_in_archive
+from harness.ecosystems.python.runtimes.archives import write_archives
+from harness.ecosystems.python.runtimes.runtime import Runtime
+from harness.ecosystems.python.runtimes.stand_in import NOTE, stand_in_archive
 
 
 @pytest.fixture

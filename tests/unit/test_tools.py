@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from harness.ecosystems.python.pip import indexes
+from harness.ecosystems.python.tools import BASE_TOOLS, fetch_tool
 from harness.errors import ReleaseError
-from harness.packages.pip import indexes
-from harness.packages.tools import BASE_TOOLS, fetch_tool
-from harness.store import Store
+from harness.storage.store import Store
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@
 
 import pytest
 
-from harness.compare import Divergence, DivergenceKind
 from harness.errors import ExitCode
-from harness.verdict import Builds, Result, Reuse, Run, Seconds, Step, Verdict
+from harness.verdicts.compare import Divergence, DivergenceKind
+from harness.verdicts.result import Builds, Result, Reuse, Run, Seconds, Step, Verdict
 
 DIVERGENCE = Divergence(kind=DivergenceKind.CONTENT, root="r", path="p", why="w")
 

@@ -1,0 +1,1 @@
+"""Builds: what goes into one, how it runs in a sandbox, and what it leaves."""

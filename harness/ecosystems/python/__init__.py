@@ -1,0 +1,1 @@
+"""Python: its distributions, bytecode, releases, build tools and runtimes."""

@@ -1,0 +1,96 @@
+"""Build tools on their way: each is fetched once in a run, several side by side."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Self
+
+from harness.ecosystems.python.closure import fetch_closure
+from harness.ecosystems.python.tools import fetch_tool, merged
+from harness.internet import Release
+from harness.internet.tape import Toolbox
+from harness.storage.store import Store
+
+_AT_ONCE = 4
+"""Each is a pip that waits for the index most of the time."""
+
+Found = tuple[Release, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What some builds are offered.
+
+    Attributes:
+        tools: Exact pins of tools, each offered alone.
+        managers: Exact pins of package managers, offered with all that they need.
+        pythons: Full versions of the Pythons that the managers are for.
+    """
+
+    tools: tuple[str, ...]
+    managers: tuple[str, ...] = ()
+    pythons: tuple[str, ...] = ()
+
+
+class Fetcher:
+    """Fetches the tools that builds are offered; safe to use from several threads.
+
+    Used as a context manager: what is not there when it ends is not fetched any more.
+    """
+
+    def __init__(self, store: Store, toolbox: Toolbox | None = None) -> None:
+        """Takes where wheels are kept, and what is asked before the operator's index."""
+        self._store = store
+        self._toolbox = toolbox
+        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="fetch")
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._begun: dict[tuple[str, tuple[str, ...]], Future[Found]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._threads.shutdown(cancel_futures=True)
+
+    def forget_failures(self) -> None:
+        """Has what could not be fetched tried again when it is next wanted."""
+        with self._lock:
+            failed = [key for key, each in self._begun.items() if each.done() and each.exception()]
+            for key in failed:
+                del self._begun[key]
+
+    def begin(self, wanted: Wanted) -> None:
+        """Begins to fetch what `releases` is soon to be asked for."""
+        self._futures(wanted)
+
+    def releases(self, wanted: Wanted) -> Found:
+        """Waits for the releases of what is wanted.
+
+        Raises:
+            ReleaseError: One is no exact pin, or could not be fetched.
+        """
+        return merged(*(each.result() for each in self._futures(wanted)))
+
+    def _futures(self, wanted: Wanted) -> list[Future[Found]]:
+        # What takes longest is begun first.
+        closures = [self._future(pin, wanted.pythons, self._closure) for pin in wanted.managers]
+        return [*(self._future(pin, (), self._tool) for pin in wanted.tools), *closures]
+
+    def _future(
+        self, pin: str, pythons: tuple[str, ...], fetch: Callable[[str, tuple[str, ...]], Found]
+    ) -> Future[Found]:
+        with self._lock:
+            if (pin, pythons) not in self._begun:
+                self._begun[pin, pythons] = self._threads.submit(fetch, pin, pythons)
+            return self._begun[pin, pythons]
+
+    def _tool(self, pin: str, _: tuple[str, ...]) -> Found:
+        return (fetch_tool(pin, store=self._store, toolbox=self._toolbox, stop=self._stop),)
+
+    def _closure(self, pin: str, pythons: tuple[str, ...]) -> Found:
+        return fetch_closure(
+            pin, pythons, store=self._store, toolbox=self._toolbox, stop=self._stop
+        )

@@ -1,0 +1,122 @@
+"""The Pythons that a commit's builds can have, and under which versions they are served."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from packaging.version import Version
+
+from harness.buildpacks import Pythons
+from harness.ecosystems.python.runtimes.runtime import Runtime
+
+SLOTS = ("default", "other")
+"""What `${python@…}` names of the runtimes at hand, the first chosen first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What some builds, one after the other, may ask for.
+
+    Attributes:
+        minors: Minor versions, as in `3.14`.
+        versions: Whole versions, as in `3.14.7`.
+    """
+
+    minors: frozenset[str] = frozenset()
+    versions: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """A runtime, and a version under which it is served: its own, or one that it stands for."""
+
+    version: str
+    runtime: Runtime
+
+    @property
+    def stands_in(self) -> bool:
+        """Whether it is served under the version of another release."""
+        return self.version != self.runtime.version
+
+
+def minor_of(version: str) -> str:
+    """As in `3.14`, of a whole version or a minor one."""
+    return ".".join(version.split(".")[:2])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandIn:
+    """A version that a build asked for, and the runtime's own that it got in its place."""
+
+    asked: str
+    served: str
+
+
+def asked(history: Iterable[tuple[Pythons, frozenset[str]]]) -> Asked:
+    """What the builds of some commits ask for.
+
+    Args:
+        history: For each commit what its buildpack knows, and what its app names. An app that names
+            none gets the buildpack's default, or the one that the cache has from a commit before.
+    """
+    minors: set[str] = set()
+    versions: set[str] = set()
+    latest: list[Pythons] = []
+    for known, named in history:
+        latest.append(known)
+        versions |= {version for version in named if version != minor_of(version)}
+        minors |= {minor_of(version) for version in named or {known.default} if version}
+    # Also of a minor version that only the cache still asks for.
+    versions |= {
+        known.latest[minor] for known in latest for minor in minors if minor in known.latest
+    }
+    # What no release is as new as is left to be refused, as its maker's host would.
+    newest = _newest(version for known in latest for version in known.latest.values())
+    return Asked(
+        minors=frozenset(minors),
+        versions=frozenset(
+            version
+            for version in versions
+            if minor_of(version) not in newest or Version(version) <= newest[minor_of(version)]
+        ),
+    )
+
+
+def offers(runtimes: Iterable[Runtime], wanted: Asked) -> tuple[Offer, ...]:
+    """Each runtime under its own version, and those that stand for another that is asked for.
+
+    Where several could stand in, the first does.
+    """
+    here: dict[str, Runtime] = {}
+    for runtime in runtimes:
+        here.setdefault(runtime.version, runtime)
+    exact = [Offer(version=version, runtime=runtime) for version, runtime in here.items()]
+    return (*exact, *_stand_ins(tuple(here.values()), wanted))
+
+
+def _stand_ins(runtimes: tuple[Runtime, ...], wanted: Asked) -> Iterator[Offer]:
+    own = {runtime.version for runtime in runtimes}
+    for version in sorted(wanted.versions - own):
+        for runtime in runtimes:
+            if runtime.minor == minor_of(version):
+                yield Offer(version=version, runtime=runtime)
+                break
+
+
+def sibling(version: str, taken: Iterable[str]) -> str:
+    """Another release of the same minor version, which no runtime at hand is.
+
+    The one before it, where there is one: what is older has been released.
+    """
+    minor, patch = minor_of(version), Version(version).micro
+    for other in (*range(patch - 1, -1, -1), *range(patch + 1, patch + 100)):
+        if f"{minor}.{other}" not in taken:
+            return f"{minor}.{other}"
+    raise AssertionError("a hundred releases of one Python are at hand")
+
+
+def _newest(versions: Iterable[str]) -> dict[str, Version]:
+    newest: dict[str, Version] = {}
+    for version in versions:
+        one = Version(version)
+        newest[minor_of(version)] = max(one, newest.get(minor_of(version), one))
+    return newest

@@ -1,0 +1,1 @@
+"""Python runtimes: installed CPythons, packed as the archives that buildpacks download."""

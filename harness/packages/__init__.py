@@ -1,1 +1,0 @@
-"""Python distributions for the sealed index: releases built from forks, and build tools."""

@@ -1,0 +1,1 @@
+"""Third parties' code: where it is found, and the digest by which it is known."""

@@ -1,0 +1,45 @@
+"""Which of the harness's own code a stored result depends on."""
+
+import hashlib
+from functools import cache
+from pathlib import Path, PurePath
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+NOT_BUILDING = (
+    "cli.py",
+    "commands",
+    "diagnosis",
+    "ecosystems/python/bytecode.py",
+    "ecosystems/python/fetches.py",
+    "ecosystems/python/install_log.py",
+    "pytest_plugin.py",
+    "reports",
+    "runs/display.py",
+    "runs/progress.py",
+    "runs/schedule.py",
+    "verdicts/compare.py",
+    "verdicts/judge.py",
+    "verdicts/known.py",
+    "verdicts/result.py",
+    "verdicts/reuse.py",
+)
+"""What only judges builds or shows what was judged; whatever else there is has a say in them."""
+
+
+@cache
+def code_digest(*, without: tuple[str, ...] = ()) -> str:
+    """The sha256, in hex, of the harness's own sources.
+
+    Results are stored by it as well, so that none outlives the code that it came from, whether by
+    an upgrade or while somebody works on the harness.
+
+    Args:
+        without: Files and folders of the package that have no say in the result.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(_PACKAGE.rglob("*.py")):
+        name = path.relative_to(_PACKAGE)
+        if not {name, *name.parents} & {*map(PurePath, without)}:
+            digest.update(f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Runs: which builds are needed, in which order, and what they share."""

@@ -1,0 +1,1 @@
+"""Trees of files: read as data, whatever a build left in them."""

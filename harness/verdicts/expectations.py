@@ -1,0 +1,67 @@
+"""Checks what a scenario says of a built tree: two builds can be wrong alike."""
+
+import re
+from pathlib import Path
+
+from harness.scenarios.scenario_file import Expectation
+from harness.trees.manifest import Entry, EntryKind, Manifest, escape
+from harness.trees.scan import read_file, scan
+
+_LARGEST = 16 * 1024 * 1024
+
+
+def fault(expectation: Expectation, tree: Path) -> str:
+    """What a built tree lacks of an expectation, as the rest of a sentence; empty where it has it.
+
+    Args:
+        expectation: What the scenario says of the commit.
+        tree: The build dir; read as data, links out of it are not followed.
+
+    Raises:
+        ManifestError: The tree cannot be read.
+    """
+    return _fault(expectation, tree, scan(tree, (expectation.path,)))
+
+
+def _fault(expectation: Expectation, tree: Path, found: Manifest) -> str:
+    path = expectation.path
+    if expectation.absent:
+        return f"{escape(found.roots[0])} is there, and nothing should be" if found.roots else ""
+    if not found.roots:
+        return f"nothing is at {path}"
+    told = (_entry_fault(expectation, root, found.entries[root]) for root in found.roots)
+    return next(filter(None, told), "") or _text_fault(expectation, tree, found)
+
+
+def _text_fault(expectation: Expectation, tree: Path, found: Manifest) -> str:
+    """What the text of the files lacks."""
+    pattern = expectation.matches
+    if expectation.contains is not None:
+        pattern = re.escape(expectation.contains)
+    if pattern is None:
+        return ""
+    files = [root for root in found.roots if found.entries[root].kind is EntryKind.FILE]
+    if not files:
+        return f"no file is at {expectation.path}"
+    for file in files:
+        text = read_file(tree, file, limit=_LARGEST).decode("utf-8", "replace")
+        if not re.search(pattern, text):
+            wanted = expectation.contains or expectation.matches
+            return f"{escape(file)} does not hold {wanted!r}"
+    return ""
+
+
+def _entry_fault(expectation: Expectation, path: str, entry: Entry) -> str:
+    """What is wrong with an entry's mode or target."""
+    name = escape(path)
+    if expectation.executable is not None:
+        if entry.kind is not EntryKind.FILE:
+            return f"{name} is no file"
+        if bool(entry.mode & 0o111) is not expectation.executable:
+            return f"{name} is {'not ' if expectation.executable else ''}executable"
+    if expectation.target is not None:
+        if entry.kind is not EntryKind.SYMLINK:
+            return f"{name} is no symbolic link"
+        if entry.target != expectation.target:
+            return f"{name} points to {escape(entry.target)}, not to {escape(expectation.target)}"
+    return ""

@@ -1,0 +1,203 @@
+"""What a run says of a scenario, commit by commit."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from harness.ecosystems.python.pythons import StandIn
+from harness.errors import ExitCode
+from harness.internet import Request
+from harness.verdicts.compare import Divergence, Note, SetAside
+
+
+class Verdict(StrEnum):
+    """What comparing the two arms of one commit showed."""
+
+    AGREES = "agrees"
+    DIVERGES = "diverges"
+    UNSTABLE = "unstable"
+    FAILED = "failed"
+
+
+class Reuse(StrEnum):
+    """What became of the cache that a build was given."""
+
+    REUSED = "reused"
+    DISCARDED = "discarded"
+    EMPTY = "empty"
+    UNKNOWN = "unknown"
+
+
+class Part(StrEnum):
+    """A part of an installation that a cache may keep or not keep."""
+
+    RUNTIME = "runtime"
+    TOOLS = "tools"
+    PACKAGES = "packages"
+    DOWNLOADS = "downloads"
+
+
+class Basis(StrEnum):
+    """What tells whether something came from a cache.
+
+    What was fetched; times of its metadata; what installers said; or that a clean build has it not.
+    """
+
+    REQUESTS = "requests"
+    TIMES = "times"
+    LOG = "log"
+    TREE = "tree"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartReuse:
+    """What became of one part of a cache.
+
+    Attributes:
+        part: Python itself; what only serves to install; distributions; or other downloads.
+        reuse: Reused where anything of it was taken from the cache.
+        basis: What that rests on.
+        restored: What was taken from the cache: normalised names of distributions, else file names.
+        anew: What was fetched, or built and installed, in this build.
+        unknown: Of what nothing tells.
+    """
+
+    part: Part
+    reuse: Reuse
+    basis: tuple[Basis, ...] = ()
+    restored: tuple[str, ...] = ()
+    anew: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seconds:
+    """Wall time of the two arms' builds."""
+
+    cached: float
+    clean: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A build that did not pass: whose arm, in which command, how, and the end of its log."""
+
+    arm: str
+    command: str
+    how: str
+    log_tail: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """A divergence, or an unmet expectation, that is known of the buildpack: why, and where."""
+
+    divergence: Divergence | None = None
+    unmet: str = ""
+    reason: str
+    link: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What one commit showed.
+
+    Attributes:
+        commit: The app commit's SHA.
+        message: Its message's first line.
+        verdict: What the comparison showed.
+        reuse: What became of the cache.
+        reuse_parts: The same, of each part of which something is known.
+        reasons: What the buildpack said of why it dropped the cache.
+        seconds: How long the arms took.
+        compared: How many files were compared.
+        divergences: Where the arms differ, noise apart.
+        noise: Where two clean builds, or two builds with the same cache, differ as well.
+        repeated: Whether the cached build was run again, to see whether it is stable.
+        notes: Where the arms differ in a way that is no fault, by rule.
+        set_aside: What was not counted as a difference, by rule.
+        findings: What differs at the level of distributions, as sentences.
+        unmet: What the scenario expects of this commit and did not get, as sentences.
+        known: What of its divergences and unmet expectations is known, and is in neither of them.
+        failures: Builds that failed.
+        refused: Requests that the sealed internet refused.
+        stand_ins: Pythons that its builds asked for and got another release in their place.
+    """
+
+    commit: str
+    message: str
+    verdict: Verdict
+    reuse: Reuse
+    reuse_parts: tuple[PartReuse, ...] = ()
+    reasons: tuple[str, ...] = ()
+    seconds: Seconds
+    compared: int = 0
+    divergences: tuple[Divergence, ...] = ()
+    noise: tuple[Divergence, ...] = ()
+    repeated: bool = False
+    notes: tuple[Note, ...] = ()
+    set_aside: tuple[SetAside, ...] = ()
+    findings: tuple[str, ...] = ()
+    unmet: tuple[str, ...] = ()
+    known: tuple[Known, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    refused: tuple[Request, ...] = ()
+    stand_ins: tuple[StandIn, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What one scenario showed with one buildpack.
+
+    `verdict` is that of the last commit; a finding at an earlier one is in its step. Where the
+    harness could not tell, `error` says why, and `steps` are those that were judged before. What is
+    known of the buildpack and no longer shows is in `stale`, as sentences.
+    """
+
+    scenario: str
+    file: str
+    buildpack: str
+    sandbox: str
+    image: str
+    steps: tuple[Step, ...]
+    error: str = ""
+    stale: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """The last commit's verdict; `failed` where it could not be judged."""
+        return Verdict.FAILED if self.error else self.steps[-1].verdict
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """A finding if any commit has one, else whether the harness could tell."""
+        if self.stale or any(step.divergences or step.unmet for step in self.steps):
+            return ExitCode.FINDING
+        doubtful = {Verdict.UNSTABLE, Verdict.FAILED}
+        if self.error or any(step.verdict in doubtful for step in self.steps):
+            return ExitCode.UNKNOWN
+        return ExitCode.EXPECTED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Builds:
+    """How many builds the scenarios needed, how many ran, and how many results were used again."""
+
+    needed: int
+    run: int
+    reused: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """All results of one run."""
+
+    results: tuple[Result, ...]
+    builds: Builds
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """Findings come before doubts: 1 if any result has one, else 2 if any is in doubt."""
+        codes = {result.exit_code for result in self.results}
+        if ExitCode.FINDING in codes:
+            return ExitCode.FINDING
+        return ExitCode.UNKNOWN if ExitCode.UNKNOWN in codes else ExitCode.EXPECTED
