@@ -8,11 +8,16 @@ import click
 from rich.console import Console
 
 from harness import __version__
+from harness.commands.doctor import doctor
+from harness.commands.image import image
 from harness.commands.importing import import_
-from harness.commands.kept import store, tape
-from harness.commands.running import matrix, record, run
+from harness.commands.matrix import matrix
+from harness.commands.record import record
+from harness.commands.run import run
+from harness.commands.runtime import runtime
 from harness.commands.schema import schema
-from harness.commands.stack import doctor, image, runtime
+from harness.commands.store import store
+from harness.commands.tape import tape
 from harness.errors import ExitCode, HarnessError, refusal
 from harness.reports.printing import printable
 

@@ -1,4 +1,4 @@
-"""`store` and `tape`: what is kept between runs."""
+"""`store`: what is kept between runs."""
 
 from pathlib import Path
 
@@ -6,24 +6,10 @@ import click
 
 from harness.commands.output import grid, stdout, store_option
 from harness.errors import ExitCode, HarnessError
-from harness.internet.tape import read_index
-from harness.reports import tape as tape_report
 from harness.storage.builds import DEFAULT_LIMIT, BuildStore
 from harness.storage.store import Store
 
 _MEGABYTE = 1_000_000
-
-
-@click.group("tape")
-def tape() -> None:
-    """What real hosts answered once, and is answered from a file ever after."""
-
-
-@tape.command("show")
-@click.argument("file", type=click.Path(path_type=Path))
-def tape_show(file: Path) -> None:
-    """Lists what FILE holds: each answer with what selects it, and the build tools."""
-    stdout().print(tape_report.listing(read_index(file)), highlight=False)
 
 
 @click.group("store")

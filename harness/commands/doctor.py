@@ -1,0 +1,25 @@
+"""`doctor`: whether this machine has what the harness needs."""
+
+from pathlib import Path
+
+import click
+from rich.markup import escape
+
+from harness.commands.checks import checks, usable
+from harness.commands.output import stdout, store_option
+from harness.errors import ExitCode
+from harness.storage.store import Store
+
+
+@click.command()
+@store_option
+def doctor(store: Path) -> int:
+    """Checks the machine: engine, image, bubblewrap, git, disk; says what to do for each."""
+    console = stdout()
+    found = checks(Store(root=store))
+    for check in found:
+        mark = "[green]ok[/]  " if check.ok else "[red]no[/]  "
+        console.print(mark + escape(f"{check.name}: {check.found}"))
+        if not check.ok:
+            console.print(escape(f"      {check.advice}"))
+    return int(ExitCode.EXPECTED if usable(found) else ExitCode.UNKNOWN)

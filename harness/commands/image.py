@@ -1,0 +1,38 @@
+"""`image`: the stack image that builds run in."""
+
+from pathlib import Path
+
+import click
+
+from harness.commands.output import grid, stdout, store_option
+from harness.runs.display import showing
+from harness.stack.image import build_image, kept_images
+from harness.storage.store import Store
+
+
+@click.group()
+def image() -> None:
+    """The stack image that builds run in."""
+
+
+@image.command("build")
+@click.option("--suite", metavar="NAME", help="A Debian or Ubuntu suite.  [default: by the host]")
+@click.option("--mirror", metavar="URL", help="A package archive.  [default: the host's own]")
+@click.option("--fresh", is_flag=True, help="Make it anew though one is kept.")
+@store_option
+def image_build(*, suite: str | None, mirror: str | None, fresh: bool, store: Path) -> None:
+    """Makes the stack image from the distribution's packages and names it by its content."""
+    console = stdout()
+    with showing(console) as observer:
+        made = build_image(
+            Store(root=store), suite=suite, mirror=mirror, fresh=fresh, on_line=observer.note
+        )
+    console.print(made.tag, markup=False)
+
+
+@image.command("list")
+@store_option
+def image_list(store: Path) -> None:
+    """Lists the kept images, newest first."""
+    rows = [(kept.tag, kept.suite, kept.built) for kept in kept_images(Store(root=store))]
+    stdout().print(grid(("image", "suite", "built"), rows))

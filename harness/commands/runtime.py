@@ -1,0 +1,40 @@
+"""`runtime`: Python runtimes, for buildpacks that download one."""
+
+from pathlib import Path
+
+import click
+
+from harness.commands.output import grid, stdout, store_option
+from harness.ecosystems.python.runtimes.runtime import available_runtimes, pack_runtime
+from harness.stack.image import kept_images
+from harness.storage.store import Store
+
+
+@click.group()
+def runtime() -> None:
+    """Python runtimes, for buildpacks that download one."""
+
+
+@runtime.command("pack")
+@click.argument("prefix", type=click.Path(path_type=Path, exists=True))
+@store_option
+def runtime_pack(prefix: Path, store: Path) -> None:
+    """Packs the CPython installed at PREFIX (a prefix or an executable) and keeps the archives."""
+    kept = Store(root=store)
+    images = kept_images(kept)
+    packed = pack_runtime(prefix, kept, image=images[0] if images else None)
+    stdout().print(f"Python {packed.version}: {packed.gz.parent}", markup=False)
+
+
+@runtime.command("list")
+@store_option
+def runtime_list(store: Path) -> None:
+    """Lists the kept runtimes, newest version first."""
+    rows = [
+        (
+            kept.version,
+            kept.origin + (f", without {', '.join(kept.left_out)}" if kept.left_out else ""),
+        )
+        for kept in available_runtimes(Store(root=store))
+    ]
+    stdout().print(grid(("version", "packed from"), rows))
