@@ -1,9 +1,10 @@
 """What a buildpack kind is: how to recognise one, run it, and what of its output is deployed."""
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from harness.ecosystems.serving import Route
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,43 +55,12 @@ class Recipe:
     export: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """A URL that a buildpack of this kind downloads from, as data.
-
-    Attributes:
-        host: The host; `*` matches any run of characters.
-        path: The path, with fields such as `{version}`, `{stack}`, `{ubuntu}`, `{arch}`,
-            `{machine}`, `{wheel}`.
-        serves: `runtime.tar.gz` or `runtime.tar.zst` (a packed CPython), `pip.tar.zst` (the pip
-            that comes with it, unpacked and compiled), `default python` (the version, and a
-            newline, of the Python that `${python@default}` stands for), `tool` (a kept wheel), or
-            `programs of NAME` (those of a kept wheel of that project, in an archive whose one
-            folder is called as the archive is).
-    """
-
-    host: str
-    path: str
-    serves: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pythons:
-    """The Pythons that a buildpack's own files name.
-
-    Attributes:
-        latest: By minor version (`3.11`), the release that it installs for it (`3.11.16`).
-        default: The minor version that it installs where an app names none; empty where unknown.
-    """
-
-    latest: Mapping[str, str] = field(default_factory=dict)
-    default: str = ""
-
-
 class BuildpackKind(Protocol):
     """How buildpacks of one API are run and read. Knows the API, not one buildpack's policy."""
 
     name: str
+    ecosystems: tuple[str, ...]
+    """Names of the languages' ecosystems from which its buildpacks install."""
     roots: tuple[str, ...]
     """Globs of what is deployed, relative to the build dir: it is compared. `.` is all of it."""
     not_deployed: tuple[str, ...]
@@ -104,26 +74,6 @@ class BuildpackKind(Protocol):
 
     def recipe(self, folder: Path, paths: Paths, *, stack: str) -> Recipe:
         """What to run for one build."""
-        ...
-
-    def tools(self, folder: Path) -> tuple[str, ...]:
-        """Exact pins (`pip==22.0.4`) of the build tools that the buildpack itself installs."""
-        ...
-
-    def managers(self, folder: Path, files: Collection[str]) -> tuple[str, ...]:
-        """Exact pins of the package managers that it installs to build an app with these files."""
-        ...
-
-    def pythons(self, folder: Path) -> Pythons:
-        """The Pythons that the buildpack knows of."""
-        ...
-
-    def asked_pythons(self, read: Callable[[str], bytes | None]) -> frozenset[str]:
-        """The versions, whole (`3.11.2`) or minor (`3.11`), that an app names in its files.
-
-        Args:
-            read: Gives a file of the app's by its path; None where it is not there.
-        """
         ...
 
     def reasons(self, log: str) -> tuple[str, ...]:

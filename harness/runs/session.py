@@ -10,11 +10,11 @@ from typing import Self
 
 from packaging.utils import canonicalize_name
 
-from harness.buildpacks import Route
 from harness.buildpacks.sequence import Neighbour
 from harness.buildpacks.source import Buildpack, at_revision, resolve
 from harness.builds.run import Inputs, own_recipe
 from harness.ecosystems.python import pip
+from harness.ecosystems.python.buildpack_scripts import pinned_managers, pinned_tools
 from harness.ecosystems.python.fetcher import Fetcher, Wanted
 from harness.ecosystems.python.programs import programs_archive
 from harness.ecosystems.python.python_shelf import PythonShelf, served_fields
@@ -24,6 +24,7 @@ from harness.ecosystems.python.required import required
 from harness.ecosystems.python.runtimes.ahead import PythonsAhead
 from harness.ecosystems.python.runtimes.runtime import Runtime, available_runtimes, ensure_runtimes
 from harness.ecosystems.python.tools import BASE_TOOLS, TOOLS
+from harness.ecosystems.serving import Route
 from harness.errors import ImageError, RuntimeArchiveError, StoreError, TapeError
 from harness.internet import Download, Internet, Release, Repository, Request
 from harness.internet.recorder import Recorder
@@ -448,15 +449,15 @@ class Session:
 
     def _wanted(self, buildpack: Buildpack, stage: Stage, offered: tuple[Offer, ...]) -> Wanted:
         """The build tools, and the package managers, that builds of a stage are offered."""
-        kind, folder = buildpack.kind, buildpack.folder
+        folder = buildpack.folder
         with self._lock:
             if buildpack.digest not in self._tools:
-                tools = (*BASE_TOOLS, *kind.tools(folder), *self.settings.tools)
+                tools = (*BASE_TOOLS, *pinned_tools(folder), *self.settings.tools)
                 self._tools[buildpack.digest] = tuple(dict.fromkeys(tools))
             tools = self._tools[buildpack.digest]
         return Wanted(
             tools=tools,
-            managers=kind.managers(folder, stage.tree.entries.keys()),
+            managers=pinned_managers(folder, stage.tree.entries.keys()),
             pythons=self._pythons.of_managers(buildpack, offered),
         )
 

@@ -8,11 +8,11 @@ from functools import cached_property
 
 from packaging.utils import canonicalize_name, canonicalize_version
 
-from harness.buildpacks import Route
 from harness.ecosystems.python.ages import Ages
 from harness.ecosystems.python.distributions import Distribution
 from harness.ecosystems.python.fetches import Fetch, Sorter, origins
 from harness.ecosystems.python.install_log import InstallLog
+from harness.ecosystems.serving import Route
 from harness.internet import Request
 from harness.scenarios.scenario_file import ReuseExpectation, ReuseParts
 from harness.verdicts.result import Basis, Part, PartReuse, Reuse

@@ -16,7 +16,7 @@ from real_hosts import Hosts, Say, real_hosts
 from runs import PROGRAM, REPOSITORY, store
 from traces import need
 
-from harness.buildpacks.classic import ClassicKind
+from harness.ecosystems.python.buildpack_scripts import pinned_tools
 from harness.ecosystems.python.pip import indexes
 from harness.ecosystems.python.tools import BASE_TOOLS, fetch_tool
 from harness.internet.tape import read_index
@@ -145,7 +145,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     need("bubblewrap")
     folder = tmp_path_factory.mktemp("tape")
     # As any run would have; the mirror has none of them.
-    for pin in (*BASE_TOOLS, *ClassicKind().tools(BUILDPACK)):
+    for pin in (*BASE_TOOLS, *pinned_tools(BUILDPACK)):
         fetch_tool(pin, store=store())
     sha = repository(folder / "real")
     files = "https://mirror.example.net/root/main/packages"

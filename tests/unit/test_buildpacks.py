@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from harness.buildpacks import Paths, Pythons
+from harness.buildpacks import Paths
 from harness.buildpacks.classic import ClassicKind
 from harness.buildpacks.registry import kind_of, kinds
 from harness.buildpacks.source import at_revision, bundled_names, resolve
@@ -103,61 +103,6 @@ def test_a_recipe_reports_always_and_releases_last(buildpack):
 def test_programs_that_cannot_be_run_are_left_out(buildpack):
     write(buildpack, "bin/report", mode=0o644)
     assert len(KIND.recipe(buildpack, PATHS, stack="s").commands) == 2
-
-
-def test_tools_are_pinned_in_scripts_and_requirements(buildpack):
-    write(buildpack, "bin/compile", "PIP_VERSION='22.0.4'\n  SETUPTOOLS_VERSION=63.4.3\n")
-    write(buildpack, "lib/pip.sh", 'WHEEL_VERSION="0.37.1"\nMY_PIP_VERSION_OLD=1\n')
-    write(buildpack, "requirements/pip.txt", "pip==23.0\nrequests==1.0\n# pip==9\n")
-    write(buildpack, "test/spec", "PIP_VERSION=1.0\n")
-    write(buildpack, "lib/other", "PIP_VERSION=$version\nSETUPTOOLS_VERSION=\n")
-    assert KIND.tools(buildpack) == (
-        "pip==22.0.4", "pip==23.0", "setuptools==63.4.3", "wheel==0.37.1",
-    )  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("said", "default"),
-    [
-        ('DEFAULT_PYTHON_VERSION="${LATEST_311}"', "3.11"),
-        ('DEFAULT_PYTHON_FULL_VERSION="${LATEST_PYTHON_3_13}"', "3.13"),
-        ("DEFAULT_PYTHON_VERSION=python-3.10.4", "3.10"),
-        ('DEFAULT_PYTHON_MAJOR_VERSION="${DEFAULT_PYTHON_FULL_VERSION%.*}"', ""),
-        ("", ""),
-    ],
-)
-def test_pythons_are_those_with_a_latest_release(buildpack, said, default):
-    write(buildpack, "bin/default_pythons", 'LATEST_311="python-3.11.4"\nLATEST_27="2.7.18"\n')
-    write(buildpack, "lib/python", f'LATEST_PYTHON_3_13="3.13.1"\n# LATEST_39=x\n{said}\n')
-    latest = {"3.11": "3.11.4", "3.13": "3.13.1"}
-    assert KIND.pythons(buildpack) == Pythons(latest=latest, default=default)
-
-
-@pytest.mark.parametrize(
-    ("files", "asked"),
-    [
-        ({".python-version": b"3.14\n"}, {"3.14"}),
-        ({".python-version": b"# why\n  3.14.2 \r\n", "runtime.txt": b"python-3.9.1"},
-         {"3.14.2", "3.9.1"}),
-        ({".python-version": b"3.14\xff", "runtime.txt": b"pypy3.6-7.3.2\n3"}, set()),
-        ({"Pipfile.lock": b'{"_meta": {"requires": {"python_version": "3.13"}}}'}, {"3.13"}),
-        ({"Pipfile.lock": b'{"_meta": {"requires": {"python_full_version": "3.13.2"}}}'},
-         {"3.13.2"}),
-        ({"Pipfile.lock": b'{"_meta": {"requires": []}}'}, set()),
-        ({"Pipfile.lock": b"3.13"}, set()),
-        ({"src/.python-version": b"3.13"}, set()),
-        ({}, set()),
-    ],
-)  # fmt: skip
-def test_an_app_asks_for_the_pythons_that_its_files_name(files, asked):
-    assert KIND.asked_pythons(files.get) == asked
-
-
-def test_a_buildpack_that_says_nothing_pins_nothing(buildpack):
-    write(buildpack, "lib/binary", "")
-    (buildpack / "lib/binary").write_bytes(b"\xff\0PIP_VERSION=9" + b"\0" * 600_000)
-    assert KIND.tools(buildpack) == ()
-    assert KIND.pythons(buildpack) == Pythons()
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ UPWARD = {
 }  # fmt: skip
 PURE = {
     "harness.diagnosis", "harness.reports", "harness.trees.git", "harness.trees.manifest",
+    "harness.ecosystems.python.app_pythons",
     "harness.ecosystems.python.bytecode", "harness.ecosystems.python.distributions",
     "harness.ecosystems.python.fetches", "harness.ecosystems.python.install_log",
     "harness.ecosystems.python.rules", "harness.runs.plan", "harness.verdicts.compare",

@@ -16,12 +16,12 @@ import acme_tools.shell
 class Kind(Base, ClassicKind):
     name = "acme"
 
-    def pythons(self, folder):
+    def recognises(self, folder):
         import acme_late
-        return frozenset()
+        return False
 
-    def tools(self, folder):
-        return __import__("acme_named").tools
+    def reasons(self, log):
+        return __import__("acme_named").reasons
 """
 FILES = {
     "acme_kind/__init__.py": "",
@@ -32,7 +32,7 @@ FILES = {
     "acme_tools/other/__init__.py": "",
     "acme_deep.py": "x = 1\n",
     "acme_late.py": "x = 1\n",
-    "acme_named.py": "tools = ()\n",
+    "acme_named.py": "reasons = ()\n",
     "acme_unused.py": "x = 1\n",
     "share/acme/recipe.sh": "true\n",
     "acme-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n"

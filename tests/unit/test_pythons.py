@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.buildpacks import Pythons
+from harness.ecosystems.python.buildpack_scripts import KnownPythons
 from harness.ecosystems.python.pythons import Asked, asked, minor_of, offers, sibling
 from harness.ecosystems.python.runtimes.runtime import Runtime
 
-OLDER = Pythons(latest={"3.12": "3.12.3", "3.13": "3.13.2"}, default="3.13")
-NEWER = Pythons(latest={"3.13": "3.13.15", "3.14": "3.14.7"}, default="3.14")
-NOTHING = Pythons()
+OLDER = KnownPythons(latest={"3.12": "3.12.3", "3.13": "3.13.2"}, default="3.13")
+NEWER = KnownPythons(latest={"3.13": "3.13.15", "3.14": "3.14.7"}, default="3.14")
+NOTHING = KnownPythons()
 
 
 def runtime(version: str) -> Runtime:

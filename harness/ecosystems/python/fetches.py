@@ -15,8 +15,8 @@ from packaging.utils import (
     parse_wheel_filename,
 )
 
-from harness.buildpacks import Route
 from harness.ecosystems.python.distributions import Distribution
+from harness.ecosystems.serving import Route
 from harness.internet import Request
 from harness.verdicts.result import Part
 

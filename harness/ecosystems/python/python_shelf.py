@@ -8,12 +8,14 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from harness.buildpacks import Pythons, Route
 from harness.buildpacks.source import Buildpack
+from harness.ecosystems.python.app_pythons import named_pythons
+from harness.ecosystems.python.buildpack_scripts import KnownPythons, known_pythons
 from harness.ecosystems.python.pythons import SLOTS, Asked, Offer, StandIn, asked, offers, sibling
 from harness.ecosystems.python.runtimes.ahead import PythonsAhead
 from harness.ecosystems.python.runtimes.runtime import ARCHIVES, Runtime
 from harness.ecosystems.python.runtimes.stand_in import stand_in_archive
+from harness.ecosystems.serving import Route
 from harness.internet import Download, Request
 from harness.internet.downloads import find_download
 from harness.scenarios.tree import File, Tree
@@ -47,7 +49,7 @@ class PythonShelf:
         self._ahead = ahead
         self._folder = folder
         self._lock = threading.RLock()
-        self._known: dict[str, Pythons] = {}
+        self._known: dict[str, KnownPythons] = {}
         self._suited: dict[str, tuple[str, ...]] = {}
         self._offers: Once[Asked, tuple[Offer, ...]] = Once()
         self._archives: Once[tuple[str, str, str], tuple[Path, str]] = Once()
@@ -74,7 +76,7 @@ class PythonShelf:
                 may be asked for again by what it left in the cache.
         """
         wanted = asked(
-            (self._pythons(buildpack), buildpack.kind.asked_pythons(partial(_read, app)))
+            (self._pythons(buildpack), named_pythons(partial(_read, app)))
             for buildpack, app in history
         )
         return self._offers.get(wanted, lambda: offers(self._gathered(wanted), wanted))
@@ -166,11 +168,11 @@ class PythonShelf:
                 return {"newest": known.get(minor, runtime.version)}
         return {}
 
-    def _pythons(self, buildpack: Buildpack) -> Pythons:
+    def _pythons(self, buildpack: Buildpack) -> KnownPythons:
         """The Pythons that a buildpack knows of."""
         with self._lock:
             if buildpack.digest not in self._known:
-                self._known[buildpack.digest] = buildpack.kind.pythons(buildpack.folder)
+                self._known[buildpack.digest] = known_pythons(buildpack.folder)
             return self._known[buildpack.digest]
 
     def _told(self, version: str) -> tuple[Path, str]:

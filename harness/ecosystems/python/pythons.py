@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from packaging.version import Version
 
-from harness.buildpacks import Pythons
+from harness.ecosystems.python.buildpack_scripts import KnownPythons
 from harness.ecosystems.python.runtimes.runtime import Runtime
 
 SLOTS = ("default", "other")
@@ -51,7 +51,7 @@ class StandIn:
     served: str
 
 
-def asked(history: Iterable[tuple[Pythons, frozenset[str]]]) -> Asked:
+def asked(history: Iterable[tuple[KnownPythons, frozenset[str]]]) -> Asked:
     """What the builds of some commits ask for.
 
     Args:
@@ -60,7 +60,7 @@ def asked(history: Iterable[tuple[Pythons, frozenset[str]]]) -> Asked:
     """
     minors: set[str] = set()
     versions: set[str] = set()
-    latest: list[Pythons] = []
+    latest: list[KnownPythons] = []
     for known, named in history:
         latest.append(known)
         versions |= {version for version in named if version != minor_of(version)}

@@ -38,7 +38,7 @@ FORMAT = 2
 """Goes up when the same prefix would be packed otherwise."""
 
 ARCHIVES = ("runtime.tar.gz", "runtime.tar.zst", "pip.tar.zst")
-"""What is served of a runtime, as `harness.buildpacks.Route.serves` has it."""
+"""What is served of a runtime, as `harness.ecosystems.serving.Route.serves` has it."""
 
 _OLDEST = 9
 """Python 3.9 is the oldest whose `compileall` can leave out where it ran."""
@@ -116,7 +116,7 @@ class Runtime:
         return ".".join(self.version.split(".")[:2])
 
     def archive(self, kind: str) -> tuple[Path, str]:
-        """The file, and its sha256, that a route serves: see `harness.buildpacks.Route`."""
+        """The file, and its sha256, that a route serves: see `harness.ecosystems.serving.Route`."""
         return {
             "runtime.tar.gz": (self.gz, self.gz_sha256),
             "runtime.tar.zst": (self.zst, self.zst_sha256),

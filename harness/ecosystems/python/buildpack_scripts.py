@@ -1,0 +1,94 @@
+"""What a buildpack's own scripts say of Python: the tools that it pins, and the releases it knows.
+
+Scripts write a pin as `PIP_VERSION='22.0.4'`, or as `pip==22.0.4` in a requirements file of the
+buildpack's own.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_TOOLS = ("pip", "setuptools", "wheel")
+_MANAGERS = {
+    "Pipfile": "pipenv",
+    "Pipfile.lock": "pipenv",
+    "poetry.lock": "poetry",
+    "uv.lock": "uv",
+}
+"""The files by which an app asks for a package manager."""
+_NAMES = "|".join((*_TOOLS, *dict.fromkeys(_MANAGERS.values())))
+_VARIABLE_PIN = re.compile(rf"\b(?P<name>{_NAMES.upper()})_VERSION=[\"']?(?P<version>\d[\w.]*)")
+_REQUIREMENT_PIN = re.compile(rf"^(?P<name>{_NAMES})==(?P<version>\d[\w.]*)", re.MULTILINE)
+_LATEST_PYTHON = re.compile(
+    r"^LATEST_(?:PYTHON_)?3_?(?P<minor>\d+)=[\"']?(?:python-)?(?P<version>3\.(?P=minor)\.\d+)",
+    re.MULTILINE,
+)
+_DEFAULT_PYTHON = re.compile(
+    r"^DEFAULT_PYTHON_(?:FULL_)?VERSION=[\"']?"
+    r"(?:\$\{?LATEST_(?:PYTHON_)?3_?|(?:python-)?3\.)(?P<minor>\d+)",
+    re.MULTILINE,
+)
+_FOLDERS = ("bin", "lib", "requirements", "vendor")
+_LARGEST = 512 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownPythons:
+    """The Pythons that a buildpack's scripts name.
+
+    Attributes:
+        latest: By minor version (`3.11`), the release that it installs for it (`3.11.16`).
+        default: The minor version that it installs where an app names none; empty where unknown.
+    """
+
+    latest: Mapping[str, str] = field(default_factory=dict)
+    default: str = ""
+
+
+def pinned_tools(folder: Path) -> tuple[str, ...]:
+    """Exact pins of the pip, setuptools and wheel that a buildpack installs, sorted."""
+    return tuple(pin for pin in _pins(folder) if pin.partition("==")[0] in _TOOLS)
+
+
+def pinned_managers(folder: Path, files: Collection[str]) -> tuple[str, ...]:
+    """Exact pins of the package managers that a buildpack installs for an app, sorted.
+
+    Args:
+        folder: The buildpack.
+        files: Paths of the app's files: those at its root tell which managers it asks for.
+    """
+    wanted = {_MANAGERS[name] for name in _MANAGERS if name in files}
+    if not wanted:  # asked of each commit: the scripts are read only where it needs them
+        return ()
+    return tuple(pin for pin in _pins(folder) if pin.partition("==")[0] in wanted)
+
+
+def known_pythons(folder: Path) -> KnownPythons:
+    """The releases that a buildpack's scripts call the latest ones, and which is the default."""
+    texts = tuple(_scripts(folder))
+    latest = {
+        f"3.{match['minor']}": match["version"]
+        for text in texts
+        for match in _LATEST_PYTHON.finditer(text)
+    }
+    defaults = [match["minor"] for text in texts for match in _DEFAULT_PYTHON.finditer(text)]
+    return KnownPythons(latest=latest, default=f"3.{defaults[0]}" if defaults else "")
+
+
+def _pins(folder: Path) -> tuple[str, ...]:
+    found = {
+        f"{match['name'].lower()}=={match['version']}"
+        for text in _scripts(folder)
+        for pattern in (_VARIABLE_PIN, _REQUIREMENT_PIN)
+        for match in pattern.finditer(text)
+    }
+    return tuple(sorted(found))
+
+
+def _scripts(folder: Path) -> Iterator[str]:
+    """The text of a buildpack's own files, apart from large ones."""
+    for name in _FOLDERS:
+        for path in sorted((folder / name).rglob("*")):
+            if path.is_file() and path.stat().st_size <= _LARGEST:
+                yield path.read_bytes().decode("utf-8", "replace")
