@@ -13,6 +13,7 @@ NOT_BUILDING = (
     "ecosystems/python/bytecode.py",
     "ecosystems/python/fetches.py",
     "ecosystems/python/install_log.py",
+    "ecosystems/reuse.py",
     "pytest_plugin.py",
     "reports",
     "runs/display.py",
@@ -21,6 +22,7 @@ NOT_BUILDING = (
     "verdicts/compare.py",
     "verdicts/judge.py",
     "verdicts/known.py",
+    "verdicts/owners.py",
     "verdicts/result.py",
     "verdicts/reuse.py",
 )

@@ -7,10 +7,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from harness.ecosystems.reuse import Part, PartReuse, Reuse
 from harness.reports.printing import printable
 from harness.trees.manifest import escape, parents
 from harness.verdicts.compare import Divergence, DivergenceKind, facts
-from harness.verdicts.result import Part, PartReuse, Result, Reuse, Run, Step, Verdict
+from harness.verdicts.result import Result, Run, Step, Verdict
 
 STYLES = {
     Verdict.AGREES: "green",

@@ -3,9 +3,10 @@
 import json
 from typing import Any
 
+from harness.ecosystems.reuse import PartReuse
 from harness.trees.manifest import ALGORITHM, Entry, escape
 from harness.verdicts.compare import Divergence
-from harness.verdicts.result import Failure, Known, PartReuse, Result, Run, Step
+from harness.verdicts.result import Failure, Known, Result, Run, Step
 
 FORMAT = 1
 

@@ -8,9 +8,10 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from harness.ecosystems.reuse import Reuse
 from harness.reports.console import STYLES, packages_anew, verdict_name
 from harness.trees.manifest import escape
-from harness.verdicts.result import Result, Reuse, Run
+from harness.verdicts.result import Result, Run
 
 _REUSE = {
     Reuse.REUSED: "r",

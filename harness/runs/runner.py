@@ -10,6 +10,7 @@ from pathlib import Path
 
 from harness.buildpacks.source import at_revision
 from harness.builds.run import Build, Inputs, run_build
+from harness.diagnosis.origin import with_origins
 from harness.ecosystems.python.ages import read_ages
 from harness.ecosystems.python.distributions import read_distributions
 from harness.ecosystems.python.rules import LARGEST
@@ -384,19 +385,24 @@ class _Run:
         self, case: _Case, index: int, found: Comparison, runs: Mapping[Arm, PlannedBuild]
     ) -> None:
         arms = self._arms(case, index)
+        earlier = [self._arms(case, before) for before in range(index)]
         second = {arm: self._built[build.key] for arm, build in runs.items()}
         step = judge.judge(
             arms,
             found,
             second.get(Arm.CONTROL),
             second.get(Arm.REPEATED),
-            earlier=[self._arms(case, before) for before in range(index)],
+            earlier=earlier,
             shas=case.shas,
             kind=self._session.buildpack_of(arms.commit).kind,
             tools=self._session.tools(arms.commit),
         )
         asked_for = (*arms.cached.facts.requests, *arms.clean.facts.requests)
-        step = replace(step, stand_ins=self._session.stand_ins(arms.commit, asked_for))
+        step = replace(
+            step,
+            divergences=_with_origins(step.divergences, earlier, case.shas),
+            stand_ins=self._session.stand_ins(arms.commit, asked_for),
+        )
         if all(built.stored for built in (arms.cached, arms.clean)):
             self._builds.keep_judgement(case.judgements[index], step)
         with self._lock:
@@ -454,6 +460,20 @@ def _error_of(case: _Case) -> Iterator[None]:
         raise
     except HarnessError as error:
         case.error = error
+
+
+def _with_origins(
+    divergences: tuple[Divergence, ...], earlier: Sequence[Arms], shas: Sequence[str]
+) -> tuple[Divergence, ...]:
+    """The divergences of the commit after these, with the commits that they come from."""
+    if not divergences:
+        return ()
+    return with_origins(
+        divergences,
+        tuple(each.clean.manifest() for each in earlier),
+        tuple(each.cached.manifest() for each in earlier),
+        commits=shas,
+    )
 
 
 def _build_task(build: PlannedBuild) -> str:

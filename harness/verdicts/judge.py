@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from harness.buildpacks import BuildpackKind
-from harness.diagnosis.origin import with_origins
-from harness.ecosystems.python.distributions import compare_distributions, with_owners
+from harness.ecosystems.python.distributions import compare_distributions, owners
 from harness.ecosystems.python.install_log import read_install_log
 from harness.ecosystems.python.rules import BuildPaths
+from harness.ecosystems.reuse import PartReuse, Reuse
 from harness.errors import HarnessError
 from harness.runs.plan import Arm, Commit
 from harness.scenarios.scenario_file import BuildExpectation
@@ -15,7 +15,8 @@ from harness.storage.builds import Built
 from harness.trees.manifest import EntryKind, Manifest
 from harness.verdicts import compare as comparing
 from harness.verdicts.compare import Comparison, Divergence, Side, gather, split_noise
-from harness.verdicts.result import Failure, PartReuse, Reuse, Seconds, Step, Verdict
+from harness.verdicts.owners import with_owners
+from harness.verdicts.result import Failure, Seconds, Step, Verdict
 from harness.verdicts.reuse import Needs, Traces, judge_parts, unmet_reuse, whole
 
 _NOTHING = Comparison(divergences=(), set_aside=(), compared=0)
@@ -119,13 +120,7 @@ def judge(
     if divergences:
         installed = cached.distributions(), clean.distributions()
         findings = tuple(str(each) for each in compare_distributions(*installed))
-        divergences = with_owners(divergences, *installed)
-        divergences = with_origins(
-            divergences,
-            tuple(each.clean.manifest() for each in earlier),
-            tuple(each.cached.manifest() for each in earlier),
-            commits=shas,
-        )
+        divergences = with_owners(divergences, *(owners(each).label for each in installed))
     return Step(
         commit=shas[commit.stage.index],
         message=commit.stage.message,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from harness.ecosystems.python.pythons import StandIn
+from harness.ecosystems.reuse import PartReuse, Reuse
 from harness.errors import ExitCode
 from harness.internet import Request
 from harness.verdicts.compare import Divergence, Note, SetAside
@@ -16,57 +17,6 @@ class Verdict(StrEnum):
     DIVERGES = "diverges"
     UNSTABLE = "unstable"
     FAILED = "failed"
-
-
-class Reuse(StrEnum):
-    """What became of the cache that a build was given."""
-
-    REUSED = "reused"
-    DISCARDED = "discarded"
-    EMPTY = "empty"
-    UNKNOWN = "unknown"
-
-
-class Part(StrEnum):
-    """A part of an installation that a cache may keep or not keep."""
-
-    RUNTIME = "runtime"
-    TOOLS = "tools"
-    PACKAGES = "packages"
-    DOWNLOADS = "downloads"
-
-
-class Basis(StrEnum):
-    """What tells whether something came from a cache.
-
-    What was fetched; times of its metadata; what installers said; or that a clean build has it not.
-    """
-
-    REQUESTS = "requests"
-    TIMES = "times"
-    LOG = "log"
-    TREE = "tree"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartReuse:
-    """What became of one part of a cache.
-
-    Attributes:
-        part: Python itself; what only serves to install; distributions; or other downloads.
-        reuse: Reused where anything of it was taken from the cache.
-        basis: What that rests on.
-        restored: What was taken from the cache: normalised names of distributions, else file names.
-        anew: What was fetched, or built and installed, in this build.
-        unknown: Of what nothing tells.
-    """
-
-    part: Part
-    reuse: Reuse
-    basis: tuple[Basis, ...] = ()
-    restored: tuple[str, ...] = ()
-    anew: tuple[str, ...] = ()
-    unknown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

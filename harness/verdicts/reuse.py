@@ -12,10 +12,10 @@ from harness.ecosystems.python.ages import Ages
 from harness.ecosystems.python.distributions import Distribution
 from harness.ecosystems.python.fetches import Fetch, Sorter, origins
 from harness.ecosystems.python.install_log import InstallLog
+from harness.ecosystems.reuse import Basis, Part, PartReuse, Reuse
 from harness.ecosystems.serving import Route
 from harness.internet import Request
 from harness.scenarios.scenario_file import ReuseExpectation, ReuseParts
-from harness.verdicts.result import Basis, Part, PartReuse, Reuse
 
 _PYTHON = "python"
 

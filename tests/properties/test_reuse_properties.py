@@ -10,8 +10,8 @@ from harness.ecosystems.python.ages import Ages
 from harness.ecosystems.python.distributions import Distribution
 from harness.ecosystems.python.fetches import Sorter
 from harness.ecosystems.python.install_log import InstallLog
+from harness.ecosystems.reuse import Part, Reuse
 from harness.internet import Request
-from harness.verdicts.result import Part, Reuse
 from harness.verdicts.reuse import Needs, Traces, judge_parts, whole
 
 _NAMES = ("a", "b", "pip", "wheel")

@@ -13,6 +13,7 @@ import pytest
 
 from harness.builds.run import Build
 from harness.ecosystems.python.ages import Ages
+from harness.ecosystems.reuse import Reuse
 from harness.errors import CacheError, HarnessError, StoreError
 from harness.internet import Request
 from harness.runs.workspace import sweep
@@ -20,7 +21,7 @@ from harness.sandboxes import End, Outcome
 from harness.storage.builds import BuildStore, Built, Check
 from harness.storage.store import Store
 from harness.trees.scan import scan
-from harness.verdicts.result import Reuse, Seconds, Step, Verdict
+from harness.verdicts.result import Seconds, Step, Verdict
 
 KEY = hashlib.sha256(b"key").hexdigest()
 OTHER = hashlib.sha256(b"other").hexdigest()

@@ -13,10 +13,10 @@ from harness.ecosystems.python.distributions import (
     compare_distributions,
     owners,
     read_distributions,
-    with_owners,
 )
 from harness.trees.manifest import Entry, EntryKind, Manifest
 from harness.verdicts.compare import compare
+from harness.verdicts.owners import with_owners
 
 LIB = ".heroku/python/lib/python3.11"
 SITE = f"{LIB}/site-packages"
@@ -432,7 +432,9 @@ def test_a_divergence_is_given_its_owner_by_the_tree_that_has_it() -> None:
     }
     cached = {**FORMS, f"{SITE}/forms/__init__.py": "old", f"{SITE}/forms/left.html": ""}
     divergences = with_owners(
-        compare(manifest(cached), manifest(newer)).divergences, read(cached), read(newer)
+        compare(manifest(cached), manifest(newer)).divergences,
+        owners(read(cached)).label,
+        owners(read(newer)).label,
     )
     labels = {divergence.key: divergence.distribution for divergence in divergences}
     assert labels[f"{SITE}/forms/left.html"] == "Forms 1.0"
@@ -441,6 +443,8 @@ def test_a_divergence_is_given_its_owner_by_the_tree_that_has_it() -> None:
     assert labels[f"{INFO}/METADATA".replace("1.0", "1.1")] == "Forms 1.1"
     extra = {**FORMS, ".heroku/python/bin/pip": ""}
     (unowned,) = with_owners(
-        compare(manifest(extra), manifest(FORMS)).divergences, read(extra), read(FORMS)
+        compare(manifest(extra), manifest(FORMS)).divergences,
+        owners(read(extra)).label,
+        owners(read(FORMS)).label,
     )
     assert unowned.distribution is None

@@ -5,8 +5,8 @@ import pytest
 from harness.buildpacks.classic import ClassicKind
 from harness.ecosystems.python.distributions import Distribution, Source
 from harness.ecosystems.python.fetches import Fetch, Sorter, origins
+from harness.ecosystems.reuse import Part
 from harness.internet import Request
-from harness.verdicts.result import Part
 
 BUCKET = "https://heroku-buildpack-python.s3.dualstack.us-east-1.amazonaws.com"
 UV = "releases/download/0.12.5/uv-x86_64-unknown-linux-gnu.tar.gz"

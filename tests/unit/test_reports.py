@@ -10,6 +10,7 @@ from rich.console import Console
 
 from harness.ecosystems.python.pythons import StandIn
 from harness.ecosystems.python.rules import Rule
+from harness.ecosystems.reuse import Basis, Part, PartReuse, Reuse
 from harness.internet import Request
 from harness.reports import console as console_report
 from harness.reports import json as json_report
@@ -19,19 +20,7 @@ from harness.runs.display import showing
 from harness.runs.progress import Label
 from harness.trees.manifest import Entry, EntryKind
 from harness.verdicts.compare import Divergence, DivergenceKind, SetAside
-from harness.verdicts.result import (
-    Basis,
-    Builds,
-    Failure,
-    Part,
-    PartReuse,
-    Result,
-    Reuse,
-    Run,
-    Seconds,
-    Step,
-    Verdict,
-)
+from harness.verdicts.result import Builds, Failure, Result, Run, Seconds, Step, Verdict
 
 FILE = Entry(kind=EntryKind.FILE, mode=0o644, size=5, digest="ab" * 32)
 LINK = Entry(kind=EntryKind.SYMLINK, target="to\udcff")

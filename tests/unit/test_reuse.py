@@ -6,9 +6,9 @@ from harness.buildpacks.classic import ClassicKind
 from harness.ecosystems.python.ages import Ages
 from harness.ecosystems.python.distributions import Distribution, Source
 from harness.ecosystems.python.install_log import InstallLog
+from harness.ecosystems.reuse import Basis, Part, PartReuse, Reuse
 from harness.internet import Request
 from harness.scenarios.scenario_file import ReuseExpectation, ReuseParts
-from harness.verdicts.result import Basis, Part, PartReuse, Reuse
 from harness.verdicts.reuse import Needs, Traces, judge_parts, unmet_reuse, whole
 
 SITE = ".heroku/python/lib/python3.11/site-packages"

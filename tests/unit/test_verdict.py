@@ -2,9 +2,10 @@
 
 import pytest
 
+from harness.ecosystems.reuse import Reuse
 from harness.errors import ExitCode
 from harness.verdicts.compare import Divergence, DivergenceKind
-from harness.verdicts.result import Builds, Result, Reuse, Run, Seconds, Step, Verdict
+from harness.verdicts.result import Builds, Result, Run, Seconds, Step, Verdict
 
 DIVERGENCE = Divergence(kind=DivergenceKind.CONTENT, root="r", path="p", why="w")
 

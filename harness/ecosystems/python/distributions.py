@@ -17,7 +17,6 @@ from packaging.utils import canonicalize_name
 
 from harness.trees.git.refs import checked_out
 from harness.trees.manifest import HERE, EntryKind, Manifest, escape
-from harness.verdicts.compare import Divergence
 
 LARGEST: Final = 16 * 1024 * 1024
 """Metadata of more bytes is taken for absent."""
@@ -115,6 +114,11 @@ class Owners:
             path = posixpath.dirname(path)
         return found
 
+    def label(self, path: str) -> str | None:
+        """The same, as `name version`."""
+        found = self.of(path)
+        return found.label if found else None
+
 
 class FindingKind(StrEnum):
     """In what way the installed distributions differ."""
@@ -186,24 +190,6 @@ def owners(distributions: Iterable[Distribution]) -> Owners:
             if folder not in folders:
                 folders[folder] = one
     return Owners(files=files, folders=folders)
-
-
-def with_owners(
-    divergences: Iterable[Divergence],
-    cached: Iterable[Distribution],
-    clean: Iterable[Distribution],
-) -> tuple[Divergence, ...]:
-    """The divergences, each with the distribution that owns its path where one does.
-
-    The tree that has the path is asked first.
-
-    Args:
-        divergences: Where the two trees differ.
-        cached: What the cached tree has installed.
-        clean: What the clean tree has installed.
-    """
-    ours, theirs = owners(cached), owners(clean)
-    return tuple(_with_owner(one, ours, theirs) for one in divergences)
 
 
 def compare_distributions(
@@ -463,12 +449,6 @@ def _source_of(path: str) -> str:
     if posixpath.basename(folder) == "__pycache__":
         folder = posixpath.dirname(folder)
     return posixpath.join(folder, f"{compiled['module']}.py")
-
-
-def _with_owner(one: Divergence, cached: Owners, clean: Owners) -> Divergence:
-    first, second = (clean, cached) if one.cached is None else (cached, clean)
-    owner = first.of(one.key) or second.of(one.key) if one.key else None
-    return one if owner is None else replace(one, distribution=owner.label)
 
 
 def _by_name(distributions: Iterable[Distribution]) -> dict[str, tuple[Distribution, ...]]:

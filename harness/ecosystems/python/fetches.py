@@ -16,9 +16,9 @@ from packaging.utils import (
 )
 
 from harness.ecosystems.python.distributions import Distribution
+from harness.ecosystems.reuse import Part
 from harness.ecosystems.serving import Route
 from harness.internet import Request
-from harness.verdicts.result import Part
 
 _OK = range(200, 300)
 _GIT = "/git-upload-pack"

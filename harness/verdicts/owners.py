@@ -1,0 +1,30 @@
+"""Says to which installed package a divergence belongs."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from harness.verdicts.compare import Divergence
+
+OwnerOf = Callable[[str], str | None]
+"""Gives the package that owns a path of a tree, as `name version`; None where none does."""
+
+
+def with_owners(
+    divergences: Iterable[Divergence], cached: OwnerOf, clean: OwnerOf
+) -> tuple[Divergence, ...]:
+    """The divergences, each with the package that owns its path where one does.
+
+    The tree that has the path is asked first.
+
+    Args:
+        divergences: Where the two trees differ.
+        cached: Who owns a path of the cached tree.
+        clean: Who owns a path of the clean tree.
+    """
+    return tuple(_with_owner(one, cached, clean) for one in divergences)
+
+
+def _with_owner(one: Divergence, cached: OwnerOf, clean: OwnerOf) -> Divergence:
+    first, second = (clean, cached) if one.cached is None else (cached, clean)
+    owner = first(one.key) or second(one.key) if one.key else None
+    return one if owner is None else replace(one, distribution=owner)
