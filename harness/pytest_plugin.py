@@ -31,7 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run the scenario files (*.toml) found in the arguments against this buildpack",
     )
     group.addoption(
-        "--sandbox", metavar="NAME", help="docker or bubblewrap; the first that works by default"
+        "--sandbox", metavar="NAME", help="where builds run; what `cache-harness doctor` names"
     )
     group.addoption("--image", metavar="IMAGE", help="the stack image; built where there is none")
     group.addoption("--store", metavar="DIR", type=Path, help="what is kept between runs")

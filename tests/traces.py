@@ -13,9 +13,9 @@ from harness.sandboxes.registry import backends
 
 def need(kind: str) -> None:
     """Skips where a kind of sandbox cannot be used, except where it must be."""
-    why = backends()[kind].unavailable()
-    if why:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{kind}: {why}")
+    check = backends()[kind].check(())
+    if not check.ok:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{kind}: {check.found}")
 
 
 def below(folder: Path) -> Iterator[Path]:
@@ -36,7 +36,7 @@ def networks(run_id: str) -> list[str]:
 
 
 def _of_the_engine(what: str, run_id: str) -> list[str]:
-    if backends()["docker"].unavailable():
+    if not backends()["docker"].check(()).ok:
         return []
     import docker
 

@@ -3,57 +3,32 @@
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from harness.ecosystems.python.runtimes.runtime import available_runtimes
-from harness.errors import HarnessError
-from harness.sandboxes.docker_images import Engine, find_engine
+from harness.sandboxes.check import Check
+from harness.sandboxes.registry import backends
 from harness.stack.image import Image, kept_images
 from harness.storage.store import Store
 
-OLDEST_BUBBLEWRAP = (0, 5)
 OLDEST_GIT = (2, 25)
 ROOM = 4 * 1024**3
 """Bytes that an image, its runtimes and a few builds take, with some to spare."""
 
-_APPARMOR = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
-_DEBIAN_SWITCH = Path("/proc/sys/kernel/unprivileged_userns_clone")
-_HIGHEST = Path("/proc/sys/user/max_user_namespaces")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One thing looked at.
-
-    Attributes:
-        name: What it is.
-        ok: Whether it is as it should be.
-        found: What is there.
-        advice: The command that mends it; empty where `ok`.
-        needed: Whether no scenario runs without it. One sandbox of the two is enough, so neither
-            is needed by itself; and what a run makes by itself need not be there before.
-    """
-
-    name: str
-    ok: bool
-    found: str
-    advice: str = ""
-    needed: bool = True
-
 
 def checks(store: Store) -> tuple[Check, ...]:
     """Looks at everything that the harness uses; raises nothing and changes nothing."""
-    docker, engine = docker_check()
-    bubblewrap = bubblewrap_check()
     images = kept_images(store)
+    kinds = {name: kind.check(images) for name, kind in backends().items()}
     return (
-        docker,
-        bubblewrap,
-        sandbox_check(docker, bubblewrap),
+        # One that can be used is enough.
+        *(replace(check, needed=False) for check in kinds.values()),
+        sandbox_check(kinds),
         git_check(),
         bootstrap_check(images),
-        image_check(images, engine),
+        image_check(images),
         runtimes_check(store),
         disk_check(store),
     )
@@ -64,93 +39,23 @@ def usable(found: tuple[Check, ...]) -> bool:
     return all(check.ok for check in found if check.needed)
 
 
-def docker_check() -> tuple[Check, Engine | None]:
-    """Whether a Docker engine answers to this user."""
-    try:
-        engine = find_engine()
-    except HarnessError as error:
-        return (
-            Check(name="Docker", ok=False, found=error.message, advice=error.hint, needed=False),
-            None,
-        )
-    return Check(name="Docker", ok=True, found=f"engine {engine.version}", needed=False), engine
+def sandbox_check(kinds: Mapping[str, Check]) -> Check:
+    """Whether any kind of sandbox can be used, and which one a run takes by itself.
 
-
-def bubblewrap_check() -> Check:
-    """Whether bubblewrap is there and can make namespaces for this user; it is really run."""
-    version = _version(("bwrap", "--version"))
-    if version is None:
-        return Check(
-            name="bubblewrap",
-            ok=False,
-            found="not installed",
-            advice="sudo apt-get install bubblewrap",
-            needed=False,
-        )
-    text = ".".join(map(str, version))
-    if version < OLDEST_BUBBLEWRAP:
-        return Check(
-            name="bubblewrap",
-            ok=False,
-            found=f"version {text}, which is too old",
-            advice="sudo apt-get install --only-upgrade bubblewrap",
-            needed=False,
-        )
-    done = _run(
-        (
-            "bwrap",
-            "--unshare-all",
-            "--ro-bind",
-            "/",
-            "/",
-            "--proc",
-            "/proc",
-            "--dev",
-            "/dev",
-            "true",
-        )
-    )
-    if done is None or done.returncode:
-        reason = (
-            (done.stderr.strip().splitlines() or ["no reason given"])[-1] if done else "it hung"
-        )
-        return Check(
-            name="bubblewrap",
-            ok=False,
-            found=f"version {text}, but it cannot make a sandbox: {reason}",
-            advice=namespace_advice(
-                apparmor=_read(_APPARMOR), clone=_read(_DEBIAN_SWITCH), highest=_read(_HIGHEST)
-            ),
-            needed=False,
-        )
-    return Check(name="bubblewrap", ok=True, found=f"version {text}, makes sandboxes", needed=False)
-
-
-def namespace_advice(*, apparmor: str, clone: str, highest: str) -> str:
-    """What lets an ordinary user make namespaces, given the kernel's three switches as read."""
-    if apparmor == "1":
-        return "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
-    if clone == "0":
-        return "sudo sysctl -w kernel.unprivileged_userns_clone=1"
-    if highest == "0":
-        return "sudo sysctl -w user.max_user_namespaces=15000"
-    return (
-        "inside a container, start it with --security-opt seccomp=unconfined "
-        "--security-opt apparmor=unconfined --cap-add SYS_ADMIN; else use Docker"
-    )
-
-
-def sandbox_check(docker: Check, bubblewrap: Check) -> Check:
-    """Whether there is any sandbox at all, and which one a run takes by itself."""
-    chosen = next((check.name for check in (docker, bubblewrap) if check.ok), None)
+    Args:
+        kinds: What was found of each kind, the preferred ones first.
+    """
+    chosen = next((name for name, check in kinds.items() if check.ok), None)
     if chosen is None:
         return Check(
             name="a sandbox",
             ok=False,
-            found="neither Docker nor bubblewrap can be used",
-            advice=bubblewrap.advice or docker.advice,
+            found=f"none of {', '.join(kinds)} can be used",
+            advice="; or ".join(check.advice for check in kinds.values()),
         )
-    return Check(name="a sandbox", ok=True, found=f"{chosen} is used unless --sandbox says other")
+    return Check(
+        name="a sandbox", ok=True, found=f"{chosen} is used unless --sandbox names another"
+    )
 
 
 def git_check() -> Check:
@@ -192,8 +97,8 @@ def bootstrap_check(images: tuple[Image, ...]) -> Check:
     return Check(name="mmdebstrap", ok=True, found=f"{tool} is installed", needed=False)
 
 
-def image_check(images: tuple[Image, ...], engine: Engine | None) -> Check:
-    """Whether a stack image is kept, and whether the engine has it."""
+def image_check(images: tuple[Image, ...]) -> Check:
+    """Whether a stack image is kept."""
     if not images:
         return Check(
             name="stack image",
@@ -203,14 +108,7 @@ def image_check(images: tuple[Image, ...], engine: Engine | None) -> Check:
             needed=False,
         )
     newest = images[0]
-    loaded = engine is not None and newest.tag in engine.tags
-    where = "" if engine is None else ", in Docker" if loaded else ", goes into Docker when used"
-    return Check(
-        name="stack image",
-        ok=True,
-        found=f"{newest.tag} of {newest.suite}{where}",
-        needed=False,
-    )
+    return Check(name="stack image", ok=True, found=f"{newest.tag} of {newest.suite}", needed=False)
 
 
 def runtimes_check(store: Store) -> Check:
@@ -273,10 +171,3 @@ def _run(argv: tuple[str, ...]) -> subprocess.CompletedProcess[str] | None:
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8").strip()
-    except OSError:
-        return ""

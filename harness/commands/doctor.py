@@ -14,7 +14,7 @@ from harness.storage.store import Store
 @click.command()
 @store_option
 def doctor(store: Path) -> int:
-    """Checks the machine: engine, image, bubblewrap, git, disk; says what to do for each."""
+    """Checks the machine: sandboxes, image, git, disk; says what to do for each."""
     console = stdout()
     found = checks(Store(root=store))
     for check in found:

@@ -23,13 +23,13 @@ buildpack_option = click.option(
 _RUNNING = (
     click.option(
         "--sandbox",
-        metavar="docker|bubblewrap",
-        help="Where builds run.  [default: docker where an engine answers, else bubblewrap]",
+        metavar="NAME",
+        help="Where builds run.  [default: the one that `cache-harness doctor` names]",
     ),
     click.option(
         "--image",
         metavar="IMAGE",
-        help="The stack image: a Docker image, for bubblewrap an unpacked one's folder or `host`."
+        help="The stack image, in a form that the sandbox takes."
         "  [default: the harness's own, built once]",
     ),
     click.option(

@@ -25,7 +25,7 @@ from harness.ecosystems.python.runtimes.ahead import PythonsAhead
 from harness.ecosystems.python.runtimes.runtime import Runtime, available_runtimes, ensure_runtimes
 from harness.ecosystems.python.tools import BASE_TOOLS, TOOLS
 from harness.ecosystems.serving import Route
-from harness.errors import ImageError, RuntimeArchiveError, StoreError, TapeError
+from harness.errors import RuntimeArchiveError, StoreError, TapeError
 from harness.internet import Download, Internet, Release, Repository, Request
 from harness.internet.recorder import Recorder
 from harness.internet.routes import Routes
@@ -39,8 +39,15 @@ from harness.runs.plan import Commit
 from harness.runs.progress import Observer, Silent
 from harness.runs.workspace import Workspace, sweep
 from harness.sandboxes import Limits, Mount, Sandbox
-from harness.sandboxes.docker_images import image_id, load_into_docker
-from harness.sandboxes.registry import SandboxSettings, choose, identity_of, open_sandbox
+from harness.sandboxes.registry import (
+    Backend,
+    BaseImage,
+    SandboxSettings,
+    backend,
+    choose,
+    identity_of,
+    open_sandbox,
+)
 from harness.scenarios.fork import Fork
 from harness.scenarios.history import play_fork
 from harness.scenarios.scenario import Stage
@@ -54,7 +61,6 @@ from harness.storage.store import Store
 from harness.trees.removal import Remover
 
 DEFAULT_BUILDPACK = "root-requirements"
-HOST_IMAGE = "host"
 
 _PROGRAMS = "programs of "
 
@@ -67,8 +73,7 @@ class Settings:
         buildpack: A folder, a bundled name, or a repository at a revision.
         also: Further buildpacks, against which the same scenarios are run.
         sandbox: A sandbox's name; None for the first that works here.
-        image: A Docker image, the folder of an unpacked one, or `host` for the host's /usr; None
-            for the harness's own stack image.
+        image: An image in a form that the sandbox takes; None for the harness's own stack image.
         store: What is kept between runs.
         pythons: Versions of kept runtimes, the default one first; empty to choose.
         compare: Globs of more roots to compare, relative to the build dir.
@@ -188,16 +193,10 @@ class Session:
             if settings.image is None:
                 # On their way while the image is made.
                 fetcher.begin(Wanted(tools=BASE_TOOLS))
-            image, rootfs, runtimes, own = _image(settings, name, tell)
-            _check_pythons(settings, runtimes)
+            image, runtimes, own = _image(settings, backend(name), tell)
             sandbox = open_sandbox(
                 name,
-                SandboxSettings(
-                    image=image if name == "docker" else None,
-                    rootfs=rootfs,
-                    run=workspace.id,
-                    scratch=workspace.folder,
-                ),
+                SandboxSettings(image=image, run=workspace.id, scratch=workspace.folder / name),
             )
             exits.callback(sandbox.close)
             session = cls(
@@ -205,9 +204,9 @@ class Session:
                 workspace=workspace,
                 sandbox=sandbox,
                 sandbox_identity=identity_of(name, sandbox),
-                image=image,
+                image=image.name,
                 # What is not named by its content may be another thing tomorrow.
-                image_identity=_identity(settings, name, image) or workspace.id,
+                image_identity=image.identity or workspace.id,
                 runtimes=runtimes,
                 remover=exits.enter_context(Remover()),
                 fetcher=fetcher,
@@ -574,21 +573,14 @@ def _check_pythons(settings: Settings, runtimes: tuple[Runtime, ...]) -> None:
             )
 
 
-def _identity(settings: Settings, sandbox: str, image: str) -> str:
-    """The image by its content; empty where only the run knows which one it is."""
-    if settings.image is None:
-        return image
-    return image_id(settings.image) if sandbox == "docker" else ""
-
-
 def _image(
-    settings: Settings, sandbox: str, tell: Callable[[str], None]
-) -> tuple[str, Path | None, tuple[Runtime, ...], Image | None]:
+    settings: Settings, kind: Backend, tell: Callable[[str], None]
+) -> tuple[BaseImage, tuple[Runtime, ...], Image | None]:
     """What builds run in, and the runtimes for it.
 
     Returns:
-        The image's name, its unpacked tree where there is one, the runtimes that work in it, and
-        the image itself where it is the harness's own.
+        The image as the sandbox takes it, the runtimes that work in it, and the image itself where
+        it is the harness's own.
 
     Raises:
         HarnessError: The image cannot be used by that sandbox, or cannot be built.
@@ -596,21 +588,16 @@ def _image(
     asked, store = settings.image, settings.store
     if asked is None:
         image = build_image(store, on_line=tell)
-        if sandbox == "docker":
-            load_into_docker(image)
+        ready = kind.stack_image(image)
         runtimes = ensure_runtimes(store, image, on_line=tell)
         named = [each for each in available_runtimes(store) if each.version in settings.pythons]
-        return image.tag, image.rootfs, tuple(dict.fromkeys((*named, *runtimes))), image
+        runtimes = tuple(dict.fromkeys((*named, *runtimes)))
+        _check_pythons(settings, runtimes)
+        return ready, runtimes, image
     runtimes = tuple(
         each
         for each in available_runtimes(store)
         if not each.on_demand or each.version in settings.pythons
     )
-    if sandbox == "docker" or asked == HOST_IMAGE:
-        return asked, None, runtimes, None
-    if not Path(asked).is_dir():
-        raise ImageError(
-            f"--image {asked}: {sandbox} needs the folder of an unpacked image, or `{HOST_IMAGE}`",
-            hint="leave --image out for the harness's own image, or use --sandbox docker",
-        )
-    return asked, Path(asked), runtimes, None
+    _check_pythons(settings, runtimes)
+    return kind.named_image(asked), runtimes, None

@@ -155,7 +155,7 @@ def _dead(runs: Path) -> Iterator[tuple[str, contextlib.ExitStack]]:
 def _sweep_sandboxes(run: str, folder: Path, kinds: Mapping[str, Backend]) -> None:
     for name, kind in kinds.items():
         if (folder / name).exists():
-            kind.sweep(run, folder)
+            kind.sweep(run, folder / name)
 
 
 def _clear(folder: Path, own: Path, kinds: Mapping[str, Backend]) -> None:
@@ -174,7 +174,7 @@ def _clear(folder: Path, own: Path, kinds: Mapping[str, Backend]) -> None:
         try:
             remove_tree(path)
         except StoreError:
-            if not any(kind.reclaim(path, own) for kind in kinds.values()):
+            if not any(kind.reclaim(path, own / name) for name, kind in kinds.items()):
                 raise
             remove_tree(path)
     remove_tree(folder)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from harness.errors import SandboxError
+from harness.errors import ImageError, SandboxError
 from harness.sandboxes import (
     NAME_SERVER,
     RESOLVER_OPTIONS,
@@ -30,6 +30,8 @@ from harness.sandboxes import (
     seccomp,
 )
 from harness.sandboxes import sockets as namespace_sockets
+from harness.sandboxes.bubblewrap_check import INSTALL, check_bubblewrap
+from harness.sandboxes.check import Check
 from harness.sandboxes.devices import own_devices
 from harness.sandboxes.limits import (
     ControlGroup,
@@ -41,14 +43,15 @@ from harness.sandboxes.limits import (
 from harness.sandboxes.mounts import checked, enclosing
 from harness.sandboxes.orphans import end_orphans, mark
 from harness.sandboxes.output_reader import Follower
-from harness.sandboxes.registry import SandboxSettings
+from harness.sandboxes.registry import BaseImage, SandboxSettings
 from harness.sandboxes.rootfs import host_root, image_root, resolved
+from harness.stack.image import Image
 
 UID = GID = 1000
 HOST_NAME = "build"
 CHUNK = 64 * 1024
 KILLED = 128 + signal.SIGKILL
-INSTALL = "install it: `apt-get install bubblewrap`, or your system's like"
+HOST_IMAGE = "host"
 
 
 class BubblewrapSandbox:
@@ -59,6 +62,7 @@ class BubblewrapSandbox:
     """
 
     name = "bubblewrap"
+    preference = 10
 
     def __init__(self, settings: SandboxSettings) -> None:
         self._settings = settings
@@ -67,33 +71,37 @@ class BubblewrapSandbox:
         self._lock = threading.Lock()
         self._live: set[_Child] = set()
         self._closed = False
-        self._folder = settings.scratch / self.name
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder = settings.scratch
         self._etc = self._write_etc()
         self._devices = own_devices(Path(tempfile.mkdtemp(prefix="dev-", dir=self._folder)))
         self._filter = seccomp.program()
 
     @classmethod
-    def unavailable(cls) -> str:
-        """Why bubblewrap cannot be used here and what to do; empty where it can."""
-        try:
-            program = _bwrap()
-        except SandboxError as error:
-            return f"{error.message}; {error.hint}"
-        tried = subprocess.run(
-            # Not all of `/`: below it others' mounts, such as an engine's, come and go.
-            [program, "--unshare-all", *host_root(), "--proc", "/proc", "/usr/bin/true"],
-            capture_output=True,
-            check=False,
-        )
-        if tried.returncode == 0:
-            return ""
-        said = tried.stderr.decode(errors="replace").strip()
-        return (
-            f"bwrap cannot make its namespaces ({said}); allow unprivileged user namespaces "
-            "(sysctl kernel.unprivileged_userns_clone=1, or on Ubuntu 24.04 and later "
-            "kernel.apparmor_restrict_unprivileged_userns=0)"
-        )
+    def check(cls, images: tuple[Image, ...]) -> Check:  # noqa: ARG003  (the protocol's)
+        """Whether bwrap is there and can make namespaces for this user; it is really run."""
+        return check_bubblewrap()
+
+    @classmethod
+    def stack_image(cls, image: Image) -> BaseImage:
+        """The stack image's unpacked tree, as the store has it."""
+        return BaseImage(name=image.tag, identity=image.digest, rootfs=image.rootfs)
+
+    @classmethod
+    def named_image(cls, asked: str) -> BaseImage:
+        """The folder of an unpacked image, or `host` for the host's /usr.
+
+        Raises:
+            ImageError: It is neither.
+        """
+        if asked == HOST_IMAGE:
+            return BaseImage(name=asked)
+        if not Path(asked).is_dir():
+            raise ImageError(
+                f"--image {asked}: {cls.name} needs the folder of an unpacked image,"
+                f" or `{HOST_IMAGE}`",
+                hint="leave --image out for the harness's own image, or use --sandbox docker",
+            )
+        return BaseImage(name=asked, rootfs=Path(asked))
 
     @classmethod
     def sweep(cls, run: str, scratch: Path) -> None:  # noqa: ARG003  (the protocol's)
@@ -226,7 +234,7 @@ class BubblewrapSandbox:
 
     def _arguments(self, job: Job) -> list[str]:
         """The arguments of bwrap for what the job may see; pure but for looking at the image."""
-        rootfs = self._settings.rootfs
+        rootfs = self._settings.image.rootfs
         taken = {mount.target for mount in job.mounts}
         mounts = (*(mount for mount in self._etc if mount.target not in taken), *job.mounts)
         places = [self._place(mount, mounts) for mount in mounts]
@@ -269,11 +277,11 @@ class BubblewrapSandbox:
         return self._resolved(outer.target) + mount.target[len(outer.target) :]
 
     def _resolved(self, path: str) -> str:
-        rootfs = self._settings.rootfs
+        rootfs = self._settings.image.rootfs
         return path if rootfs is None else resolved(rootfs, path)
 
     def _write_etc(self) -> tuple[Mount, ...]:
-        rootfs = self._settings.rootfs
+        rootfs = self._settings.image.rootfs
         passwd, group = accounts.PASSWD, accounts.GROUP
         if rootfs is not None:
             if not os.access(rootfs / "usr/bin/env", os.X_OK):

@@ -41,10 +41,13 @@ from harness.sandboxes import (
     accounts,
     sockets,
 )
+from harness.sandboxes.check import Check
+from harness.sandboxes.docker_images import find_engine, load_into_docker
 from harness.sandboxes.limits import OPEN_FILES
 from harness.sandboxes.mounts import checked
 from harness.sandboxes.output_reader import Follower
-from harness.sandboxes.registry import SandboxSettings
+from harness.sandboxes.registry import BaseImage, SandboxSettings
+from harness.stack.image import Image
 
 RUN_LABEL = "cache-harness.run"
 OWNER_LABEL = "cache-harness.owner"
@@ -99,23 +102,18 @@ class DockerSandbox:
     """
 
     name = "docker"
+    preference = 20
 
     def __init__(self, settings: SandboxSettings) -> None:
-        if settings.image is None:
-            raise SandboxError(
-                "the docker sandbox needs an image",
-                hint="make one with `cache-harness image build`, or name one with --image",
-            )
         self._settings = settings
         self._lock = threading.Lock()
         self._holders: list[_Holder] = []
         self._idle: list[_Holder] = []
         self._numbers = itertools.count()
         self._closed = False
-        self._folder = settings.scratch / self.name
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder = settings.scratch
         with _engine() as engine:
-            self._image = _image_id(engine, settings.image)
+            self._image = _image_id(engine, settings.image.name)
             # For whoever has to put right what this run leaves, should it be killed.
             (self._folder / "image").write_text(self._image)
             options = " ".join(_asking(engine.info).get("SecurityOptions") or ())
@@ -125,13 +123,36 @@ class DockerSandbox:
             self._etc = self._write_etc(engine)
 
     @classmethod
-    def unavailable(cls) -> str:
-        """Why Docker cannot be used here and what to do; empty where it can."""
+    def check(cls, images: tuple[Image, ...]) -> Check:
+        """Whether an engine answers to this user, and whether it has the newest stack image."""
         try:
-            with _engine():
-                return ""
+            engine = find_engine()
         except SandboxError as error:
-            return f"{error.message}; {error.hint}"
+            return Check(name="Docker", ok=False, found=error.message, advice=error.hint)
+        found = f"engine {engine.version}"
+        if images:
+            loaded = images[0].tag in engine.tags
+            found += ", has the stack image" if loaded else ", gets the stack image when used"
+        return Check(name="Docker", ok=True, found=found)
+
+    @classmethod
+    def stack_image(cls, image: Image) -> BaseImage:
+        """Puts the stack image into the engine, where it is not there yet.
+
+        Raises:
+            SandboxError: The engine does not answer, or refuses the image.
+        """
+        return BaseImage(name=load_into_docker(image), identity=image.digest)
+
+    @classmethod
+    def named_image(cls, asked: str) -> BaseImage:
+        """An image by its name or id, which is fetched where the engine lacks it.
+
+        Raises:
+            SandboxError: The engine does not answer, or cannot fetch it.
+        """
+        with _engine() as engine:
+            return BaseImage(name=asked, identity=_image_id(engine, asked))
 
     @classmethod
     def sweep(cls, run: str, scratch: Path) -> None:  # noqa: ARG003  (the protocol's)
@@ -151,7 +172,7 @@ class DockerSandbox:
             Whether that was done.
         """
         with contextlib.suppress(SandboxError, OSError), _engine() as engine:
-            kept = scratch / cls.name / "image"
+            kept = scratch / "image"
             image = kept.read_text() if kept.exists() else _kindred_image(engine)
             if image is None:
                 return False

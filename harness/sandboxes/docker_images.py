@@ -39,21 +39,6 @@ def find_engine() -> Engine:
     return Engine(version=version, tags=tuple(sorted(tags)))
 
 
-def image_id(name: str) -> str:
-    """The id by which the engine knows an image's content; empty where it does not have it.
-
-    Raises:
-        SandboxError: The engine does not answer.
-    """
-    with _client(timeout=20) as client:
-        try:
-            return str(client.images.get(name).id)
-        except ImageNotFound:
-            return ""
-        except (DockerException, RequestException) as error:
-            raise _unreachable(error) from error
-
-
 def load_into_docker(image: Image) -> str:
     """Puts a stack image into the engine, unless it is there already; gives its tag.
 

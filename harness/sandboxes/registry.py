@@ -8,9 +8,26 @@ from typing import Protocol
 from harness.errors import SandboxError
 from harness.plugins.entry_points import Plugin, plugins
 from harness.sandboxes import Sandbox
+from harness.sandboxes.check import Check
+from harness.stack.image import Image
 
 GROUP = "cache_harness.sandboxes"
-PREFERRED = ("docker", "bubblewrap")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseImage:
+    """What jobs see below their mounts, made ready for one backend by that backend.
+
+    Attributes:
+        name: What reports call it.
+        identity: Its content, by which builds are stored; empty where what it names may be another
+            thing for the next run.
+        rootfs: Its unpacked tree; None where the backend needs none.
+    """
+
+    name: str
+    identity: str = ""
+    rootfs: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,31 +35,60 @@ class SandboxSettings:
     """What a sandbox is made with.
 
     Attributes:
-        image: A Docker image's name or id; None where the sandbox needs none.
-        rootfs: The same image, unpacked; None for the host's /usr.
+        image: What jobs see, from the same backend's `stack_image` or `named_image`.
         run: The run's id, by which what it leaves is known.
-        scratch: A folder of the run's that the sandbox may keep its own files in.
+        scratch: A folder for the sandbox's own files and nobody else's. It exists, and is removed
+            with the run; a run that dies leaves it for `Backend.sweep`.
     """
 
-    image: str | None
-    rootfs: Path | None
+    image: BaseImage
     run: str
     scratch: Path
 
 
 class Backend(Protocol):
-    """What is registered for a kind of sandbox: its class."""
+    """What is registered for a kind of sandbox: its class.
+
+    Attributes:
+        preference: Where no kind is asked for, of those that can be used here the one with the
+            highest is taken. The built-in kinds have 10 and 20.
+    """
+
+    preference: int
 
     def __call__(self, settings: SandboxSettings) -> Sandbox:
         """A sandbox.
 
         Raises:
-            SandboxError: It cannot be had here.
+            SandboxError: It cannot be made here.
         """
         ...
 
-    def unavailable(self) -> str:
-        """Why this kind cannot be used on this machine and what to do; empty where it can."""
+    def check(self, images: tuple[Image, ...]) -> Check:
+        """Whether this kind can be used on this machine, and if not, why and what to do.
+
+        It changes nothing, raises nothing, and is quick.
+
+        Args:
+            images: The stored stack images, the newest first, for what is to be said of them.
+        """
+        ...
+
+    def stack_image(self, image: Image) -> BaseImage:
+        """The harness's own stack image, made ready for this kind.
+
+        Raises:
+            SandboxError: It cannot be made ready.
+        """
+        ...
+
+    def named_image(self, asked: str) -> BaseImage:
+        """What `--image` names, made ready for this kind, which decides what that may be.
+
+        Raises:
+            ImageError: It is nothing that this kind can use; says what would be.
+            SandboxError: It cannot be made ready.
+        """
         ...
 
     def sweep(self, run: str, scratch: Path) -> None:
@@ -50,18 +96,22 @@ class Backend(Protocol):
 
         Args:
             run: The dead run's id.
-            scratch: Its scratch folder, as its sandboxes left it.
+            scratch: Its sandbox's own folder, as it was left.
 
         Raises:
-            SandboxError: What is left cannot be seen to or removed now.
+            SandboxError: What is left cannot be cleaned up now.
         """
         ...
 
     def reclaim(self, tree: Path, scratch: Path) -> bool:
         """Gives files below `tree` that a container's user owns back to the caller, if it can.
 
+        Args:
+            tree: A file or folder that could not be removed.
+            scratch: The own folder of the sandbox that may have left it; it need not exist.
+
         Returns:
-            Whether there may be something to gain from trying again.
+            Whether it is worth trying again to remove `tree`.
         """
         ...
 
@@ -73,8 +123,13 @@ def backends() -> Mapping[str, Backend]:
         SandboxError: One cannot be imported.
     """
     found: dict[str, Backend] = {name: each.brought for name, each in _plugins().items()}
-    first = [name for name in PREFERRED if name in found]
-    return {name: found[name] for name in (*first, *sorted(found.keys() - {*first}))}
+    names = sorted(found, key=lambda name: (-found[name].preference, name))
+    return {name: found[name] for name in names}
+
+
+def backend(name: str) -> Backend:
+    """The kind that `choose` gave the name of."""
+    return backends()[name]
 
 
 def choose(name: str | None) -> str:
@@ -89,25 +144,29 @@ def choose(name: str | None) -> str:
             raise SandboxError(
                 f"there is no sandbox called {name!r}", hint=f"use one of {', '.join(known)}"
             )
-        if why := known[name].unavailable():
-            raise SandboxError(f"sandbox {name} cannot be used here: {why}")
+        check = known[name].check(())
+        if not check.ok:
+            raise SandboxError(
+                f"sandbox {name} cannot be used here: {check.found}", hint=check.advice
+            )
         return name
     reasons = []
-    for kind, backend in known.items():
-        why = backend.unavailable()
-        if not why:
+    for kind, each in known.items():
+        check = each.check(())
+        if check.ok:
             return kind
-        reasons.append(f"\n  {kind}: {why}")
+        reasons.append(f"\n  {kind}: {check.found}; {check.advice}")
     raise SandboxError("no sandbox can be used on this machine:" + "".join(reasons))
 
 
-def open_sandbox(name: str | None, settings: SandboxSettings) -> Sandbox:
-    """A sandbox of the kind `name`, or of the first kind that can be used here.
+def open_sandbox(name: str, settings: SandboxSettings) -> Sandbox:
+    """A sandbox of a kind that can be used here, in a new folder of its own.
 
     Raises:
-        SandboxError: There is no such kind, none can be used, or it cannot be made.
+        SandboxError: It cannot be made.
     """
-    return backends()[choose(name)](settings)
+    settings.scratch.mkdir(parents=True, exist_ok=True)
+    return backend(name)(settings)
 
 
 def identity_of(name: str, sandbox: Sandbox) -> str:

@@ -95,7 +95,7 @@ class Image:
 
     @property
     def tag(self) -> str:
-        """Its name in Docker."""
+        """Its name, as container engines write them."""
         return f"{REPOSITORY}:{self.digest[:12]}"
 
 

@@ -78,10 +78,7 @@ class Bench:
         scratch = self.settings.scratch / uuid.uuid4().hex
         scratch.mkdir()
         settings = SandboxSettings(
-            image=self.settings.image,
-            rootfs=self.settings.rootfs,
-            run=uuid.uuid4().hex[:12],
-            scratch=scratch,
+            image=self.settings.image, run=uuid.uuid4().hex[:12], scratch=scratch
         )
         self.made.append(backends()[self.kind](settings))
         return self.made[-1]

@@ -13,7 +13,7 @@ from benches import Bench, Stack
 from traces import containers, groups, need
 
 from harness.sandboxes.docker_images import load_into_docker
-from harness.sandboxes.registry import SandboxSettings, backends
+from harness.sandboxes.registry import BaseImage, SandboxSettings, backends
 from harness.stack.image import build_image
 from harness.storage.store import Store, default_root
 
@@ -28,7 +28,7 @@ def stack() -> Stack:
     if image and rootfs:
         return Stack(image=image, rootfs=Path(rootfs))
     built = build_image(Store(root=default_root()))
-    if not backends()["docker"].unavailable():
+    if backends()["docker"].check(()).ok:
         load_into_docker(built)
     return Stack(image=built.tag, rootfs=built.rootfs)
 
@@ -62,11 +62,12 @@ def opened(request: pytest.FixtureRequest, stack: Stack, open_folder: Path) -> I
     run_id = uuid.uuid4().hex[:12]
     scratch = open_folder / f"scratch-{kind}"
     scratch.mkdir()
-    settings = SandboxSettings(image=stack.image, rootfs=stack.rootfs, run=run_id, scratch=scratch)
+    image = BaseImage(name=stack.image, rootfs=stack.rootfs)
+    settings = SandboxSettings(image=image, run=run_id, scratch=scratch)
     sandbox = backends()[kind](settings)
     yield Bench(kind=kind, run_id=run_id, sandbox=sandbox, settings=settings)
     sandbox.close()
-    assert not list(scratch.glob(f"{kind}/*"))
+    assert not scratch.exists()
     assert not containers(run_id)
     assert not groups(run_id)
 

@@ -10,7 +10,7 @@ from benches import PATH, Answers
 
 from harness.runs.workspace import Workspace
 from harness.sandboxes import Job, Listeners, Mount, Serve
-from harness.sandboxes.registry import SandboxSettings, open_sandbox
+from harness.sandboxes.registry import BaseImage, SandboxSettings, open_sandbox
 from harness.storage.store import Store
 
 
@@ -33,7 +33,9 @@ SERVES: dict[str, Serve] = {"in a job": Answers(), "before a job": never_ready}
 def main(kind: str, store: str, image: str, rootfs: str, marker: str, *, where: str) -> None:
     with Workspace.open(Store(root=Path(store))) as workspace:
         settings = SandboxSettings(
-            image=image, rootfs=Path(rootfs), run=workspace.id, scratch=workspace.folder
+            image=BaseImage(name=image, rootfs=Path(rootfs)),
+            run=workspace.id,
+            scratch=workspace.folder / kind,
         )
         sandbox = open_sandbox(kind, settings)
         out = workspace.folder / "out"

@@ -11,7 +11,7 @@ import test_sandbox as contract
 from benches import Answers, Bench
 
 from harness.sandboxes import MEBIBYTE, End, Mount
-from harness.sandboxes.registry import SandboxSettings, backends
+from harness.sandboxes.registry import BaseImage, SandboxSettings, backends
 from harness.trees.removal import remove_tree
 
 NOBODY = 65534
@@ -62,7 +62,9 @@ def main(kind: str, home: str) -> None:
     for folder in (scratch, out):
         folder.mkdir()
     settings = SandboxSettings(
-        image=given["image"], rootfs=Path(given["rootfs"]), run="ordinary", scratch=scratch
+        image=BaseImage(name=given["image"], rootfs=Path(given["rootfs"])),
+        run="ordinary",
+        scratch=scratch,
     )
     sandbox = backend(settings)
     with contextlib.closing(sandbox):

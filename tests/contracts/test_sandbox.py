@@ -379,7 +379,7 @@ def test_host_s_files_are_out_of_sight(bench: Bench, tmp_path: Path, open_folder
     places = [str(tmp_path / "secret"), str(open_folder / "secret"), str(Path(__file__))]
     places += [str(path) for path in Path.home().iterdir()]
     places += ["/var/run/docker.sock", "/run/docker.sock", "/var/lib/docker"]
-    image = bench.settings.rootfs
+    image = bench.settings.image.rootfs
     assert image is not None
     places = [place for place in places if not (image / place.lstrip("/")).exists()]
     ran = bench.run("ls", "-d", *places)
@@ -784,7 +784,7 @@ def as_ordinary_user(bench: Bench, folder: Path, rootfs: Path) -> dict[str, obje
             "HOME": str(home),
             "PYTHONPATH": f"{home / 'lib'}:{Path(__file__).parents[1]}",
         },
-        input=json.dumps({"image": bench.settings.image, "rootfs": str(rootfs)}),
+        input=json.dumps({"image": bench.settings.image.name, "rootfs": str(rootfs)}),
         capture_output=True,
         text=True,
         timeout=100,

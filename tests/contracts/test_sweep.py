@@ -244,8 +244,8 @@ def test_files_of_another_user_are_reclaimed(tmp_path: Path, stack: Stack) -> No
     for path in (tree / "d" / "file", tree / "d"):
         os.chown(path, 4321, 4321)
     scratch = tmp_path / "scratch"
-    (scratch / "docker").mkdir(parents=True)
-    (scratch / "docker" / "image").write_text(stack.image)
+    scratch.mkdir()
+    (scratch / "image").write_text(stack.image)
     assert backends()["docker"].reclaim(tree, scratch)
     assert {path.stat().st_uid for path in tree.rglob("*")} == {os.getuid()}
 

@@ -19,7 +19,7 @@ from harness.internet.server import InternetServer
 from harness.internet.trust import Authority, trust_env, trust_mounts
 from harness.sandboxes import RESOLVER_OPTIONS, Job, Limits, Mount, Outcome
 from harness.sandboxes.bubblewrap import BubblewrapSandbox
-from harness.sandboxes.registry import SandboxSettings
+from harness.sandboxes.registry import BaseImage, SandboxSettings
 from harness.scenarios.fork import load_fork
 from harness.scenarios.history import play_fork
 from harness.scenarios.tree import File, Tree
@@ -113,8 +113,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         (base / name).mkdir()
     store = Store(root=default_root())
     tools = tuple(fetch_tool(pin, store=store) for pin in (*BASE_TOOLS, OLD_PIP))
+    scratch = base / "sandbox"
+    scratch.mkdir()
     sandbox = BubblewrapSandbox(
-        SandboxSettings(image=None, rootfs=None, run="test-clients", scratch=base / "sandbox")
+        SandboxSettings(image=BaseImage(name="host"), run="test-clients", scratch=scratch)
     )
     release = build_release(
         project(b"1.1", b"from the index"),

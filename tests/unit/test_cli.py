@@ -14,12 +14,14 @@ import pytest
 from harness import __version__
 from harness.cli import cli, main
 from harness.commands import running
-from harness.errors import ExitCode
+from harness.errors import ExitCode, ImageError
 from harness.internet.exchange import Answer, Asked
 from harness.internet.tape import write_tape
 from harness.internet.tape_index import TapeIndex
 from harness.sandboxes import registry
+from harness.sandboxes.check import Check
 from harness.scenarios.scenario import load_scenario
+from harness.stack.image import Image
 
 SCENARIO = """
 description = "An unchanged rebuild."
@@ -40,16 +42,22 @@ class Nowhere:
         pass
 
     @staticmethod
-    def unavailable() -> str:
-        return ""
+    def check(_images: tuple[Image, ...]) -> Check:
+        return Check(name="nowhere", ok=True, found="works")
+
+    @staticmethod
+    def named_image(asked: str) -> registry.BaseImage:
+        if asked == "no-such-image":
+            raise ImageError(f"--image {asked}: nowhere needs another")
+        return registry.BaseImage(name=asked)
 
 
 class Broken(Nowhere):
     """A kind of sandbox that this machine lacks something for."""
 
     @staticmethod
-    def unavailable() -> str:
-        return "the engine is not there"
+    def check(_images: tuple[Image, ...]) -> Check:
+        return Check(name="broken", ok=False, found="the engine is not there", advice="start it")
 
 
 @pytest.fixture
@@ -152,7 +160,7 @@ def test_the_version_is_told(invoke):
         (("--buildpack", "no-such-one"), "no such folder, bundled name or REPOSITORY@REF"),
         (("--buildpack", "/no/such/repo@v1"), "there is no repository at /no/such/repo"),
         (("--buildpack", "."), "no buildpack of a known kind (classic)"),
-        (("--image", "no-such-folder"), "needs the folder of an unpacked image"),
+        (("--image", "no-such-image"), "nowhere needs another"),
         (("--python", "2.7.1"), "--python 2.7.1: there is no runtime of that version"),
         (("/no/such/scenario.toml",), "/no/such/scenario.toml: is not there"),
         (("/",), "/: holds no scenario"),

@@ -1,23 +1,25 @@
 """What the doctor finds on machines that lack things, each with the command that mends it."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness.commands.checks import (
-    Check,
     bootstrap_check,
-    bubblewrap_check,
+    checks,
     disk_check,
-    docker_check,
     git_check,
     image_check,
-    namespace_advice,
     runtimes_check,
     sandbox_check,
     usable,
 )
+from harness.sandboxes import docker
+from harness.sandboxes.bubblewrap_check import check_bubblewrap, namespace_advice
+from harness.sandboxes.check import Check
+from harness.sandboxes.docker import DockerSandbox
 from harness.sandboxes.docker_images import Engine
 from harness.stack.image import Image
 from harness.storage.store import Store
@@ -42,13 +44,13 @@ def tools(tmp_path, monkeypatch):
 
 
 def test_without_bubblewrap_it_says_how_to_install_it(tools):
-    check = bubblewrap_check()
+    check = check_bubblewrap()
     assert (check.ok, check.advice) == (False, "sudo apt-get install bubblewrap")
 
 
 def test_an_old_bubblewrap_is_told_apart(tools):
     tools("bwrap", "echo bubblewrap 0.4.1")
-    assert "too old" in bubblewrap_check().found
+    assert "too old" in check_bubblewrap().found
 
 
 def test_bubblewrap_is_really_run(tools):
@@ -56,12 +58,12 @@ def test_bubblewrap_is_really_run(tools):
         "bwrap",
         'test "$1" = --version && echo bubblewrap 0.8.0 && exit; echo no uid map >&2; exit 1',
     )
-    check = bubblewrap_check()
+    check = check_bubblewrap()
     assert not check.ok
     assert "no uid map" in check.found
     assert check.advice
     tools("bwrap", "echo bubblewrap 0.11.0")
-    assert bubblewrap_check().ok
+    assert check_bubblewrap().ok
 
 
 @pytest.mark.parametrize(
@@ -90,27 +92,60 @@ def test_git_needs_the_program_that_serves_repositories(tools, tmp_path):
 
 def test_an_engine_that_is_not_there_is_no_traceback(monkeypatch, tmp_path):
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
-    check, engine = docker_check()
-    assert engine is None
+    check = DockerSandbox.check(())
     assert not check.ok
     assert check.advice.startswith("sudo ")
 
 
 def test_one_sandbox_of_the_two_is_enough():
-    good = Check(name="Docker", ok=True, found="", needed=False)
-    bad = Check(name="bubblewrap", ok=False, found="", advice="install it", needed=False)
-    assert usable((good, bad, sandbox_check(good, bad)))
-    neither = sandbox_check(bad, bad)
-    assert not usable((bad, bad, neither))
-    assert neither.advice == "install it"
+    good = Check(name="", ok=True, found="")
+    bad = Check(name="", ok=False, found="", advice="install it")
+    found = sandbox_check({"first": bad, "second": good, "third": good})
+    assert usable((found,))
+    assert found.found == "second is used unless --sandbox names another"
+    none = sandbox_check({"first": bad, "second": replace(bad, advice="start it")})
+    assert not usable((none,))
+    assert none.found == "none of first, second can be used"
+    assert none.advice == "install it; or start it"
 
 
-def test_the_image_is_told_to_be_missing_kept_or_loaded():
-    missing = image_check((), None)
+def test_no_sandbox_is_needed_by_itself(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "harness.commands.checks.backends", lambda: {"one": Neither, "two": Neither}
+    )
+    found = checks(Store(root=tmp_path))
+    assert [(check.needed, check.ok) for check in found if check.name == "neither"] == [
+        (False, False),
+        (False, False),
+    ]
+    assert not usable(found)
+
+
+class Neither:
+    """A kind of sandbox that works nowhere."""
+
+    @staticmethod
+    def check(_images: tuple[Image, ...]) -> Check:
+        return Check(name="neither", ok=False, found="no", advice="get one")
+
+
+def test_the_image_is_missing_or_kept():
+    missing = image_check(())
     assert (missing.ok, "cache-harness image build" in missing.advice) == (False, True)
-    assert image_check((IMAGE,), None).found == f"{IMAGE.tag} of trixie"
-    assert "when used" in image_check((IMAGE,), Engine(version="1", tags=())).found
-    assert image_check((IMAGE,), Engine(version="1", tags=(IMAGE.tag,))).found.endswith("in Docker")
+    assert image_check((IMAGE,)).found == f"{IMAGE.tag} of trixie"
+
+
+@pytest.mark.parametrize(
+    ("images", "tags", "found"),
+    [
+        ((), (), "engine 1"),
+        ((IMAGE,), (), "engine 1, gets the stack image when used"),
+        ((IMAGE,), (IMAGE.tag,), "engine 1, has the stack image"),
+    ],
+)
+def test_an_engine_has_the_stack_image_or_gets_it(monkeypatch, images, tags, found):
+    monkeypatch.setattr(docker, "find_engine", lambda: Engine(version="1", tags=tags))
+    assert DockerSandbox.check(images) == Check(name="Docker", ok=True, found=found)
 
 
 def test_the_tool_for_images_is_needed_only_while_none_is_kept(monkeypatch):

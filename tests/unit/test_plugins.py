@@ -15,6 +15,7 @@ import acme_tools.shell
 
 class Kind(Base, ClassicKind):
     name = "acme"
+    preference = 0
 
     def recognises(self, folder):
         import acme_late
