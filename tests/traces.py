@@ -10,6 +10,10 @@ import pytest
 
 from harness.sandboxes.registry import backends
 
+KINDS = ("docker", "bubblewrap")
+"""The kinds of sandbox that ship."""
+SANDBOXES = tuple(pytest.param(kind, marks=getattr(pytest.mark, kind)) for kind in KINDS)
+
 
 def need(kind: str) -> None:
     """Skips where a kind of sandbox cannot be used, except where it must be."""

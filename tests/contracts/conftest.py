@@ -10,14 +10,12 @@ from pathlib import Path
 
 import pytest
 from benches import Bench, Stack
-from traces import containers, groups, need
+from traces import SANDBOXES, containers, groups, need
 
 from harness.sandboxes.docker_images import load_into_docker
 from harness.sandboxes.registry import BaseImage, SandboxSettings, backends
 from harness.stack.image import build_image
 from harness.storage.store import Store, default_root
-
-KINDS = ("docker", "bubblewrap")
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +52,7 @@ def open_rootfs(stack: Stack, open_folder: Path) -> Iterator[Path]:
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(kind, marks=getattr(pytest.mark, kind)) for kind in KINDS],
+    params=SANDBOXES,
 )
 def opened(request: pytest.FixtureRequest, stack: Stack, open_folder: Path) -> Iterator[Bench]:
     kind = str(request.param)

@@ -12,10 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import benches
 import pytest
 from benches import Stack
-from conftest import KINDS
-from traces import containers, groups, need, processes
+from traces import SANDBOXES, containers, groups, need, processes
 
 from harness.errors import SandboxError, StoreError
 from harness.runs.memory import folder_of_runs
@@ -57,6 +57,7 @@ def running(kind: str, store: Store, stack: Stack, *, where: str = "in a job") -
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(benches.__file__).parent)},
     )
     with process:
         assert process.stdout is not None
@@ -70,15 +71,10 @@ def running(kind: str, store: Store, stack: Stack, *, where: str = "in a job") -
             sweep(store)
 
 
-@pytest.fixture(params=[pytest.param(kind, marks=getattr(pytest.mark, kind)) for kind in KINDS])
+@pytest.fixture(params=SANDBOXES)
 def kind(request: pytest.FixtureRequest) -> str:
     need(request.param)
     return str(request.param)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(root=tmp_path / "store")
 
 
 def left_of(run: Run) -> dict[str, object]:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runs import PROGRAM, SANDBOXES, buildpack, bundled_copy, scenario, store
-from traces import need
+from runs import PROGRAM, buildpack, bundled_copy, scenario, store
+from traces import SANDBOXES, need
 
 from harness.runs.memory import folder_of_runs
 from harness.storage.builds import BuildStore

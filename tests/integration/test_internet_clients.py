@@ -3,12 +3,12 @@
 import hashlib
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+from git_repositories import commit, git
 
 from harness.bundled import bundled_repositories
 from harness.ecosystems.python.releases import build_release
@@ -169,18 +169,8 @@ def scripts() -> str:
 
 
 def make_repository(bare: Path, work: Path) -> tuple[Repository, dict[str, str]]:
-    def git(*arguments: str) -> str:
-        done = subprocess.run(
-            ["git", "-c", "user.name=t", "-c", "user.email=t@example.com", *arguments],
-            cwd=work,
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        return done.stdout.strip()
-
     work.mkdir()
-    git("init", "-q", "-b", "main")
+    git(work, "init", "-q")
     shas = {}
     for name, version, html in (
         ("first", b"1.0", b"first page"),
@@ -192,10 +182,8 @@ def make_repository(bare: Path, work: Path) -> tuple[Repository, dict[str, str]]
             assert isinstance(leaf, File)
             (work / path).parent.mkdir(exist_ok=True)
             (work / path).write_bytes(leaf.data)
-        git("add", ".")
-        git("commit", "-qm", name)
-        shas[name] = git("rev-parse", "HEAD")
-    subprocess.run(["git", "clone", "-q", "--bare", work, bare], check=True, capture_output=True)
+        shas[name] = commit(work, name)
+    git(work, "clone", "-q", "--bare", str(work), str(bare))
     return (
         Repository(
             owner="acme",

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from runs import (
     REPOSITORY,
-    SANDBOXES,
     SCENARIOS,
     Ran,
     buildpack,
@@ -26,7 +25,7 @@ from runs import (
     scenario,
     store,
 )
-from traces import below, need
+from traces import SANDBOXES, below, need
 
 from harness.runs.workspace import sweep
 

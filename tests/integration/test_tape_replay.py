@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from git_repositories import commit, git
 from real_hosts import Hosts, Say, real_hosts
 from runs import PROGRAM, REPOSITORY, store
 from traces import need
@@ -75,20 +76,11 @@ def _record(text: str) -> str:
 def repository(folder: Path) -> str:
     """Makes the repository that only the forge has; its commit's SHA."""
 
-    def git(*arguments: str) -> str:
-        who = ("-c", "user.name=t", "-c", "user.email=t@example.com")
-        done = subprocess.run(
-            ["git", *who, *arguments], cwd=folder, check=True, capture_output=True, text=True
-        )
-        return done.stdout.strip()
-
     folder.mkdir()
-    git("init", "-q", "-b", "main")
+    git(folder, "init", "-q")
     (folder / "setup.py").write_text(SETUP)
     (folder / "real.py").write_text("ORIGIN = 'from the forge'\n")
-    git("add", ".")
-    git("commit", "-qm", "one")
-    return git("rev-parse", "HEAD")
+    return commit(folder, "one")
 
 
 class Bench:

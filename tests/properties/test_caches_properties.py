@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from trees import Node, manifest, open_up, trees, write
+from random_trees import Node, manifest, open_up, trees, write
 
 from harness.storage.caches.listing import pack, unpack
 from harness.storage.caches.restore import lay_out

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from trees import Node, edited, manifest, trees
+from random_trees import Node, edited, manifest, trees
 
 from harness.diagnosis.origin import origin
 from harness.trees.manifest import HERE

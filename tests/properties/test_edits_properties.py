@@ -1,10 +1,9 @@
 """Properties of trees and edits: paths stay safe, and what is written is what was meant."""
 
-import os
-import subprocess
 import tempfile
 from pathlib import Path
 
+from git_repositories import git
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -108,15 +107,9 @@ def test_digests_are_equal_just_where_trees_are(one: Tree, other: Tree) -> None:
 @given(tree=TREES)
 @settings(deadline=None, max_examples=15)
 def test_root_has_the_sha_that_git_gives_it(tree: Tree) -> None:
-    env = {"PATH": os.environ["PATH"], "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
     with tempfile.TemporaryDirectory() as folder:
-        write_tree(tree, Path(folder) / "root")
-        for command in (
-            ["git", "init", "--quiet", "--object-format=sha1"],
-            ["git", "add", "--all", "--force"],
-            ["git", "write-tree"],
-        ):
-            done = subprocess.run(
-                command, cwd=Path(folder) / "root", env=env, check=True, capture_output=True
-            )
-        assert tree_objects(tree)[-1].sha == done.stdout.decode().strip()
+        root = Path(folder) / "root"
+        write_tree(tree, root)
+        git(root, "init", "--quiet", "--object-format=sha1")
+        git(root, "add", "--all", "--force")
+        assert tree_objects(tree)[-1].sha == git(root, "write-tree")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from trees import Node, edited, open_up, trees, write
+from random_trees import Node, edited, open_up, trees, write
 
 from benchmarks.lockstep import compare_trees, differences
 from harness.ecosystems.python.rules import LARGEST

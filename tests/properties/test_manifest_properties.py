@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from trees import Node, manifest, open_up, trees, write
+from random_trees import Node, manifest, open_up, trees, write
 
 from harness.errors import ManifestError
 from harness.trees.manifest import (

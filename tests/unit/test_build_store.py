@@ -33,11 +33,6 @@ STEP = Step(
 AGES = Ages(old=("lib/old",), new=("lib/file",))
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(root=tmp_path / "store")
-
-
 def ran(
     folder: Path, *, built: bytes = b"built", content: bytes = b"content", end: End = End.EXITED
 ) -> Build:

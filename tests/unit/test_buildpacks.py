@@ -1,15 +1,13 @@
 """Buildpacks: how they are found, brought, recognised, run and read."""
 
-import subprocess
-
 import pytest
+from git_repositories import git
 
 from harness.buildpacks import Paths
 from harness.buildpacks.classic import ClassicKind
 from harness.buildpacks.registry import kind_of, kinds
 from harness.buildpacks.source import at_revision, bundled_names, resolve
 from harness.errors import BuildpackError
-from harness.storage.store import Store
 
 KIND = ClassicKind()
 PATHS = Paths(buildpack="/bp", build="/tmp/b", cache="/c", env="/e", home="/app")
@@ -28,22 +26,6 @@ def buildpack(tmp_path):
     write(folder, "bin/detect")
     write(folder, "bin/compile")
     return folder
-
-
-@pytest.fixture
-def store(tmp_path) -> Store:
-    return Store(root=tmp_path / "store")
-
-
-def git(folder, *arguments: str) -> str:
-    settings = ("-c", "user.name=a", "-c", "user.email=a@example.invalid", "-c", "gc.auto=0")
-    done = subprocess.run(
-        ("git", "-C", str(folder), *settings, *arguments),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout.strip()
 
 
 @pytest.fixture

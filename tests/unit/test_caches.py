@@ -3,14 +3,12 @@
 import errno
 import hashlib
 import os
-import tempfile
 import threading
-import traceback
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import zstandard
+from ordinary_users import as_an_ordinary_user
 
 from harness.errors import CacheError, HarnessError, ManifestError, StoreError
 from harness.storage import content_store as pool_module
@@ -21,8 +19,6 @@ from harness.storage.caches.save import record
 from harness.storage.content_store import SPARSE, Pool
 from harness.trees.directory import Folder
 from harness.trees.removal import remove_tree
-
-NOBODY = 65534
 
 
 @pytest.fixture
@@ -102,29 +98,6 @@ def test_extended_attributes_come_along(cache, pool, tmp_path):
     lay_out(record(cache, pool), pool, tmp_path / "copy")
     assert os.getxattr(tmp_path / "copy" / "lib" / "file", "user.note") == b"\0\xff"
     assert os.listxattr(tmp_path / "copy" / "lib" / "same") == []
-
-
-def as_an_ordinary_user(work: Callable[[Path], None]) -> None:
-    """Does it in a process that is not root's, in a folder of its own."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        if os.geteuid() != 0:
-            work(folder)
-            return
-        os.chown(folder, NOBODY, NOBODY)
-        child = os.fork()
-        if child == 0:
-            try:
-                os.setgroups([])
-                os.setgid(NOBODY)
-                os.setuid(NOBODY)
-                work(folder)
-            except BaseException:  # noqa: BLE001 - whatever it is, pytest must not go on in here
-                traceback.print_exc()
-                os._exit(1)
-            os._exit(0)
-        _, status = os.waitpid(child, 0)
-        assert os.waitstatus_to_exitcode(status) == 0
 
 
 @pytest.mark.parametrize("mode", [0, 0o600])

@@ -2,12 +2,12 @@
 
 import os
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from git_clones import GIT, PLACE, World, diverging, git, history, whys, world
+from git_clones import GIT, PLACE, World, diverging, history, whys, world
+from git_repositories import git
 
 from harness.ecosystems.python.rules import Rule
 from harness.trees.git.git_folder import Repositories
@@ -41,8 +41,7 @@ def unpack(checkout: Path) -> None:
         pack.rename(moved)
         for beside in packs.glob(f"{pack.stem}.*"):
             beside.unlink()
-        with moved.open("rb") as stream:
-            subprocess.run(("git", "unpack-objects", "-q"), cwd=checkout, stdin=stream, check=True)
+        git(checkout, "unpack-objects", "-q", stdin=moved.read_bytes())
         moved.unlink()
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
+from git_repositories import commit, git
 
 from harness import __version__
 from harness.cli import cli, main
@@ -213,12 +214,10 @@ def project(tmp_path):
     folder = tmp_path / "shop"
     (folder / "requirements").mkdir(parents=True)
     (folder / ".python-version").write_text("3.9.1\n")
-    git = ("git", "-C", str(folder), "-c", "user.name=n", "-c", "user.email=e@example.invalid")
-    subprocess.run((*git, "init", "--quiet"), check=True)
+    git(folder, "init", "--quiet")
     for pin in ("1.0", "1.1"):
         (folder / "requirements" / "prod.txt").write_text(f"forms=={pin}\nenvconfig==2.1.0\n")
-        subprocess.run((*git, "add", "."), check=True)
-        subprocess.run((*git, "commit", "--quiet", "-m", f"Pin forms {pin}"), check=True)
+        commit(folder, f"Pin forms {pin}")
     return folder
 
 

@@ -1,10 +1,9 @@
 """Histories: what is played is what git itself would have made, whatever its configuration."""
 
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
+from git_repositories import git
 
 from harness.bundled import bundled_repositories, bundled_scenarios
 from harness.scenarios.fork import Fork, Revision, load_fork
@@ -42,19 +41,6 @@ AWKWARD = Tree(
         "\udcff": File(data=b"a name that is not UTF-8"),
     }
 )
-
-
-def git(repository: Path, *arguments: str, **env: str) -> str:
-    """Runs git with no configuration but the repository's own."""
-    clean = {
-        "PATH": os.environ["PATH"],
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": os.devnull,
-    }
-    command = ["git", "-C", str(repository), *arguments]
-    return subprocess.run(
-        command, env=clean | env, check=True, capture_output=True, text=True
-    ).stdout.strip()
 
 
 def committed_by_git(tree: Tree, message: str, time: int, folder: Path) -> str:

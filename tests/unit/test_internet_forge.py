@@ -1,13 +1,12 @@
 import hashlib
 import io
-import os
-import subprocess
 import tarfile
 import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from git_repositories import git
 from internet_client import online
 
 from harness.bundled import bundled_repositories
@@ -16,20 +15,6 @@ from harness.internet import Internet, Repository
 from harness.internet.forge import make_views, parse_cgi
 from harness.scenarios.fork import load_fork
 from harness.scenarios.history import play_fork
-
-
-def git(folder: Path, *arguments: str) -> str:
-    who = ("-c", "user.name=t", "-c", "user.email=t@example.com")
-    env = {
-        **os.environ,
-        "GIT_CONFIG_GLOBAL": "/dev/null",
-        "GIT_COMMITTER_DATE": "1600000000 +0200",
-        "GIT_AUTHOR_DATE": "1600000000 +0200",
-    }
-    done = subprocess.run(
-        ["git", *who, *arguments], cwd=folder, env=env, check=True, capture_output=True, text=True
-    )
-    return done.stdout.strip()
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 import hashlib
 import os
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 from dnslib import DNSRecord
+from git_repositories import git
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from internet_client import Client, listeners, online
@@ -222,7 +222,7 @@ def test_a_name_server_that_breaks_blames_no_build(monkeypatch: pytest.MonkeyPat
 def test_clients_that_stall_do_not_hold_the_end_up(tmp_path: Path) -> None:
     big = download(tmp_path, b"x" * 40_000_000)
     repository = tmp_path / "r.git"
-    subprocess.run(["git", "init", "-q", "--bare", repository], check=True)
+    git(tmp_path, "init", "-q", "--bare", str(repository))
     internet = Internet(
         downloads=(big,),
         repositories=(Repository(owner="acme", name="r", objects=repository, refs=()),),
@@ -269,7 +269,7 @@ def test_a_git_that_hangs_does_not_hold_the_end_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     repository = tmp_path / "r.git"
-    subprocess.run(["git", "init", "-q", "--bare", repository], check=True)
+    git(tmp_path, "init", "-q", "--bare", str(repository))
     hanging = tmp_path / "bin" / "git"
     hanging.parent.mkdir()
     hanging.write_text("#!/bin/sh\nsleep 100 & echo; sleep 100\n")

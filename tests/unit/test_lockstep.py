@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from test_manifest import ordinary_user
+from ordinary_users import ordinary_user
 
 from benchmarks import lockstep
 from benchmarks.lockstep import Differences, compare_trees, differences

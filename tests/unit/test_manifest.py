@@ -2,13 +2,12 @@ import json
 import os
 import stat
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from ordinary_users import ordinary_user
 
 from harness.errors import ManifestError
 from harness.trees.manifest import Entry, EntryKind, Manifest, escape, from_json, to_json, unescape
@@ -144,22 +143,6 @@ def test_no_descriptor_is_left_open(tree: Path) -> None:
     read_file(tree, "bin/tool", limit=1)
     assert len(list(Path("/proc/self/fd").iterdir())) == before
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("scan")]
-
-
-@contextmanager
-def ordinary_user(*paths: Path) -> Iterator[None]:
-    """Runs the block as somebody who owns these paths and may read only what its modes allow."""
-    if os.geteuid():
-        yield
-        return
-    nobody = 65534
-    for path in paths:
-        os.chown(path, nobody, nobody, follow_symlinks=False)
-    os.seteuid(nobody)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 def test_what_its_owner_may_not_read_is_read_and_given_its_mode_back() -> None:

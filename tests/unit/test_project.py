@@ -1,34 +1,11 @@
 """Projects: which commits of a real repository are taken, and what of them cannot be."""
 
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
+from git_repositories import commit, git
 
 from harness.scenarios.project import Project, ProjectError
-
-ENV = {
-    "PATH": os.environ["PATH"],
-    "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_AUTHOR_NAME": "n",
-    "GIT_AUTHOR_EMAIL": "n@example.invalid",
-    "GIT_COMMITTER_NAME": "n",
-    "GIT_COMMITTER_EMAIL": "n@example.invalid",
-}
-
-
-def git(folder: Path, *arguments: str, **env: str) -> str:
-    command = ("git", "-C", str(folder), *arguments)
-    done = subprocess.run(command, env=ENV | env, check=True, capture_output=True, text=True)
-    return done.stdout.strip()
-
-
-def commit(folder: Path, subject: str, **env: str) -> str:
-    git(folder, "add", "--all")
-    git(folder, "commit", "--quiet", "--allow-empty", "-m", subject, **env)
-    return git(folder, "rev-parse", "HEAD")
 
 
 @pytest.fixture
@@ -132,10 +109,7 @@ def test_a_subject_in_another_encoding_is_read(clone: Path):
     git(clone, "config", "i18n.commitEncoding", "latin-1")
     git(clone, "add", "--all")
     message = "Für später".encode("latin-1")
-    subprocess.run(
-        ("git", "-C", str(clone), "commit", "--quiet", "-F", "-"),
-        input=message, env=ENV, check=True,
-    )  # fmt: skip
+    git(clone, "commit", "--quiet", "-F", "-", stdin=message)
     assert subjects(clone)[-1] == "Für später"
 
 

@@ -4,9 +4,7 @@ import gzip
 import hashlib
 import http.client
 import json
-import os
 import socket
-import subprocess
 import threading
 import time
 import zipfile
@@ -16,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from git_repositories import git
 from internet_client import Client, online
 from real_hosts import Ask, Hosts, Say, real_hosts
 
@@ -148,7 +147,7 @@ def test_the_scenario_s_own_come_first(tmp_path, scratch, hosts):
     wheel.write_bytes(b"")
     file = ReleaseFile(name=wheel.name, path=wheel, sha256=hashlib.sha256(b"").hexdigest())
     repository = tmp_path / "r.git"
-    subprocess.run(["git", "init", "-q", "--bare", repository], check=True)
+    git(tmp_path, "init", "-q", "--bare", str(repository))
     internet = Internet(
         releases=(Release(project="forms", version="1.0", files=(file,)),),
         repositories=(Repository(owner="acme", name="forms", objects=repository, refs=()),),
@@ -626,20 +625,6 @@ def test_a_page_on_the_tape_is_answered_though_nobody_knows_where_it_was(tmp_pat
 
 
 # --- git ---------------------------------------------------------------------------------------
-
-
-def git(folder: Path, *arguments: str, **env: str) -> str:
-    who = ("-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "protocol.version=2")
-    done = subprocess.run(
-        ["git", *who, *arguments],
-        cwd=folder,
-        env={**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_TERMINAL_PROMPT": "0", **env},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
 
 
 def through(client: Client, *arguments: str, folder: Path, agent: str = "git/2.0") -> str:

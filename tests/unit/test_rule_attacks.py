@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import struct
-import subprocess
 import sys
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from pathlib import Path
 from types import CodeType
 
 import pytest
+from git_repositories import GitError, git
 
 from harness.ecosystems.python.rules import LARGEST, BuildPaths
 from harness.trees.scan import WHOLE_TREE, read_file, scan
@@ -517,16 +517,6 @@ def test_where_a_virtual_environment_finds_python_is_told(builds, lines):
 GIT = "src/x/.git"
 
 
-def git(folder: Path, *arguments: str) -> str:
-    settings = ("-c", "user.name=a", "-c", "user.email=a@example.invalid", "-c", "gc.auto=0",
-                "-c", "init.defaultBranch=main", "-c", "protocol.file.allow=always")  # fmt: skip
-    done = subprocess.run(
-        ("git", "-C", str(folder), *settings, *arguments),
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    return done.stdout.strip()
-
-
 @pytest.fixture
 def checkouts(builds: Builds) -> Builds:
     """The same clone in both builds: packed objects and references, a tag, two branches."""
@@ -556,7 +546,7 @@ def loosened(folder: Path, of: str) -> Path:
     pack = packed(folder)
     content = pack.read_bytes()
     shutil.rmtree(pack.parent)
-    subprocess.run(("git", "-C", str(folder), "unpack-objects", "-q"), input=content, check=True)
+    git(folder, "unpack-objects", "-q", stdin=content)
     name = git(folder, "rev-parse", of)
     return folder / "objects" / name[:2] / name[2:]
 
@@ -619,7 +609,7 @@ def test_a_checkout_that_git_sees_otherwise_is_told(checkouts, stale):
 @pytest.mark.parametrize("change", [lambda held: held[:-1], lambda held: held + b"\n"])
 def test_packed_references_that_git_refuses_to_read_are_told(checkouts, change):
     rewritten(checkouts.cached / GIT / "packed-refs", change)
-    with pytest.raises(subprocess.CalledProcessError):
+    with pytest.raises(GitError):
         git(checkouts.cached / "src/x", "status")
     assert checkouts.told()
 

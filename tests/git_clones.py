@@ -1,10 +1,10 @@
 """Real repositories, made by git as a build makes them, and compared as trees of two builds."""
 
-import os
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+
+from git_repositories import commit, git
 
 from benchmarks.lockstep import compare_trees
 from harness.ecosystems.python.rules import Rule, largest
@@ -15,32 +15,6 @@ from harness.verdicts.compare import Comparison, Side, compare
 PLACE = "src/forms"
 GIT = f"{PLACE}/.git"
 NAMES = ("cached", "clean")
-
-
-def git(folder: Path, *arguments: str, check: bool = True) -> str:
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
-        "HOME": "/nonexistent",
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_AUTHOR_NAME": "a",
-        "GIT_AUTHOR_EMAIL": "a@example.invalid",
-        "GIT_AUTHOR_DATE": "2024-01-01T00:00:00Z",
-        "GIT_COMMITTER_NAME": "a",
-        "GIT_COMMITTER_EMAIL": "a@example.invalid",
-        "GIT_COMMITTER_DATE": "2024-01-01T00:00:00Z",
-        "LC_ALL": "C",
-    }
-    settings = (
-        "-c", "init.defaultBranch=main", "-c", "protocol.file.allow=always",
-        "-c", "gc.auto=0", "-c", "advice.detachedHead=false", "-c", "maintenance.auto=false",
-    )  # fmt: skip
-    done = subprocess.run(
-        ("git", *settings, *arguments),
-        cwd=folder, env=environment, capture_output=True, check=False,
-    )  # fmt: skip
-    if check and done.returncode:
-        raise AssertionError(done.stderr.decode())
-    return done.stdout.decode().strip() if done.returncode == 0 else ""
 
 
 @dataclass(frozen=True)
@@ -110,9 +84,7 @@ def world(root: Path) -> World:
     ):  # fmt: skip
         (fork / name).parent.mkdir(exist_ok=True)
         (fork / name).write_text(text)
-        git(fork, "add", ".")
-        git(fork, "commit", "-q", "-m", f"v{number}")
-        commits.append(git(fork, "rev-parse", "HEAD"))
+        commits.append(commit(fork, f"v{number}"))
     return World(root=root, commits=tuple(commits))
 
 

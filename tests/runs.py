@@ -12,17 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
 from traces import below, containers, groups, mounting, networks
 
 from harness.runs.memory import folder_of_runs
 from harness.storage.store import Store, default_root
 
 PROGRAM = Path(sys.executable).with_name("cache-harness")
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[1]
 SCENARIOS = REPOSITORY / "scenarios"
-KINDS = ("docker", "bubblewrap")
-SANDBOXES = tuple(pytest.param(kind, marks=getattr(pytest.mark, kind)) for kind in KINDS)
 LONGEST = 900.0
 
 
