@@ -21,9 +21,9 @@ from benchmarks.options import options
 from benchmarks.plain import PlainRun, run_plainly
 from benchmarks.report import Report, Spread, Table, save, show
 from benchmarks.stores import cold_store, scratch
-from harness.bundled import bundled_scenarios
+from harness.bundled import DEFAULT_BUILDPACK, bundled_scenarios
 from harness.errors import HarnessError
-from harness.runs.session import DEFAULT_BUILDPACK, Session, Settings
+from harness.runs.session import Session, Settings
 from harness.scenarios.scenario import load_scenarios
 from harness.storage.store import Store
 from harness.trees.removal import remove_tree

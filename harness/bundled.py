@@ -4,6 +4,9 @@ from pathlib import Path
 
 from harness.errors import HarnessError
 
+DEFAULT_BUILDPACK = "root-requirements"
+"""The bundled buildpack that is used where none is named."""
+
 _PACKAGE = Path(__file__).resolve().parent
 
 

@@ -6,7 +6,8 @@ import click
 from rich.markup import escape
 
 from harness.commands.checks import checks, usable
-from harness.commands.output import stdout, store_option
+from harness.commands.click_options import store_option
+from harness.commands.output import stdout
 from harness.errors import ExitCode
 from harness.storage.store import Store
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from harness.commands.output import grid, stdout, store_option
+from harness.commands.click_options import store_option
+from harness.commands.output import grid, stdout
 from harness.runs.display import showing
 from harness.stack.image import build_image, kept_images
 from harness.storage.store import Store

@@ -1,112 +1,233 @@
-"""The options of what runs builds: `run`, `matrix` and `record`."""
+"""The options of everything that runs builds: `run`, `matrix`, `record` and pytest."""
 
-import os
-from collections.abc import Callable
-from functools import reduce
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-import click
+from harness.bundled import DEFAULT_BUILDPACK
+from harness.commands.option import Option
+from harness.sandboxes import MEBIBYTE, Limits
 
-from harness.commands.output import store_option
-from harness.runs.session import DEFAULT_BUILDPACK
+if TYPE_CHECKING:
+    from harness.runs.session import Settings
 
-scenarios_argument = click.argument("scenarios", nargs=-1, type=click.Path(path_type=Path))
+_LIMITS = Limits()
+_BUILDPACKS = "PATH|GIT-URL@REF|NAME"
 
-buildpack_option = click.option(
-    "--buildpack",
-    default=DEFAULT_BUILDPACK,
-    show_default=True,
-    metavar="PATH|GIT-URL@REF|NAME",
+BUILDPACK = Option(
+    flags=("--buildpack",),
+    metavar=_BUILDPACKS,
     help="The buildpack: a folder, a git URL or local repository at a revision, or a bundled name.",
 )
 
-_RUNNING = (
-    click.option(
-        "--sandbox",
-        metavar="NAME",
-        help="Where builds run.  [default: the one that `cache-harness doctor` names]",
-    ),
-    click.option(
-        "--image",
-        metavar="IMAGE",
-        help="The stack image, in a form that the sandbox takes."
-        "  [default: the harness's own, built once]",
-    ),
-    click.option(
-        "--jobs",
-        "-j",
-        type=click.IntRange(min=1),
-        default=os.cpu_count() or 1,
-        show_default="cores",
-        help="How many builds run at once.",
-    ),
-    click.option(
-        "--report",
-        "reports",
-        multiple=True,
-        metavar="json=FILE",
-        help="Write a report as well; may be given more than once.",
-    ),
-    click.option(
-        "--known",
-        "known_files",
-        type=click.Path(path_type=Path),
-        multiple=True,
-        metavar="FILE",
-        help="What the buildpack is known to do wrong, which is then no finding;"
-        " an entry that no longer shows is one. May be given more than once.",
-    ),
-    click.option(
-        "--python",
-        "pythons",
-        multiple=True,
-        metavar="VERSION",
-        help="A runtime to use: the first is ${python@default}, the second ${python@other}."
-        "  [default: those that the buildpack supports]",
-    ),
-    click.option(
-        "--compare",
-        multiple=True,
-        metavar="GLOB",
-        help="Compare what is under this too, relative to the build dir;"
-        " may be given more than once.",
-    ),
-    click.option(
-        "--tool",
-        "tools",
-        multiple=True,
-        metavar="NAME==VERSION",
-        help="Serve this build tool from the sealed index too; may be given more than once.",
-    ),
-    click.option(
-        "--timeout",
-        type=click.FloatRange(min=0, min_open=True),
-        default=900.0,
-        show_default=True,
-        help="Seconds that one build may take.",
-    ),
-    click.option(
-        "--memory",
-        type=click.IntRange(min=1),
-        default=4096,
-        show_default=True,
-        help="Mebibytes of memory that one build may use.",
-    ),
-    click.option(
-        "--tape",
-        type=click.Path(path_type=Path),
-        metavar="FILE",
-        help="A tape, from which builds are answered what their scenarios do not have."
-        "  [default: none; it is refused]",
-    ),
-    click.option("--fresh", is_flag=True, help="Build anew what earlier runs stored."),
-    click.option(
-        "--keep", is_flag=True, help="Leave the work folder for a look at it, and name it."
-    ),
-    store_option,
-)
+
+def default_store() -> Path:
+    """The store's folder where none is named."""
+    from harness.storage.store import default_root
+
+    return default_root()
 
 
-def running_options(command: Callable[..., int]) -> Callable[..., int]:
-    """Gives a command the options of everything that runs builds."""
-    return reduce(lambda decorated, option: option(decorated), reversed(_RUNNING), command)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildOptions(ABC):
+    """What everything that runs builds is asked to use; see each option's help."""
+
+    sandbox: Annotated[
+        str | None,
+        Option(
+            flags=("--sandbox",),
+            metavar="NAME",
+            help="Where builds run.",
+            default="the one that `cache-harness doctor` names",
+        ),
+    ] = None
+    image: Annotated[
+        str | None,
+        Option(
+            flags=("--image",),
+            metavar="IMAGE",
+            help="The stack image, in a form that the sandbox takes.",
+            default="the harness's own, built once",
+        ),
+    ] = None
+    jobs: Annotated[
+        int | None,
+        Option(
+            flags=("--jobs", "-j"),
+            least=1,
+            metavar="N",
+            help="How many builds run at once.",
+            default="cores",
+        ),
+    ] = None
+    reports: Annotated[
+        tuple[str, ...],
+        Option(
+            flags=("--report",),
+            metavar="json=FILE",
+            help="Write a report as well.",
+        ),
+    ] = ()
+    known_files: Annotated[
+        tuple[Path, ...],
+        Option(
+            flags=("--known",),
+            metavar="FILE",
+            help="What the buildpack is known to do wrong, which is then no finding;"
+            " an entry that no longer shows is one.",
+        ),
+    ] = ()
+    pythons: Annotated[
+        tuple[str, ...],
+        Option(
+            flags=("--python",),
+            metavar="VERSION",
+            help="A runtime to use: the first is ${python@default}, the second ${python@other}.",
+            default="those that the buildpack supports",
+        ),
+    ] = ()
+    compare: Annotated[
+        tuple[str, ...],
+        Option(
+            flags=("--compare",),
+            metavar="GLOB",
+            help="Compare what is under this too, relative to the build dir.",
+        ),
+    ] = ()
+    tools: Annotated[
+        tuple[str, ...],
+        Option(
+            flags=("--tool",),
+            metavar="NAME==VERSION",
+            help="Serve this build tool from the sealed index too.",
+        ),
+    ] = ()
+    timeout: Annotated[
+        float,
+        Option(
+            flags=("--timeout",),
+            above=0,
+            metavar="SECONDS",
+            help="How long one build may take.",
+        ),
+    ] = float(_LIMITS.seconds)
+    memory: Annotated[
+        int,
+        Option(
+            flags=("--memory",),
+            least=1,
+            metavar="MIB",
+            help="Mebibytes of memory that one build may use.",
+        ),
+    ] = _LIMITS.memory // MEBIBYTE
+    tape: Annotated[
+        Path | None,
+        Option(
+            flags=("--tape",),
+            metavar="FILE",
+            help="A tape, from which builds are answered what their scenarios do not have.",
+            default="none; it is refused",
+        ),
+    ] = None
+    fresh: Annotated[
+        bool, Option(flags=("--fresh",), help="Run again the builds that are in the store.")
+    ] = False
+    keep: Annotated[
+        bool, Option(flags=("--keep",), help="Keep the work folder, and print its path.")
+    ] = False
+    store: Annotated[
+        Path,
+        Option(
+            flags=("--store",),
+            folder=True,
+            metavar="DIR",
+            help="Where builds, images, runtimes and build tools are kept between runs.",
+            default="CACHE_HARNESS_STORE, or the platform's cache folder",
+        ),
+    ] = field(default_factory=default_store)
+
+    @abstractmethod
+    def settings(self) -> "Settings":
+        """What a session is to use."""
+
+    def _settings(self, buildpack: str, **more: Any) -> "Settings":
+        from harness.runs.session import Settings
+        from harness.storage.store import Store
+
+        return Settings(
+            buildpack=buildpack,
+            sandbox=self.sandbox,
+            image=self.image,
+            store=Store(root=self.store),
+            pythons=self.pythons,
+            compare=self.compare,
+            tools=self.tools,
+            limits=Limits(seconds=self.timeout, memory=self.memory * MEBIBYTE),
+            keep=self.keep,
+            fresh=self.fresh,
+            tape=self.tape,
+            **more,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions(BuildOptions):
+    """The options of `run`, and of pytest."""
+
+    buildpack: Annotated[str, BUILDPACK] = DEFAULT_BUILDPACK
+    write_known: Annotated[
+        Path | None,
+        Option(
+            flags=("--write-known",),
+            metavar="FILE",
+            help="Write all that diverges as a list for --known; reasons and links are for people"
+            " to fill in, those of --known are taken over.",
+            default="written nowhere",
+        ),
+    ] = None
+
+    def settings(self) -> "Settings":
+        """What a session is to use."""
+        return self._settings(self.buildpack)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatrixOptions(BuildOptions):
+    """The options of `matrix`."""
+
+    buildpacks: Annotated[
+        tuple[str, ...],
+        Option(
+            flags=("--buildpack",),
+            metavar=_BUILDPACKS,
+            help="A buildpack, as for `run`; given once for each column, the oldest first.",
+        ),
+    ]
+
+    def settings(self) -> "Settings":
+        """What a session is to use."""
+        first, *others = self.buildpacks
+        return self._settings(first, also=tuple(others))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordOptions(BuildOptions):
+    """The options of `record`."""
+
+    buildpack: Annotated[str, BUILDPACK] = DEFAULT_BUILDPACK
+    tape: Annotated[
+        Path,
+        Option(
+            flags=("--tape",),
+            metavar="FILE",
+            help="The tape that is recorded to; what it holds already is answered from it.",
+        ),
+    ]
+    anew: Annotated[
+        bool, Option(flags=("--anew",), help="Begin with an empty tape, whatever FILE holds.")
+    ] = False
+
+    def settings(self) -> "Settings":
+        """What a session is to use."""
+        return self._settings(self.buildpack, recording=True, anew=self.anew)

@@ -4,23 +4,12 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-import click
 from rich.console import Console
 from rich.table import Table
 
 from harness.errors import HarnessError
-from harness.storage.store import default_root
 
 _PLAIN_WIDTH = 160
-
-store_option = click.option(
-    "--store",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=default_root,
-    show_default="CACHE_HARNESS_STORE, or the platform's cache folder",
-    metavar="DIR",
-    help="Where builds, images, runtimes and build tools are kept between runs.",
-)
 
 
 def stdout() -> Console:

@@ -1,5 +1,6 @@
 """What `run`, `matrix` and `record` do: run builds, judge them and report."""
 
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from rich.console import RenderableType
 
 from harness.bundled import bundled_scenarios
+from harness.commands.options import BuildOptions
 from harness.commands.output import check_writable, stdout, write_file
 from harness.errors import HarnessError, TapeError
 from harness.internet.recorder import Recorder
@@ -14,71 +16,48 @@ from harness.reports import json as json_report
 from harness.reports import tape as tape_report
 from harness.runs.display import showing
 from harness.runs.runner import run_scenarios
-from harness.runs.session import Session, Settings
-from harness.sandboxes import MEBIBYTE, Limits
+from harness.runs.session import Session
 from harness.scenarios.scenario import load_scenarios
-from harness.storage.store import Store
 from harness.verdicts.known import load_known, with_known, written
 from harness.verdicts.result import Run
 
 
 def run_builds(
     scenarios: tuple[Path, ...],
-    buildpacks: tuple[str, ...],
+    options: BuildOptions,
     render: Callable[[Run], RenderableType],
     *,
-    sandbox: str | None,
-    image: str | None,
-    jobs: int,
-    reports: tuple[str, ...],
-    known_files: tuple[Path, ...],
-    pythons: tuple[str, ...],
-    compare: tuple[str, ...],
-    tools: tuple[str, ...],
-    timeout: float,
-    memory: int,
-    fresh: bool,
-    keep: bool,
-    store: Path,
-    tape: Path | None,
     write_known: Path | None = None,
-    recording: bool = False,
-    anew: bool = False,
 ) -> int:
-    """Runs scenarios against buildpacks as a command's options ask, and prints what came of it.
+    """Runs scenarios as a command's options ask, and prints what came of it.
+
+    Args:
+        scenarios: Files and folders; empty for the suite that ships.
+        options: What the command was given.
+        render: The report that is printed.
+        write_known: The file that gets a list of all that diverges.
 
     Returns:
         The exit status.
+
+    Raises:
+        HarnessError: The harness could not tell.
     """
     console = stdout()
-    writers = [_writer(report) for report in reports]
-    known = [load_known(file) for file in known_files]
+    writers = [_writer(report) for report in options.reports]
+    known = [load_known(file) for file in options.known_files]
     if write_known is not None:
         writers.append(_file_writer(f"--write-known {write_known}", write_known, partial(
             written, before=known)))  # fmt: skip
     loaded = load_scenarios(scenarios or (bundled_scenarios(),))
-    settings = Settings(
-        buildpack=buildpacks[0],
-        also=buildpacks[1:],
-        sandbox=sandbox,
-        image=image,
-        store=Store(root=store),
-        pythons=pythons,
-        compare=compare,
-        tools=tools,
-        limits=Limits(seconds=timeout, memory=memory * MEBIBYTE),
-        keep=keep,
-        fresh=fresh,
-        tape=tape,
-        recording=recording,
-        anew=anew,
-    )
+    settings = options.settings()
+    jobs = options.jobs or os.cpu_count() or 1
     recorded: RenderableType | TapeError | None = None
     with showing(console) as observer, Session.open(settings, observer=observer) as session:
         found = run_scenarios(loaded, session=session, jobs=jobs, known=known, observer=observer)
-        kept = session.work_folder if keep else None
-        if isinstance(session.beyond, Recorder) and tape is not None:
-            recorded = _save(session.beyond, tape, found)
+        kept = session.work_folder if options.keep else None
+        if isinstance(session.beyond, Recorder) and options.tape is not None:
+            recorded = _save(session.beyond, options.tape, found)
     result = with_known(found, known)
     for write in writers:
         write(result)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from harness.commands.output import grid, stdout, store_option
+from harness.commands.click_options import store_option
+from harness.commands.output import grid, stdout
 from harness.ecosystems.python.runtimes.runtime import available_runtimes, pack_runtime
 from harness.stack.image import kept_images
 from harness.storage.store import Store

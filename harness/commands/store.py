@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from harness.commands.output import grid, stdout, store_option
+from harness.commands.click_options import store_option
+from harness.commands.output import grid, stdout
 from harness.errors import ExitCode, HarnessError
 from harness.storage.builds import DEFAULT_LIMIT, BuildStore
 from harness.storage.store import Store

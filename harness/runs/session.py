@@ -13,6 +13,7 @@ from packaging.utils import canonicalize_name
 from harness.buildpacks.sequence import Neighbour
 from harness.buildpacks.source import Buildpack, at_revision, resolve
 from harness.builds.run import Inputs, own_recipe
+from harness.bundled import DEFAULT_BUILDPACK
 from harness.ecosystems.python import pip
 from harness.ecosystems.python.buildpack_scripts import pinned_managers, pinned_tools
 from harness.ecosystems.python.fetcher import Fetcher, Wanted
@@ -59,8 +60,6 @@ from harness.storage.builds import BuildStore, Built
 from harness.storage.once import Once
 from harness.storage.store import Store
 from harness.trees.removal import Remover
-
-DEFAULT_BUILDPACK = "root-requirements"
 
 _PROGRAMS = "programs of "
 

@@ -133,7 +133,8 @@ def test_help_says_what_each_command_option_and_argument_is(invoke, path):
             assert parameter.help, parameter.name
             assert all(option in out for option in parameter.opts)
             assert parameter.is_flag or parameter.show_default or "[default:" in parameter.help or (
-                parameter.multiple or parameter.default is None or not parameter.expose_value
+                parameter.multiple or parameter.required or parameter.default is None
+                or not parameter.expose_value
             )  # fmt: skip
         else:
             name = parameter.make_metavar(click.Context(command)).strip("[]").split("]")[0]
