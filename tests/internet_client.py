@@ -3,12 +3,14 @@
 import http.client
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.ecosystems.python.index.package_index import PythonIndex
 from harness.internet import Internet, Request
+from harness.internet.package_index import PackageIndex
 from harness.internet.server import InternetServer
 from harness.internet.tape import Beyond
 from harness.internet.trust import Authority
@@ -74,10 +76,16 @@ def listeners() -> Listeners:
 
 
 @contextmanager
-def online(internet: Internet, scratch: Path, *, beyond: Beyond | None = None) -> Iterator[Client]:
+def online(
+    internet: Internet,
+    scratch: Path,
+    *,
+    beyond: Beyond | None = None,
+    indexes: Sequence[PackageIndex] = (PythonIndex(),),
+) -> Iterator[Client]:
     """Serves an internet; fails where the server keeps its sockets or files."""
     authority = Authority()
-    server = InternetServer(authority, scratch=scratch, beyond=beyond)
+    server = InternetServer(authority, scratch=scratch, indexes=indexes, beyond=beyond)
     ends = listeners()
     client = Client(
         authority=authority,

@@ -4,13 +4,12 @@ import gzip
 import hashlib
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from harness.internet import index
 from harness.internet.redaction import redact
 
 GIT_REQUEST = "application/x-git-upload-pack-request"
@@ -84,12 +83,24 @@ class Question:
 
 
 def question(
-    method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes = b""
+    method: str,
+    url: str,
+    headers: Iterable[tuple[str, str]],
+    body: bytes = b"",
+    *,
+    negotiated: Callable[[str], str],
 ) -> Question | None:
     """Makes a question of a request; None where it is none that a real host is ever asked.
 
     Only reading is asked for, and only by a public host's name. Addresses and local names never
     lead a client to the sealed internet's server: what names one was not sent by an honest client.
+
+    Args:
+        method: The request's.
+        url: The URL as it was asked for.
+        headers: The request's headers.
+        body: What was posted.
+        negotiated: Gives what of an Accept header selects the format of a package index's page.
     """
     sent = tuple((name.lower(), value) for name, value in headers)
     named = dict(sent)
@@ -106,7 +117,7 @@ def question(
     asked = Asked(
         url=redact(url),
         method="POST" if method == "POST" else "GET",
-        accept=_format(named.get("accept", "")),
+        accept=negotiated(named.get("accept", "")),
         git_protocol=named.get("git-protocol", ""),
         body=_digest(body, named.get("content-type", "")) if method == "POST" else "",
         credentials="authorization" in named,
@@ -120,11 +131,6 @@ def normalised(url: str) -> str:
     host, slash, path = rest.partition("/")
     host = host.lower().removesuffix(_DEFAULT_PORTS.get(scheme.lower(), ":"))
     return f"{scheme.lower()}{colon}{host}{slash}{path}"
-
-
-def _format(accept: str) -> str:
-    """Only a client of a package index negotiates; what others say here selects nothing."""
-    return index.negotiate(accept) if "application/vnd.pypi.simple" in accept.lower() else ""
 
 
 def _plain(body: bytes, encoding: str) -> bytes:

@@ -8,20 +8,19 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from harness.errors import TapeError
 from harness.internet.exchange import Answer, Asked, Begun, Question
 from harness.internet.redaction import redact, secrets_of
 from harness.internet.routes import Routes, same_host
 from harness.internet.tape import Tape, write_tape
-from harness.internet.tape_index import TapeIndex, Wheel
+from harness.internet.tape_index import TapeIndex, ToolFile
 from harness.internet.upstream import Upstream
 
-_SIMPLE = "/simple/"
-_PAGES = ("text/html", "application/vnd.pypi.simple.")
 _CREDENTIALS = frozenset({"authorization", "cookie"})
 _CHUNK = 1024 * 1024
+
+Headers = tuple[tuple[str, str], ...]
 
 
 class Recorder:
@@ -43,7 +42,7 @@ class Recorder:
         self._futures: dict[Asked, Future[Answer]] = {}
         self._begun: dict[Asked, Begun] = {}
         self._fetched: dict[Asked, Answer] = {}
-        self._wheels: dict[str, tuple[Wheel, ...]] = {}
+        self._tools: dict[str, tuple[ToolFile, ...]] = {}
         self._places: dict[str, Path] = {}
         self._secrets: set[str] = set()
         self.identity = f"recording {secrets.token_hex(16)}"
@@ -74,11 +73,11 @@ class Recorder:
             self._secrets.update(secrets_of(question.url, question.headers))
         known = self._tape.answer(question) if self._tape else None
         if known is not None:
-            if _is_page(question.asked, known.status, known.headers):
+            if self._is_page(question.asked, known.status, known.headers):
                 page = self.body(known.sha256).read_text("utf-8", "replace")
                 with suppress(TapeError):  # where it really is, is not on the tape: nor is it asked
                     real = self._routes.real(question.url)
-                    self._routes.learn_links(question.asked.url, real, page)
+                    self._learn_links(question.asked, known.headers, real, page)
             return known
         answer = self._fetch(question)
         with self._lock:
@@ -95,7 +94,7 @@ class Recorder:
         staged = self._folder / f".{secrets.token_hex(8)}"
 
         def begin(kept: tuple[tuple[str, str], ...], size: int) -> None:
-            if not _is_page(asked, 200, kept):  # those are shown otherwise than they come
+            if not self._is_page(asked, 200, kept):  # those are shown otherwise than they come
                 shown = tuple((name, redact(value)) for name, value in kept)
                 self._begun[asked] = Begun(headers=shown, size=size, path=staged)
 
@@ -123,9 +122,9 @@ class Recorder:
         if "location" in headers:
             headers["location"] = self._routes.shown(asked.url, real, headers["location"])
         sha256, size = answer.sha256, answer.size
-        if _is_page(asked, answer.status, answer.headers):
+        if self._is_page(asked, answer.status, answer.headers):
             page = staged.read_bytes().decode("utf-8", "surrogateescape")
-            self._routes.learn_links(asked.url, real, page)
+            self._learn_links(asked, answer.headers, real, page)
             data = redact(page).encode("utf-8", "surrogateescape")
             staged.write_bytes(data)
             sha256, size = hashlib.sha256(data).hexdigest(), len(data)
@@ -133,8 +132,15 @@ class Recorder:
         kept = tuple(sorted((name, redact(value)) for name, value in headers.items()))
         return replace(answer, headers=kept, sha256=sha256, size=size)
 
+    def _is_page(self, asked: Asked, status: int, headers: Headers) -> bool:
+        """Whether an answer is a package index's page, whose links are rewritten."""
+        return status == 200 and self._routes.is_page(asked, _content_type(headers))
+
+    def _learn_links(self, asked: Asked, headers: Headers, real: str, page: str) -> None:
+        self._routes.learn_links(asked, _content_type(headers), real, page)
+
     def body(self, sha256: str) -> Path:
-        """A file with an answer's body, or a wheel.
+        """A file with an answer's body, or a build tool's file.
 
         Raises:
             TapeError: It is damaged.
@@ -151,20 +157,22 @@ class Recorder:
     # --- build tools ---------------------------------------------------------------------------
 
     def tools(self, name: str) -> Path | None:
-        """A folder with the wheels of a set of build tools, or None where the tape has none."""
+        """A folder with the files of a set of build tools, or None where the tape has none."""
         return self._tape.tools(name) if self._tape else None
 
     def offered(self, name: str, folder: Path) -> None:
-        """Keeps the wheels of a set for the tape."""
-        wheels = []
-        for path in sorted(folder.glob("*.whl")):
+        """Keeps the files of a set for the tape."""
+        files = []
+        for path in sorted(folder.iterdir()):
             with path.open("rb") as file:
                 sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            wheels.append(Wheel(set=name, name=path.name, sha256=sha256, size=path.stat().st_size))
+            files.append(
+                ToolFile(set=name, name=path.name, sha256=sha256, size=path.stat().st_size)
+            )
             with self._lock:
                 self._places[sha256] = path
         with self._lock:
-            self._wheels[name] = tuple(wheels)
+            self._tools[name] = tuple(files)
 
     # --- keeping -------------------------------------------------------------------------------
 
@@ -173,10 +181,10 @@ class Recorder:
         """What the tape would hold if the recording ended now."""
         before = self._tape.index if self._tape else TapeIndex()
         with self._lock:
-            new = [wheel for wheels in self._wheels.values() for wheel in wheels]
+            new = [file for files in self._tools.values() for file in files]
             return TapeIndex(
                 answers={**before.answers, **self._fetched},
-                wheels=tuple(sorted({*before.wheels, *new})),
+                tools=tuple(sorted({*before.tools, *new})),
             )
 
     @property
@@ -209,11 +217,8 @@ class Recorder:
         return index
 
 
-def _is_page(asked: Asked, status: int, headers: tuple[tuple[str, str], ...]) -> bool:
-    """Whether an answer is a package index's page, whose links are rewritten."""
-    kind = dict(headers).get("content-type", "").lower()
-    indexed = bool(asked.accept) or _SIMPLE in urlsplit(asked.url).path
-    return status == 200 and indexed and kind.startswith(_PAGES)
+def _content_type(headers: Headers) -> str:
+    return dict(headers).get("content-type", "")
 
 
 def _told(asked: Asked, answer: Answer, secrets_known: Iterable[str]) -> bool:

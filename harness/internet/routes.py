@@ -1,50 +1,34 @@
 """Which real URL stands behind one that a build asks for."""
 
-import html
-import json
-import re
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cached_property
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 from harness.errors import TapeError
-from harness.internet.exchange import normalised
+from harness.internet.exchange import Asked, normalised
+from harness.internet.package_index import IndexUrls, PackageIndex
 from harness.internet.redaction import REDACTED, redact
-
-_HREF = re.compile(r"""href\s*=\s*(?:"([^"]*)"|'([^']*)')""", re.IGNORECASE)
-_METADATA = ".metadata"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Indexes:
-    """The package index that clients ask unless told, and the one that the operator asks instead.
-
-    Both end in a slash; they are one where the operator has no other.
-    """
-
-    default: str
-    own: str
 
 
 class Routes:
     """Real URLs by what builds are shown in their place; safe to use from several threads.
 
-    A build is shown URLs without their secrets, and the default package index in place of the
-    operator's own: what it keeps, and what is kept of it, then holds neither.
+    A build is shown URLs without their secrets, and each ecosystem's default package index in place
+    of the operator's own: what it keeps, and what is kept of it, then holds neither.
     """
 
-    def __init__(self, indexes: Callable[[], Indexes | None]) -> None:
-        """Args: what tells the package indexes; it is called at most once, when it is needed."""
-        self._find = indexes
+    def __init__(self, indexes: Sequence[PackageIndex] = ()) -> None:
+        """Args: the package indexes; each is asked for its URLs at most once, when needed."""
+        self._indexes = tuple(indexes)
         self._lock = threading.Lock()
         self._real: dict[str, str] = {}
 
     @cached_property
-    def _indexes(self) -> Indexes | None:
-        found = self._find()
-        return None if found is None or found.default == found.own else found
+    def _mirrored(self) -> tuple[IndexUrls, ...]:
+        """Those for which the operator has another one."""
+        found = (index.urls() for index in self._indexes)
+        return tuple(urls for urls in found if urls is not None and urls.default != urls.own)
 
     def real(self, url: str) -> str:
         """The URL to ask for one that a build asked for.
@@ -54,10 +38,7 @@ class Routes:
         """
         with self._lock:
             learned = self._real.get(url)
-            if learned is None and url.endswith(_METADATA):  # PEP 658: beside the file, by its name
-                beside = self._real.get(url.removesuffix(_METADATA))
-                learned = f"{beside}{_METADATA}" if beside else None
-            found = self._authorised(learned or self._by_path(url))
+            found = self._authorised(learned or self._beside(url) or self._by_path(url))
         if f"={REDACTED}" in found or f"{REDACTED}@" in found:
             raise TapeError(
                 "its secrets were left out when what links to it was recorded",
@@ -65,25 +46,31 @@ class Routes:
             )
         return found
 
+    def _beside(self, url: str) -> str:
+        """The URL of the companion of a file whose real URL is known; empty where it is none."""
+        for suffix in filter(None, (index.companion for index in self._indexes)):
+            file = self._real.get(url.removesuffix(suffix)) if url.endswith(suffix) else None
+            if file:
+                return f"{file}{suffix}"
+        return ""
+
     def _by_path(self, url: str) -> str:
-        indexes = self._indexes
-        if indexes is None:
-            return url
-        if url.startswith(indexes.default):
-            return indexes.own + url.removeprefix(indexes.default)
-        beside = urljoin(indexes.default, "..")
-        if url.startswith(beside):
-            return urljoin(indexes.own, "..") + url.removeprefix(beside)
+        for urls in self._mirrored:
+            if url.startswith(urls.default):
+                return urls.own + url.removeprefix(urls.default)
+            beside = urljoin(urls.default, "..")
+            if url.startswith(beside):
+                return urljoin(urls.own, "..") + url.removeprefix(beside)
         return url
 
     def _authorised(self, url: str) -> str:
-        """What is asked of the operator's own index is asked with what its URL says."""
-        own = self._indexes.own if self._indexes else ""
-        userinfo, at, _ = urlsplit(own).netloc.rpartition("@")
-        if not at or "@" in urlsplit(url).netloc or not same_host(url, own):
-            return url
-        scheme, _, rest = url.partition("://")
-        return f"{scheme}://{userinfo}@{rest}"
+        """What is asked of an operator's own index is asked with what its URL says."""
+        for urls in self._mirrored:
+            userinfo, at, _ = urlsplit(urls.own).netloc.rpartition("@")
+            if at and "@" not in urlsplit(url).netloc and same_host(url, urls.own):
+                scheme, _, rest = url.partition("://")
+                return f"{scheme}://{userinfo}@{rest}"
+        return url
 
     def shown(self, asked: str, real: str, location: str) -> str:
         """A redirect's target as a build is shown it.
@@ -93,22 +80,36 @@ class Routes:
             real: The same, as it was asked for.
             location: The target as it came.
         """
-        target, indexes = urljoin(real, location), self._indexes
-        if indexes is not None and self._authorised(target).startswith(indexes.own):
-            return indexes.default + self._authorised(target).removeprefix(indexes.own)
+        target = urljoin(real, location)
+        authorised = self._authorised(target)
+        for urls in self._mirrored:
+            if authorised.startswith(urls.own):
+                return urls.default + authorised.removeprefix(urls.own)
         self._learn(urljoin(asked, redact(location)), target)
         return redact(location)
 
-    def learn_links(self, asked: str, real: str, page: str) -> None:
+    def is_page(self, asked: Asked, content_type: str) -> bool:
+        """Whether a successful answer is a page of a package index's, whose links are rewritten."""
+        return self._index_of(asked, content_type) is not None
+
+    def learn_links(self, asked: Asked, content_type: str, real: str, page: str) -> None:
         """Takes note of where the links of an index's page lead.
 
         Args:
-            asked: The page's URL, as it is shown.
-            real: The same, as it was asked for.
-            page: The page as it came, HTML or JSON.
+            asked: What it was asked for by, its URL as it is shown.
+            content_type: The page's.
+            real: Its URL, as it was asked for.
+            page: The page as it came.
         """
-        for link in _links(page):
-            self._learn(urljoin(asked, redact(link)), urljoin(real, link))
+        index = self._index_of(asked, content_type)
+        for link in index.links(page) if index else ():
+            self._learn(urljoin(asked.url, redact(link)), urljoin(real, link))
+
+    def _index_of(self, asked: Asked, content_type: str) -> PackageIndex | None:
+        for index in self._indexes:
+            if index.is_page(asked.url, negotiated=asked.accept, content_type=content_type):
+                return index
+        return None
 
     def _learn(self, shown: str, real: str) -> None:
         shown, real = normalised(urldefrag(shown).url), urldefrag(real).url
@@ -125,14 +126,3 @@ def same_host(one: str, other: str) -> bool:
 def _place(url: str) -> tuple[str, str]:
     parts = urlsplit(url)
     return parts.scheme, parts.netloc.rpartition("@")[2].lower()
-
-
-def _links(page: str) -> Iterator[str]:
-    if not page.lstrip().startswith("{"):
-        yield from (html.unescape(double or single) for double, single in _HREF.findall(page))
-        return
-    try:
-        files = json.loads(page).get("files", [])
-        yield from (str(file["url"]) for file in files)
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, nullcontext, suppress
 from email.utils import formatdate
@@ -20,9 +20,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from harness.errors import HarnessError
-from harness.internet import Internet, Request, forge, index, project_json, taped
+from harness.internet import Internet, Request, forge, taped
 from harness.internet.downloads import StoredFile, find_download
 from harness.internet.name_server import NameServer
+from harness.internet.package_index import PackageIndex, Read
 from harness.internet.redaction import redact
 from harness.internet.refusal import Refusal
 from harness.internet.tape import Beyond
@@ -42,20 +43,27 @@ GRACE = 5  # seconds for what is under way to end once it was cut off
 class InternetServer:
     """Serves `Internet`s; safe to use from several threads, several at once."""
 
-    __slots__ = ("_authority", "_beyond", "_scratch")
+    __slots__ = ("_authority", "_beyond", "_indexes", "_scratch")
 
     def __init__(
-        self, authority: Authority, *, scratch: Path, beyond: Beyond | None = None
+        self,
+        authority: Authority,
+        *,
+        scratch: Path,
+        indexes: Sequence[PackageIndex] = (),
+        beyond: Beyond | None = None,
     ) -> None:
         """Makes a server.
 
         Args:
             authority: Signs its certificates.
             scratch: An existing folder for what is served from disk.
+            indexes: The package indexes of all ecosystems: the first that has an answer gives it.
             beyond: What answers where an internet has nothing.
         """
         self._authority = authority
         self._scratch = scratch
+        self._indexes = tuple(indexes)
         self._beyond = beyond
 
     def serving(self, internet: Internet, on_request: OnRequest) -> Serve:
@@ -83,7 +91,7 @@ class InternetServer:
                 listeners.https,
                 tempfile.TemporaryDirectory(prefix="internet-", dir=self._scratch) as folder,
             ):
-                answers = _Answers(internet, self._beyond, Path(folder), on_request)
+                answers = _Answers(internet, self._indexes, self._beyond, Path(folder), on_request)
                 with (
                     NameServer(listeners.dns) as name_server,
                     _running(answers, self._authority, listeners),
@@ -212,12 +220,17 @@ class _Answers:
     """The application: one internet's answers, each reported."""
 
     __slots__ = (
-        *("_asked", "_beyond", "_forge_turns", "_internet", "_on_request", "_projects", "_views"),
-        "failures",
+        *("_asked", "_beyond", "_forge_turns", "_indexes", "_internet"),
+        *("_on_request", "_responders", "_views", "failures"),
     )
 
     def __init__(
-        self, internet: Internet, beyond: Beyond | None, folder: Path, on_request: OnRequest
+        self,
+        internet: Internet,
+        indexes: Sequence[PackageIndex],
+        beyond: Beyond | None,
+        folder: Path,
+        on_request: OnRequest,
     ) -> None:
         released = [file.path for release in internet.releases for file in release.files]
         for path in (*released, *(download.file for download in internet.downloads)):
@@ -229,7 +242,8 @@ class _Answers:
         self._internet = internet
         self._beyond = beyond
         self._on_request = on_request
-        self._projects = index.group(internet)
+        self._indexes = indexes
+        self._responders = [index.responder(internet) for index in indexes]
         self._views = forge.make_views(internet, folder)
         self._asked = 0
         # Each turn is a git of this machine's, which no limit of the build's counts.
@@ -267,7 +281,13 @@ class _Answers:
             async with turn:
                 response = await self._answer(request, url, number)
                 if self._beyond and isinstance(response, Refusal) and response.lacking:
-                    response = await taped.respond(self._beyond, request, asked, refusal=response)
+                    response = await taped.respond(
+                        self._beyond,
+                        request,
+                        asked,
+                        negotiated=self._negotiated,
+                        refusal=response,
+                    )
                 refused = response.line if isinstance(response, Refusal) else ""
                 await response(scope, receive, note_status)
         except Exception as error:  # whatever it is, the job must not be judged by it
@@ -289,15 +309,20 @@ class _Answers:
             return StoredFile(str(download.file), sha256=download.sha256)
         if host in forge.HOSTS:
             return await forge.respond(self._views, request, path, url)
-        if reads and (path == "/simple" or path.startswith(index.ROOT)):
-            return index.respond(self._projects, path, request.headers, host=host, url=url)
-        if reads and project_json.asks_for_project(path):
-            return project_json.respond(self._projects, path, host=host, url=url)
+        if reads:
+            read = Read(host=host, path=path, url=url, headers=request.headers)
+            for respond in self._responders:
+                if (response := respond(read)) is not None:
+                    return response
         return Refusal(
             f"the sealed internet refuses {request.method} {url}:"
             " it is no fork, release or download of this scenario",
             lacking=True,
         )
+
+    def _negotiated(self, accept: str) -> str:
+        found = (index.negotiated(accept) for index in self._indexes)
+        return next(filter(None, found), "")
 
 
 def _check(name_server: NameServer) -> None:

@@ -52,10 +52,10 @@ class Toolbox(Protocol):
     """What has build tools before the operator's index is asked for them."""
 
     def tools(self, name: str) -> Path | None:
-        """A folder with the wheels of a set of build tools, or None where they are not kept."""
+        """A folder with the files of a set of build tools, or None where they are not kept."""
 
     def offered(self, name: str, folder: Path) -> None:
-        """Told of the wheels of a set that builds are offered."""
+        """Takes note of the files of a set that builds are offered."""
 
 
 class Tape:
@@ -140,21 +140,21 @@ class Tape:
         return f", and not on the tape {self.path.name}"
 
     def tools(self, name: str) -> Path | None:
-        """A folder with the wheels of a set of build tools, or None where it is not on the tape.
+        """A folder with the files of a set of build tools, or None where it is not on the tape.
 
         Raises:
             TapeError: One is damaged.
         """
-        wheels = [wheel for wheel in self.index.wheels if wheel.set == name]
-        if not wheels:
+        files = [file for file in self.index.tools if file.set == name]
+        if not files:
             return None
         laid_out = self._folder / "tools" / name
         with self._lock:
             if not laid_out.is_dir():
                 staged = laid_out.with_name(f".{name}")
                 staged.mkdir(parents=True, exist_ok=True)
-                for wheel in wheels:
-                    shutil.copyfile(self.body(wheel.sha256), staged / wheel.name)
+                for file in files:
+                    shutil.copyfile(self.body(file.sha256), staged / file.name)
                 staged.rename(laid_out)
         return laid_out
 

@@ -19,12 +19,12 @@ Size = Annotated[int, Field(ge=0)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Wheel:
-    """A build tool's wheel: the set that it is one of, its file name, its content."""
+class ToolFile:
+    """A file of a build tool's: the set that it is one of, its name, its content."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     set: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.+!-]*$")]
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.+!-]*\.whl$")]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.+!-]*$")]
     sha256: Sha256
     size: Size
 
@@ -35,24 +35,24 @@ class TapeIndex:
 
     Attributes:
         answers: What real hosts answered.
-        wheels: The build tools that the recording's builds were offered.
+        tools: The build tools that the recording's builds were offered.
     """
 
     answers: Mapping[Asked, Answer] = field(default_factory=dict)
-    wheels: tuple[Wheel, ...] = ()
+    tools: tuple[ToolFile, ...] = ()
 
     @property
     def bodies(self) -> dict[str, int]:
         """The size of each content by its sha256, in that order."""
         sizes = {answer.sha256: answer.size for answer in self.answers.values()}
-        sizes |= {wheel.sha256: wheel.size for wheel in self.wheels}
+        sizes |= {file.sha256: file.size for file in self.tools}
         return dict(sorted(sizes.items()))
 
     @property
     def digest(self) -> str:
         """The sha256, in hex, of what could be answered from the tape.
 
-        Wheels have no say in it: those that a build is offered count as the others that it is.
+        Tools have no say in it: those that a build is offered count as the others that it is.
         """
         return hashlib.sha256(to_json(TapeIndex(answers=self.answers)).encode()).hexdigest()
 
@@ -79,7 +79,7 @@ class _Document:
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     format: int
     answers: list[_Entry]
-    tools: list[Wheel] = field(default_factory=list)
+    tools: list[ToolFile] = field(default_factory=list)
 
 
 def to_json(index: TapeIndex) -> str:
@@ -93,7 +93,7 @@ def to_json(index: TapeIndex) -> str:
         "answers": [
             dict(_told(asked, answer)) for asked, answer in sorted(index.answers.items(), key=_key)
         ],
-        "tools": [asdict(wheel) for wheel in sorted(index.wheels)],
+        "tools": [asdict(file) for file in sorted(index.tools)],
     }
     return json.dumps(document, indent=2) + "\n"
 
@@ -138,7 +138,7 @@ def from_json(text: bytes) -> TapeIndex:
     answers = dict(map(_read, document.answers))
     if len(answers) != len(document.answers):
         raise ValueError("it answers one question in two ways")
-    return TapeIndex(answers=answers, wheels=tuple(document.tools))
+    return TapeIndex(answers=answers, tools=tuple(document.tools))
 
 
 def _read(entry: _Entry) -> tuple[Asked, Answer]:

@@ -80,20 +80,31 @@ class GrowingFile(Response):
         await send({"type": "http.response.body", "body": b""})
 
 
-async def respond(beyond: Beyond, request: Request, url: str, *, refusal: Refusal) -> Response:
+async def respond(
+    beyond: Beyond,
+    request: Request,
+    url: str,
+    *,
+    negotiated: Callable[[str], str],
+    refusal: Refusal,
+) -> Response:
     """Answers a request that a scenario has nothing for.
 
     Args:
         beyond: What may have an answer.
         request: Its body is read.
         url: The URL as the client asked, secrets and all.
+        negotiated: See `question`.
         refusal: What is answered where there is none.
 
     Raises:
         HarnessError: There should be one, and it cannot be had.
     """
     body = await _body(request) if request.method == "POST" else b""
-    asked = None if body is None else question(request.method, url, request.headers.items(), body)
+    if body is None:
+        return refusal
+    headers = request.headers.items()
+    asked = question(request.method, url, headers, body, negotiated=negotiated)
     if asked is None:
         return refusal
 

@@ -24,7 +24,7 @@ def recorded(file: str, index: TapeIndex, *, added: int) -> RenderableType:
     said = (
         f"recorded on {file}: {_count(len(index.answers), 'answer')} of"
         f" {_count(len(counts), 'host')}, {added} of them new, and"
-        f" {_count(len(index.wheels), 'wheel')} of build tools; {_megabytes(total)} MB in all"
+        f" {_count(len(index.tools), 'file')} of build tools; {_megabytes(total)} MB in all"
     )
     grid = Table(box=None, pad_edge=False, show_header=False)
     for host in sorted(counts):
@@ -37,15 +37,15 @@ def recorded(file: str, index: TapeIndex, *, added: int) -> RenderableType:
 
 
 def listing(index: TapeIndex) -> RenderableType:
-    """A line for each answer, then one for each wheel: to be read, searched, and compared."""
+    """A line for each answer, then one for each tool's file: to be read, searched, and compared."""
     lines = [
         f"{asked.method:4}  {answer.status}  {answer.size:>11,}  {answer.sha256[:_SHORT]}"
         f"  {_selected(asked, answer)}"
         for asked, answer in sorted(index.answers.items(), key=lambda item: item[0])
     ]
     lines += [
-        f"tool       {wheel.size:>11,}  {wheel.sha256[:_SHORT]}  {wheel.set}  {wheel.name}"
-        for wheel in sorted(index.wheels)
+        f"tool       {tool.size:>11,}  {tool.sha256[:_SHORT]}  {tool.set}  {tool.name}"
+        for tool in sorted(index.tools)
     ]
     return Text("\n".join(map(printable, lines)) or "nothing")
 

@@ -14,9 +14,9 @@ from harness.buildpacks.sequence import Neighbour
 from harness.buildpacks.source import Buildpack, at_revision, resolve
 from harness.builds.run import Inputs, own_recipe
 from harness.bundled import DEFAULT_BUILDPACK
-from harness.ecosystems.python import pip
 from harness.ecosystems.python.buildpack_scripts import pinned_managers, pinned_tools
 from harness.ecosystems.python.fetcher import Fetcher, Wanted
+from harness.ecosystems.python.index.package_index import PythonIndex
 from harness.ecosystems.python.programs import programs_archive
 from harness.ecosystems.python.python_shelf import PythonShelf, served_fields
 from harness.ecosystems.python.pythons import Offer, StandIn
@@ -163,7 +163,9 @@ class Session:
             ahead=ahead or PythonsAhead(settings.store, None),
             folder=served,
         )
-        self.server = InternetServer(self._authority, scratch=scratch, beyond=beyond)
+        self.server = InternetServer(
+            self._authority, scratch=scratch, indexes=(PythonIndex(),), beyond=beyond
+        )
         self.trust: tuple[tuple[Mount, ...], tuple[tuple[str, str], ...]] = (
             trust_mounts(self._authority, trust),
             tuple(trust_env().items()),
@@ -558,7 +560,9 @@ def _beyond(settings: Settings, folder: Path) -> Iterator[Tape | Recorder | None
         if tape is not None and not settings.recording:
             yield tape
             return
-        yield Recorder(tape, folder=folder / "new", upstream=Upstream(), routes=Routes(pip.indexes))
+        yield Recorder(
+            tape, folder=folder / "new", upstream=Upstream(), routes=Routes((PythonIndex(),))
+        )
 
 
 def _check_pythons(settings: Settings, runtimes: tuple[Runtime, ...]) -> None:

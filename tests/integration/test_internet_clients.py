@@ -11,6 +11,7 @@ import pytest
 from git_repositories import commit, git
 
 from harness.bundled import bundled_repositories
+from harness.ecosystems.python.index.package_index import PythonIndex
 from harness.ecosystems.python.releases import build_release
 from harness.ecosystems.python.tools import BASE_TOOLS, fetch_tool
 from harness.errors import ReleaseError
@@ -136,7 +137,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         mounts.append(Mount(source=Path(uv), target="/pips/uv"))
     yield World(
         sandbox=sandbox,
-        server=InternetServer(authority, scratch=base / "server"),
+        server=InternetServer(authority, scratch=base / "server", indexes=[PythonIndex()]),
         authority=authority,
         internet=Internet(
             repositories=(

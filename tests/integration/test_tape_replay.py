@@ -18,7 +18,7 @@ from runs import PROGRAM, REPOSITORY, store
 from traces import need
 
 from harness.ecosystems.python.buildpack_scripts import pinned_tools
-from harness.ecosystems.python.pip import indexes
+from harness.ecosystems.python.pip import index_urls
 from harness.ecosystems.python.tools import BASE_TOOLS, fetch_tool
 from harness.internet.tape import read_index
 
@@ -184,9 +184,9 @@ def test_a_recording_says_what_the_run_shows_and_what_it_kept(bench, recorded):
     for host in ("forge.example.org", "files.example.org"):
         assert host in said
     index = read_index(bench.tape)
-    sets = {wheel.set for wheel in index.wheels}
+    sets = {wheel.set for wheel in index.tools}
     assert sets >= {pin.replace("==", "-") for pin in BASE_TOOLS}
-    found = indexes()
+    found = index_urls()
     assert found is not None
     assert any(asked.url == f"{found.default}only-upstream/" for asked in index.answers)
 

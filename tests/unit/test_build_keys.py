@@ -21,7 +21,7 @@ from harness.internet.exchange import Answer, Asked
 from harness.internet.recorder import Recorder
 from harness.internet.routes import Routes
 from harness.internet.tape import Tape, write_tape
-from harness.internet.tape_index import TapeIndex, Wheel
+from harness.internet.tape_index import TapeIndex, ToolFile
 from harness.internet.upstream import Upstream
 from harness.plugins.code_digest import NOT_BUILDING, code_digest
 from harness.runs import session as session_module
@@ -276,8 +276,8 @@ def tape(tmp_path):
             file.write_bytes(content)
             asked = replace(Asked(url="https://a.example.com/", method="GET"), **changes)
             answer = Answer(status=200, headers=(), sha256=name, size=len(content))
-            wheels = [Wheel(set="x-1", name="x-1.whl", sha256=name, size=len(content))]
-            index = TapeIndex(answers={asked: answer}, wheels=tuple(wheels[:wheel]))
+            wheels = [ToolFile(set="x-1", name="x-1.whl", sha256=name, size=len(content))]
+            index = TapeIndex(answers={asked: answer}, tools=tuple(wheels[:wheel]))
             number = len(list(tmp_path.glob("*.tape")))
             path = tmp_path / f"{number}.tape"
             write_tape(path, index, lambda _: file)
@@ -287,7 +287,7 @@ def tape(tmp_path):
 
 
 def recorder(folder: Path, tape: Tape | None = None) -> Recorder:
-    return Recorder(tape, folder=folder, upstream=Upstream({}), routes=Routes(lambda: None))
+    return Recorder(tape, folder=folder, upstream=Upstream({}), routes=Routes())
 
 
 def test_what_a_tape_could_answer_is_in_the_key(bench, commit, tape):
@@ -314,8 +314,8 @@ def test_a_wheel_on_the_tape_is_offered_in_place_of_the_store_s(bench, commit, t
     digest = hashlib.sha256(b"another pip").hexdigest()
     index = TapeIndex(
         answers=tape().index.answers,
-        wheels=(
-            Wheel(set="pip-25.0.1", name="pip-25.0.1-py3-none-any.whl", sha256=digest, size=11),
+        tools=(
+            ToolFile(set="pip-25.0.1", name="pip-25.0.1-py3-none-any.whl", sha256=digest, size=11),
         ),
     )
     files = {digest: wheel}

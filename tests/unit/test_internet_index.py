@@ -11,8 +11,9 @@ import pytest
 from internet_client import Client, online
 from starlette.datastructures import Headers
 
+from harness.ecosystems.python.index.metadata import read_metadata
+from harness.ecosystems.python.index.simple import HTML, JSON, negotiate
 from harness.internet import Internet, Release, ReleaseFile
-from harness.internet.index import HTML, JSON, negotiate, read_facts
 
 METADATA = b"Metadata-Version: 2.1\nName: Acme.Forms\nVersion: %s\nRequires-Python: >=3.8,<4\n"
 
@@ -195,7 +196,7 @@ def test_negotiation(accept: str, kind: str) -> None:
 def test_a_file_that_cannot_be_read_has_no_facts(tmp_path: Path, name: str) -> None:
     good = wheel(tmp_path, "3").path.read_bytes()
     for number, data in enumerate((b"", b"PK\x03\x04junk", b"\x1f\x8b\x08junk", good[:-30])):
-        facts = read_facts(stored(tmp_path, name, data).path, str(number))
+        facts = read_metadata(stored(tmp_path, name, data).path, str(number))
         assert facts.requires_python is None
         assert facts.metadata is None
 

@@ -18,21 +18,23 @@ from git_repositories import git
 from internet_client import Client, online
 from real_hosts import Ask, Hosts, Say, real_hosts
 
+from harness.ecosystems.python.index.package_index import PythonIndex
 from harness.errors import HarnessError, TapeError
 from harness.internet import Internet, Release, ReleaseFile, Repository, exchange, taped
 from harness.internet import recorder as module_of_recorder
 from harness.internet.exchange import GIT_REQUEST
+from harness.internet.package_index import IndexUrls
 from harness.internet.recorder import Recorder
-from harness.internet.routes import Indexes, Routes
+from harness.internet.routes import Routes
 from harness.internet.tape import Tape, read_index
 from harness.internet.upstream import Upstream
 
 JSON = "application/vnd.pypi.simple.v1+json"
 HTML = "application/vnd.pypi.simple.v1+html"
-DEFAULT = Indexes(
+DEFAULT = IndexUrls(
     default="https://default.example.com/simple/", own="https://default.example.com/simple/"
 )
-MIRRORED = Indexes(
+MIRRORED = IndexUrls(
     default="https://default.example.com/simple/",
     own="https://reader:mirror-password@mirror.example.net/root/main/+simple/",
 )
@@ -41,14 +43,14 @@ FILE = "https://files.example.com/a/thing-1.0.tar.gz"
 
 
 def recorder(
-    folder: Path, hosts: Hosts, tape: Tape | None = None, indexes: Indexes | None = DEFAULT
+    folder: Path, hosts: Hosts, tape: Tape | None = None, indexes: IndexUrls | None = DEFAULT
 ) -> Recorder:
     number = len(list(folder.glob("recording*")))
     return Recorder(
         tape,
         folder=folder / f"recording{number}",
         upstream=Upstream(hosts.environ, pauses=(0.0, 0.0)),
-        routes=Routes(lambda: indexes),
+        routes=Routes([PythonIndex(lambda: indexes)]),
     )
 
 
@@ -483,7 +485,7 @@ def slow_host(*parts: bytes | threading.Event, length: int) -> Iterator[str]:
 
 def slowly(folder: Path, proxy: str) -> Recorder:
     upstream = Upstream({"http_proxy": proxy}, pauses=())
-    return Recorder(None, folder=folder / "slow", upstream=upstream, routes=Routes(lambda: None))
+    return Recorder(None, folder=folder / "slow", upstream=upstream, routes=Routes())
 
 
 def test_what_comes_slowly_is_passed_on_as_it_comes(tmp_path, scratch, monkeypatch):

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.ecosystems.python.index.package_index import PythonIndex
 from harness.internet.exchange import GIT_REQUEST, Question, normalised, question
 from harness.internet.redaction import REDACTED, is_secret, redact, secrets_of
 
@@ -87,7 +88,7 @@ def test_the_secrets_of_a_request() -> None:
 
 def asked(url: str = "https://a.example.com/x", method: str = "GET", body: bytes = b"", **headers):
     named = [(name.replace("_", "-"), value) for name, value in headers.items()]
-    made = question(method, url, named, body)
+    made = question(method, url, named, body, negotiated=PythonIndex().negotiated)
     assert isinstance(made, Question)
     return made.asked
 
@@ -135,7 +136,7 @@ def test_normalised(url: str, plain: str) -> None:
 )
 def test_no_request_is_too_odd(method: str, rest: str, body: bytes, encoding: str) -> None:
     headers = [("Content-Encoding", encoding), ("Content-Type", GIT_REQUEST)]
-    question(method, f"https://{rest}", headers, body)
+    question(method, f"https://{rest}", headers, body, negotiated=str)
 
 
 def pkt(*lines: bytes) -> bytes:

@@ -19,7 +19,7 @@ from rich.console import Console
 from harness.errors import TapeError
 from harness.internet.exchange import Answer, Asked, Question
 from harness.internet.tape import BODIES, INDEX, Tape, read_index, write_tape
-from harness.internet.tape_index import TapeIndex, Wheel, from_json, to_json
+from harness.internet.tape_index import TapeIndex, ToolFile, from_json, to_json
 from harness.reports import tape as tape_report
 
 TEXT = st.text(max_size=20)
@@ -41,7 +41,7 @@ ANSWERS = st.builds(
     size=st.integers(0, 1 << 70),
 )
 WHEELS = st.builds(
-    Wheel,
+    ToolFile,
     set=st.sampled_from(["pip-25.0.1", "poetry-2.1-for-3.11-3.13"]),
     name=st.sampled_from(["a-1-py3-none-any.whl", "b_c-2.0+local.1-cp311-cp311-x.whl"]),
     sha256=SHA256,
@@ -50,7 +50,7 @@ WHEELS = st.builds(
 INDEXES = st.builds(
     TapeIndex,
     answers=st.dictionaries(ASKED, ANSWERS, max_size=5),
-    wheels=st.lists(WHEELS, unique=True, max_size=3).map(lambda each: tuple(sorted(each))),
+    tools=st.lists(WHEELS, unique=True, max_size=3).map(lambda each: tuple(sorted(each))),
 )
 
 
@@ -65,10 +65,10 @@ def test_an_index_is_read_as_it_was_written(index: TapeIndex) -> None:
 @given(INDEXES, st.randoms())
 def test_an_index_is_written_in_one_way(index: TapeIndex, random) -> None:
     answers = list(index.answers.items())
-    wheels = list(index.wheels)
+    wheels = list(index.tools)
     random.shuffle(answers)
     random.shuffle(wheels)
-    shuffled = TapeIndex(answers=dict(answers), wheels=tuple(wheels))
+    shuffled = TapeIndex(answers=dict(answers), tools=tuple(wheels))
     assert to_json(shuffled) == to_json(index)
     assert shuffled.digest == index.digest
 
@@ -81,7 +81,7 @@ def test_the_digest_is_of_all_that_is_answered(answers, data) -> None:
     without = {asked: answer for asked, answer in answers.items() if asked != one}
     changed = TapeIndex(answers={**answers, one: other})
     assert len({whole.digest, TapeIndex(answers=without).digest, changed.digest}) == 3
-    assert TapeIndex(answers=answers, wheels=(data.draw(WHEELS),)).digest == whole.digest
+    assert TapeIndex(answers=answers, tools=(data.draw(WHEELS),)).digest == whole.digest
 
 
 def sha(content: bytes) -> str:
@@ -97,7 +97,7 @@ INDEX_OF_THREE = TapeIndex(
         for name, content in CONTENTS.items()
         if content != b"a wheel"
     },
-    wheels=(Wheel(set="x-1", name="x-1-py3-none-any.whl", sha256=sha(b"a wheel"), size=7),),
+    tools=(ToolFile(set="x-1", name="x-1-py3-none-any.whl", sha256=sha(b"a wheel"), size=7),),
 )
 
 
@@ -298,7 +298,7 @@ def test_what_it_holds_is_listed_for_people(path: Path) -> None:
     ):
         assert part in text
     said = shown(tape_report.recorded("t.tape", index, added=1))
-    assert "recorded on t.tape: 4 answers of 2 hosts, 1 of them new, and 1 wheel of build" in said
+    assert "recorded on t.tape: 4 answers of 2 hosts, 1 of them new, and 1 file of build" in said
     assert "b.example.com:8" in said
     assert "0 answers of 0 hosts" in shown(tape_report.recorded("t", TapeIndex(), added=0))
     assert shown(tape_report.listing(TapeIndex())) == "nothing\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from harness.ecosystems.python.pip import indexes
+from harness.ecosystems.python.pip import index_urls
 from harness.ecosystems.python.tools import BASE_TOOLS, fetch_tool
 from harness.errors import ReleaseError
 from harness.storage.store import Store
@@ -103,7 +103,7 @@ def test_the_index_that_the_operator_s_pip_asks(
         configuration = tmp_path / name
         configuration.write_text(value)
         monkeypatch.setenv(name, str(configuration) if name == "PIP_CONFIG_FILE" else value)
-    found = indexes()
+    found = index_urls()
     assert found is not None
     assert found.default.startswith("https://")
     assert found.default.endswith("/simple/")

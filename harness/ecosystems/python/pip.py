@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from harness.errors import ReleaseError
-from harness.internet.routes import Indexes
+from harness.internet.package_index import IndexUrls
 
 SECONDS = 600
 _LOOK = 0.2  # seconds between looks whether to go on
@@ -90,8 +90,8 @@ def _said_by(process: subprocess.Popen[str], stop: threading.Event | None) -> st
     return None
 
 
-def indexes() -> Indexes | None:
-    """The index that pip asks unless told, and the one that the operator's pip is told to ask.
+def index_urls() -> IndexUrls | None:
+    """The index that pip asks unless configured, and the one that the operator's pip asks.
 
     None where pip does not say which is its own: then none can stand for it.
     """
@@ -107,7 +107,7 @@ def indexes() -> Indexes | None:
         own = str(ast.literal_eval(chosen)) if chosen else default[1]
     except (ValueError, SyntaxError):
         own = default[1]
-    return Indexes(default=f"{default[1].rstrip('/')}/", own=f"{own.rstrip('/')}/")
+    return IndexUrls(default=f"{default[1].rstrip('/')}/", own=f"{own.rstrip('/')}/")
 
 
 def _said(*argv: str) -> str:

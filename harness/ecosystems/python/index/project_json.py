@@ -5,7 +5,6 @@ Source: https://warehouse.pypa.io/api-reference/json.html
 
 import json
 import re
-from collections.abc import Mapping
 from email.message import Message
 from email.parser import BytesParser
 
@@ -13,7 +12,11 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 from starlette.responses import Response
 
-from harness.internet import Release, ReleaseFile, index
+from harness.ecosystems.python.index.metadata import read_metadata
+from harness.ecosystems.python.index.projects import Projects, absent, of_host
+from harness.ecosystems.python.index.simple import ROOT
+from harness.internet import Release, ReleaseFile
+from harness.internet.package_index import Read
 from harness.internet.refusal import Refusal
 
 _PATH = re.compile(r"/pypi/(?P<project>[^/]+)(?:/(?P<version>[^/]+))?/json/?")
@@ -24,30 +27,28 @@ def asks_for_project(path: str) -> bool:
     return _PATH.fullmatch(path) is not None
 
 
-def respond(
-    projects: Mapping[str, tuple[Release, ...]], path: str, *, host: str, url: str
-) -> Response:
-    """Answers a GET or HEAD of `/pypi/<project>/json` or `/pypi/<project>/<version>/json`.
+def respond(projects: Projects, read: Read) -> Response:
+    """Answers for `/pypi/<project>/json` or `/pypi/<project>/<version>/json`.
 
     Args:
-        projects: What `index.group` returned.
-        path: The decoded path, for which `asks_for_project`.
-        host: The host that was asked, whose index it is; files are linked there, as this interface
-            has no relative links.
-        url: The URL as the client asked, for the line of a refusal.
+        projects: What the internet's index has.
+        read: What is asked, of a path for which `asks_for_project`. Its host is the one whose index
+            it is; files are linked there, as this interface has no relative links.
     """
-    match = _PATH.fullmatch(path)
+    match = _PATH.fullmatch(read.path)
     name = canonicalize_name(match["project"]) if match else ""
-    releases = index.of_host(projects.get(name, ()), host)
+    releases = of_host(projects.get(name, ()), read.host)
     wanted = match["version"] if match else None
     chosen = next((one for one in reversed(releases) if _is(one.version, wanted)), None)
     if chosen is None:
         which = f"{name} {wanted}" if wanted else name
-        line = f"the sealed internet refuses {url}: no release {which} in this scenario's index"
+        line = (
+            f"the sealed internet refuses {read.url}: no release {which} in this scenario's index"
+        )
         if releases:
             return Refusal(line, status=404)
-        return index.absent(line, elsewhere=name in projects)
-    base = f"https://{host}{index.ROOT}{name}"
+        return absent(line, elsewhere=name in projects)
+    base = f"https://{read.host}{ROOT}{name}"
     body: dict[str, object] = {
         "info": _info(name, chosen),
         "urls": [_file(chosen, file, base) for file in chosen.files],
@@ -82,7 +83,7 @@ def _info(name: str, release: Release) -> dict[str, object]:
 
 def _metadata(release: Release) -> Message:
     """A wheel's metadata; what an sdist says is not to be trusted (PEP 643), and is left out."""
-    found = (index.read_facts(file.path, file.sha256).metadata for file in release.files)
+    found = (read_metadata(file.path, file.sha256).metadata for file in release.files)
     return BytesParser().parsebytes(next(filter(None, found), b""), headersonly=True)
 
 
@@ -93,7 +94,7 @@ def _file(release: Release, file: ReleaseFile, base: str) -> dict[str, object]:
         "digests": {"sha256": file.sha256},
         "packagetype": "bdist_wheel" if file.name.endswith(".whl") else "sdist",
         "size": file.path.stat().st_size,
-        "requires_python": index.read_facts(file.path, file.sha256).requires_python,
+        "requires_python": read_metadata(file.path, file.sha256).requires_python,
         "yanked": release.yanked is not None,
         "yanked_reason": release.yanked or None,
     }

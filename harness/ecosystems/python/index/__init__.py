@@ -1,0 +1,1 @@
+"""The Python package index: its interfaces, and how its pages are known on a tape."""
