@@ -5,21 +5,30 @@ import signal
 import sys
 
 import click
-from rich.console import Console
 
 from harness import __version__
-from harness.commands.doctor import doctor
-from harness.commands.image import image
-from harness.commands.importing import import_
-from harness.commands.matrix import matrix
-from harness.commands.record import record
-from harness.commands.run import run
-from harness.commands.runtime import runtime
-from harness.commands.schema import schema
-from harness.commands.store import store
-from harness.commands.tape import tape
+from harness.commands.lazy import LazyGroup, Listed
+from harness.commands.output import print_error
 from harness.errors import ExitCode, HarnessError, refusal
-from harness.reports.printing import printable
+
+COMMANDS = {
+    "doctor": "Check the machine, and print what to do for what it lacks.",
+    "image": "Build and list the stack images that builds run in.",
+    "import": "Make a scenario of a project's commits, or of an app.",
+    "matrix": "Run scenarios against several buildpacks, side by side.",
+    "record": "Run scenarios, and record on a tape what their builds fetch.",
+    "run": "Run scenarios: build each commit cached and clean, and compare.",
+    "runtime": "Pack and list Python runtimes, for buildpacks that download one.",
+    "schema": "Print the JSON Schema of a kind of file, for editors.",
+    "store": "Show, prune and verify what is kept between runs.",
+    "tape": "Show what a tape holds.",
+}
+"""What each command is for: the first sentence of its help, so that a list imports none."""
+
+_PLACES = {name: f"harness.commands.{name}:{name}" for name in COMMANDS} | {
+    # Python keeps the word to itself.
+    "import": "harness.commands.importing:import_"
+}
 
 
 def main() -> None:
@@ -30,16 +39,16 @@ def main() -> None:
         status = cli.main(prog_name="cache-harness", standalone_mode=False)
         sys.stdout.flush()
     except click.exceptions.Abort:
-        _say_error("interrupted")
+        print_error("interrupted")
         status = ExitCode.INTERRUPTED
     except KeyboardInterrupt:
-        _say_error("interrupted")
+        print_error("interrupted")
         status = ExitCode.INTERRUPTED
     except click.ClickException as error:
         error.show()
         status = ExitCode.UNKNOWN
     except HarnessError as error:
-        _say_error(str(error))
+        print_error(str(error))
         status = error.exit_code
     except (BrokenPipeError, SystemExit):
         # Whoever read the output has gone, and there is nobody to tell; click and rich then exit
@@ -50,21 +59,18 @@ def main() -> None:
         refused = refusal(error)
         if refused is None:
             raise
-        _say_error(str(refused))
+        print_error(str(refused))
         status = refused.exit_code
     sys.exit(int(status or 0))
 
 
-def _say_error(text: str) -> None:
-    told = "\n".join(map(printable, f"cache-harness: {text}".splitlines()))
-    Console(stderr=True, soft_wrap=True).print(told, markup=False, style="red")
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    commands=[
+        Listed(name, where=_PLACES[name], summary=summary) for name, summary in COMMANDS.items()
+    ],
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="cache-harness")
 def cli() -> None:
-    """Proves whether a buildpack's cached builds equal clean ones, and names what differs."""
-
-
-for _command in (run, matrix, record, import_, image, runtime, tape, store, doctor, schema):
-    cli.add_command(_command)
+    """Prove whether a buildpack's cached builds equal clean ones, and name what differs."""

@@ -3,19 +3,24 @@
 from pathlib import Path
 
 import click
-from rich.markup import escape
 
-from harness.commands.checks import checks, usable
 from harness.commands.click_options import store_option
 from harness.commands.output import stdout
 from harness.errors import ExitCode
-from harness.storage.store import Store
 
 
 @click.command()
 @store_option
 def doctor(store: Path) -> int:
-    """Checks the machine: sandboxes, image, git, disk; says what to do for each."""
+    """Check the machine, and print what to do for what it lacks.
+
+    It looks at sandboxes, the stack image, git, runtimes and the disk.
+    """
+    from rich.markup import escape
+
+    from harness.commands.checks import checks, usable
+    from harness.storage.store import Store
+
     console = stdout()
     found = checks(Store(root=store))
     for check in found:

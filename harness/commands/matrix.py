@@ -12,7 +12,9 @@ from harness.commands.options import MatrixOptions
 @scenarios_argument
 @takes(MatrixOptions)
 def matrix(scenarios: tuple[Path, ...], options: MatrixOptions) -> int:
-    """Run scenarios against several buildpacks, or releases of one, and show where they part.
+    """Run scenarios against several buildpacks, side by side.
+
+    The buildpacks may be releases of one, as PATH@v1 and PATH@v2. The report shows where they part.
 
     SCENARIOS are scenario files and folders of them; without any, the suite that ships.
     """

@@ -1,25 +1,40 @@
-"""What commands share: the console, tables, the store's option, and files that are written."""
+"""What commands share: the console, tables, and files that are written."""
 
 import os
 from collections.abc import Iterable
 from pathlib import Path
-
-from rich.console import Console
-from rich.table import Table
+from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError
+from harness.reports.printing import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
 
 _PLAIN_WIDTH = 160
 
 
-def stdout() -> Console:
+def stdout() -> "Console":
     """The console: wide and plain where no terminal reads it."""
+    from rich.console import Console
+
     console = Console(soft_wrap=True)
     return console if console.is_terminal else Console(soft_wrap=True, width=_PLAIN_WIDTH)
 
 
-def grid(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Table:
+def print_error(text: str) -> None:
+    """Prints on the standard error what the command could not do."""
+    from rich.console import Console
+
+    shown = "\n".join(map(printable, f"cache-harness: {text}".splitlines()))
+    Console(stderr=True, soft_wrap=True).print(shown, markup=False, style="red")
+
+
+def grid(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> "Table":
     """A table without lines."""
+    from rich.table import Table
+
     table = Table(*titles, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*row)

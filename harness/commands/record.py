@@ -12,10 +12,10 @@ from harness.commands.options import RecordOptions
 @scenarios_argument
 @takes(RecordOptions)
 def record(scenarios: tuple[Path, ...], options: RecordOptions) -> int:
-    """Run scenarios and record on a tape what their builds fetch from the real hosts.
+    """Run scenarios, and record on a tape what their builds fetch.
 
-    What FILE holds already is answered from it; the rest is fetched and added. Afterwards `run`,
-    `matrix` and pytest need no network with `--tape FILE`.
+    What FILE holds already is answered from it; the rest is fetched from the real hosts, and added.
+    Afterwards `run`, `matrix` and pytest need no network with `--tape FILE`.
 
     SCENARIOS are scenario files and folders of them; without any, the suite that ships.
     """

@@ -12,7 +12,7 @@ from harness.commands.options import RunOptions
 @scenarios_argument
 @takes(RunOptions)
 def run(scenarios: tuple[Path, ...], options: RunOptions) -> int:
-    """Run scenarios: build each commit cached and clean, and compare what was installed.
+    """Run scenarios: build each commit cached and clean, and compare.
 
     SCENARIOS are scenario files and folders of them; without any, the suite that ships.
     """

@@ -6,21 +6,25 @@ import click
 
 from harness.commands.click_options import store_option
 from harness.commands.output import grid, stdout
-from harness.ecosystems.python.runtimes.runtime import available_runtimes, pack_runtime
-from harness.stack.image import kept_images
-from harness.storage.store import Store
 
 
 @click.group()
 def runtime() -> None:
-    """Python runtimes, for buildpacks that download one."""
+    """Pack and list Python runtimes, for buildpacks that download one."""
 
 
 @runtime.command("pack")
 @click.argument("prefix", type=click.Path(path_type=Path, exists=True))
 @store_option
 def runtime_pack(prefix: Path, store: Path) -> None:
-    """Packs the CPython installed at PREFIX (a prefix or an executable) and keeps the archives."""
+    """Pack the CPython installed at PREFIX, and keep the archives.
+
+    PREFIX is a prefix, or an executable in it.
+    """
+    from harness.ecosystems.python.runtimes.runtime import pack_runtime
+    from harness.stack.image import kept_images
+    from harness.storage.store import Store
+
     kept = Store(root=store)
     images = kept_images(kept)
     packed = pack_runtime(prefix, kept, image=images[0] if images else None)
@@ -30,7 +34,10 @@ def runtime_pack(prefix: Path, store: Path) -> None:
 @runtime.command("list")
 @store_option
 def runtime_list(store: Path) -> None:
-    """Lists the kept runtimes, newest version first."""
+    """List the kept runtimes, newest version first."""
+    from harness.ecosystems.python.runtimes.runtime import available_runtimes
+    from harness.storage.store import Store
+
     rows = [
         (
             kept.version,

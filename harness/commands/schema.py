@@ -61,7 +61,7 @@ def _tidied(value: Any) -> Any:
 @click.command()
 @click.argument("what", type=click.Choice(list(SCHEMAS)), default="scenario")
 def schema(what: str) -> None:
-    """Prints the JSON Schema of a kind of file, for editors."""
+    """Print the JSON Schema of a kind of file, for editors."""
     click.echo(rendered(schema_of(what)), nl=False)
 
 

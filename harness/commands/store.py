@@ -7,21 +7,22 @@ import click
 from harness.commands.click_options import store_option
 from harness.commands.output import grid, stdout
 from harness.errors import ExitCode, HarnessError
-from harness.storage.builds import DEFAULT_LIMIT, BuildStore
-from harness.storage.store import Store
 
 _MEGABYTE = 1_000_000
 
 
 @click.group("store")
 def store() -> None:
-    """What is kept between runs."""
+    """Show, prune and verify what is kept between runs."""
 
 
 @store.command("show")
 @store_option
 def store_show(store: Path) -> None:
-    """Shows what takes how much room."""
+    """Show disk usage."""
+    from harness.storage.builds import BuildStore
+    from harness.storage.store import Store
+
     kept = Store(root=store)
     stored = BuildStore(kept)
     builds = stored.listing()
@@ -55,7 +56,10 @@ def store_show(store: Path) -> None:
 @click.option("--all", "everything", is_flag=True, help="Drop every build and what was judged.")
 @store_option
 def store_prune(*, size: float | None, days: float | None, everything: bool, store: Path) -> None:
-    """Makes room: drops caches, then builds, that were not used for longest."""
+    """Drop caches, then builds, that were not used for longest."""
+    from harness.storage.builds import DEFAULT_LIMIT, BuildStore
+    from harness.storage.store import Store
+
     builds = BuildStore(Store(root=store))
     if everything:
         freed = builds.prune(limit=0, age=0)
@@ -77,7 +81,10 @@ def store_prune(*, size: float | None, days: float | None, everything: bool, sto
 @store.command("verify")
 @store_option
 def store_verify(store: Path) -> int:
-    """Reads every stored build whole, and drops those that are damaged."""
+    """Read every stored build whole, and drop those that are damaged."""
+    from harness.storage.builds import BuildStore
+    from harness.storage.store import Store
+
     console = stdout()
     builds = BuildStore(Store(root=store))
     with builds.in_use():

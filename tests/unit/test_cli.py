@@ -15,6 +15,7 @@ from git_repositories import commit, git
 from harness import __version__
 from harness.cli import cli, main
 from harness.commands import running
+from harness.commands.lazy import Listed
 from harness.errors import ExitCode, ImageError
 from harness.internet.exchange import Answer, Asked
 from harness.internet.tape import write_tape
@@ -87,7 +88,8 @@ def invoke(tmp_path, monkeypatch, capfd):
 
 def commands(group: click.Group, path: tuple[str, ...] = ()):
     yield path, group
-    for name, command in group.commands.items():
+    for name, listed in group.commands.items():
+        command = listed.load() if isinstance(listed, Listed) else listed
         if isinstance(command, click.Group):
             yield from commands(command, (*path, name))
         else:
@@ -95,6 +97,9 @@ def commands(group: click.Group, path: tuple[str, ...] = ()):
 
 
 ALL = dict(commands(cli))
+VERBS = {
+    "Build", "Check", "Drop", "List", "Make", "Pack", "Print", "Prove", "Read", "Run", "Show",
+}  # fmt: skip
 
 
 def test_every_command_is_here():
@@ -139,9 +144,28 @@ def test_help_says_what_each_command_option_and_argument_is(invoke, path):
         else:
             name = parameter.make_metavar(click.Context(command)).strip("[]").split("]")[0]
             assert name.split(".")[0] in out
-    for name, under in getattr(command, "commands", {}).items():
-        assert name in out
-        assert under.get_short_help_str(30).rstrip(".")[:20] in " ".join(out.split())
+
+
+@pytest.mark.parametrize("path", [path for path in ALL if path], ids=" ".join)
+def test_help_lists_the_first_sentence_of_each_command_whole(invoke, monkeypatch, path):
+    monkeypatch.setenv("COLUMNS", "80")
+    (sentence, *_) = ALL[path].help.split("\n\n")
+    status, out, _ = invoke(*path[:-1], "--help")
+    assert status == 0
+    assert f"  {path[-1]} " in out
+    assert f" {sentence}\n" in out
+
+
+@pytest.mark.parametrize("path", ALL, ids=" ".join)
+def test_help_begins_with_an_imperative_verb(path):
+    (verb, *_) = ALL[path].help.split()
+    assert verb.strip(",") in VERBS
+
+
+def test_a_near_miss_is_named(invoke):
+    _, _, err = invoke("stor")
+    assert "Did you mean" in err
+    assert "'store'" in err
 
 
 def test_the_version_is_told(invoke):
@@ -277,7 +301,7 @@ def test_a_project_keeps_its_python_where_that_is_asked_for(invoke, project):
         ((), "name a REPOSITORY, or an app's folder with --app"),
         (("{project}", "--app", "{project}"), "--app takes folders as they are"),
         (("--app", "{project}", "--last", "3"), "--app takes folders as they are"),
-        (("--app", "/no/such"), "Directory '/no/such' does not exist"),
+        (("--app", "/no/such"), "--app /no/such: cannot read /no/such: No such file"),
         (("--app", "{project}/.git/refs/tags"), "--app {project}/.git/refs/tags: there are no"),
     ],
 )

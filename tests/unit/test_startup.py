@@ -1,0 +1,68 @@
+"""What is imported before there is anything to do: so little that help shows at once."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+FOR_A_LIST = {
+    "harness", "harness.cli", "harness.commands", "harness.commands.lazy",
+    "harness.commands.output", "harness.errors", "harness.reports", "harness.reports.printing",
+}  # fmt: skip
+FOR_OPTIONS = {
+    "harness.bundled", "harness.commands.click_options", "harness.commands.option",
+    "harness.commands.options", "harness.sandboxes",
+}  # fmt: skip
+MODULES = """
+import atexit, json, os, sys
+
+given = {*sys.modules}
+atexit.register(lambda: os.write(2, json.dumps(sorted({*sys.modules} - given)).encode()))
+from harness.cli import main
+main()
+"""
+
+
+def imported(*arguments: str) -> set[str]:
+    """The modules that a command imports, but Python's own."""
+    done = subprocess.run(
+        (sys.executable, "-c", MODULES, *arguments), capture_output=True, text=True, check=True
+    )
+    assert done.stdout
+    return {
+        name
+        for name in json.loads(done.stderr)
+        if name.partition(".")[0] not in sys.stdlib_module_names
+    }
+
+
+def split(modules: set[str]) -> tuple[set[str], set[str]]:
+    """The harness's modules, and the packages of others."""
+    own = {name for name in modules if name.partition(".")[0] == "harness"}
+    return own, {name.partition(".")[0] for name in modules - own}
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("--version",)], ids=" ".join)
+def test_a_list_of_the_commands_imports_none(arguments):
+    assert split(imported(*arguments)) == (FOR_A_LIST, {"click"})
+
+
+@pytest.mark.parametrize("name", ["run", "matrix", "record"])
+def test_help_for_what_runs_builds_imports_nothing_that_does(name):
+    own, others = split(imported(name, "--help"))
+    assert own == FOR_A_LIST | FOR_OPTIONS | {f"harness.commands.{name}"}
+    assert others == {"click"}
+
+
+@pytest.mark.parametrize("name", ["doctor", "image", "runtime", "store", "tape"])
+def test_help_for_other_commands_imports_nothing_that_works(name):
+    own, others = split(imported(name, "--help"))
+    assert own <= FOR_A_LIST | FOR_OPTIONS | {f"harness.commands.{name}"}
+    assert others == {"click"}
+
+
+def test_an_import_would_be_seen():
+    own, others = split(imported("schema"))
+    assert {"harness.commands.schema", "harness.scenarios.scenario_file"} <= own
+    assert {"click", "pydantic"} <= others
