@@ -6,11 +6,11 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from wheels import wheel, wheel_name
 
 from harness.ecosystems.python.runtimes.ahead import PythonsAhead
 from harness.ecosystems.python.runtimes.interpreter import read_interpreter
@@ -78,29 +78,6 @@ def bwrap() -> str:
     return str(found)
 
 
-def make_wheel(folder: Path) -> Path:
-    wheel = folder / "sample-1.0-py3-none-any.whl"
-    info = "sample-1.0.dist-info"
-    with zipfile.ZipFile(wheel, "w") as archive:
-        archive.writestr("sample.py", "def main():\n    pass\n")
-        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: sample\nVersion: 1.0\n")
-        archive.writestr(
-            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
-        archive.writestr(f"{info}/entry_points.txt", "[console_scripts]\nsample = sample:main\n")
-        archive.writestr(
-            f"{info}/RECORD",
-            "".join(
-                f"{n},,\n"
-                for n in (
-                    "sample.py",
-                    *(f"{info}/{x}" for x in ("METADATA", "WHEEL", "entry_points.txt", "RECORD")),
-                )
-            ),
-        )
-    return wheel
-
-
 @pytest.mark.parametrize("position", range(3))
 def test_a_runtime_works_where_a_buildpack_unpacks_it(kept, bwrap, tmp_path, position):
     runtimes = ensure_runtimes(Store(root=default_root()), kept)
@@ -140,14 +117,17 @@ def works_where_it_is_unpacked(runtime, archive, kept, bwrap, tmp_path):
     (tmp_path / "pip").mkdir()
     unpack = ("tar", "--extract", f"--file={runtime.pip}", f"--directory={tmp_path / 'pip'}")
     subprocess.run(unpack, check=True)
-    wheel = make_wheel(tmp_path)
+    wheel_file = tmp_path / wheel_name("sample", "1.0")
+    module = {"sample.py": "def main():\n    pass\n"}
+    script = "[console_scripts]\nsample = sample:main\n"
+    wheel_file.write_bytes(wheel("sample", "1.0", module, entry_points=script))
     command = (
         *(bwrap, "--ro-bind", str(kept.rootfs), "/", "--bind", str(tmp_path / "app"), "/app"),
         *("--ro-bind", str(tmp_path), "/cache", "--proc", "/proc", "--dev", "/dev"),
         *("--tmpfs", "/tmp", "--unshare-all", "--clearenv", "--setenv", "HOME", "/tmp"),
         *("--setenv", "PATH", f"{HOME}/bin:/usr/bin:/bin"),
         *("--setenv", "LD_LIBRARY_PATH", f"{HOME}/lib"),
-        *("--setenv", "WHEEL", f"/cache/{wheel.name}", "bash", "-c", SCRIPT),
+        *("--setenv", "WHEEL", f"/cache/{wheel_file.name}", "bash", "-c", SCRIPT),
     )
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
     assert done.returncode == 0, done.stdout + done.stderr

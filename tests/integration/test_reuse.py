@@ -1,12 +1,12 @@
 """What became of a cache, part by part, in real builds with pip and with faults planted."""
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 from runs import Ran, buildpack, bundled_copy, run, scenario
 from traces import need
+from wheels import wheel, wheel_name
 
 pytestmark = [pytest.mark.image, pytest.mark.bubblewrap, pytest.mark.timeout(300)]
 
@@ -55,16 +55,7 @@ def wheels_app(folder: Path) -> Path:
     """A scenario of an app with a wheel among its files."""
     app = folder / "fixtures/repos/wheels"
     app.mkdir(parents=True)
-    info = "alpha-1.0.dist-info"
-    files = {
-        "alpha.py": "x = 1\n",
-        f"{info}/METADATA": "Metadata-Version: 2.1\nName: alpha\nVersion: 1.0\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    files[f"{info}/RECORD"] = "".join(f"{name},,\n" for name in (*files, f"{info}/RECORD"))
-    with zipfile.ZipFile(app / "alpha-1.0-py3-none-any.whl", "w") as wheel:
-        for name, text in files.items():
-            wheel.writestr(name, text)
+    (app / wheel_name("alpha", "1.0")).write_bytes(wheel("alpha", "1.0", {"alpha.py": "x = 1\n"}))
     return scenario(folder, WHEELS)
 
 

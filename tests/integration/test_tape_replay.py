@@ -1,7 +1,5 @@
 """A scenario of what only real hosts have is recorded once, and runs ever after without them."""
 
-import base64
-import hashlib
 import json
 import os
 import subprocess
@@ -16,6 +14,7 @@ from git_repositories import commit, git
 from real_hosts import Hosts, Say, real_hosts
 from runs import PROGRAM, REPOSITORY, store
 from traces import need
+from wheels import wheel, wheel_name
 
 from harness.ecosystems.python.buildpack_scripts import pinned_tools
 from harness.ecosystems.python.pip import index_urls
@@ -49,28 +48,6 @@ expect = [
 """
 
 SETUP = "from setuptools import setup; setup(name='real', version='3', py_modules=['real'])\n"
-
-
-def wheel(folder: Path, version: str) -> bytes:
-    """A wheel of the project that only the mirror has."""
-    path, info = folder / "wheel", f"only_upstream-{version}.dist-info"
-    files = {
-        "only_upstream.py": f"VERSION = '{version}'\n",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: only-upstream\nVersion: {version}\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    record = [f"{name},sha256={_record(text)},{len(text)}" for name, text in files.items()] + [
-        f"{info}/RECORD,,"
-    ]
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, text in {**files, f"{info}/RECORD": "\n".join(record) + "\n"}.items():
-            archive.writestr(name, text)
-    return path.read_bytes()
-
-
-def _record(text: str) -> str:
-    digest = hashlib.sha256(text.encode()).digest()
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
 def repository(folder: Path) -> str:
@@ -141,7 +118,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         fetch_tool(pin, store=store())
     sha = repository(folder / "real")
     files = "https://mirror.example.net/root/main/packages"
-    names = [f"only_upstream-{version}-py3-none-any.whl" for version in ("1.0", "1.1")]
+    names = [wheel_name("only-upstream", version) for version in ("1.0", "1.1")]
     pages = {
         f"{MIRROR}/only-upstream/": Say(
             body="".join(f'<a href="../../packages/{name}">{name}</a>' for name in names).encode(),
@@ -150,7 +127,9 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         NOTES: Say(body=b"notes"),
     }
     for name, version in zip(names, ("1.0", "1.1"), strict=True):
-        pages[f"{files}/{name}"] = Say(body=wheel(folder, version))
+        pages[f"{files}/{name}"] = Say(
+            body=wheel("only-upstream", version, {"only_upstream.py": f"VERSION = '{version}'\n"})
+        )
     with real_hosts(folder, pages, {FORGE: folder / "real" / ".git"}) as hosts:
         yield Bench(folder, hosts, sha)
 

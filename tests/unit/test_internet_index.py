@@ -3,19 +3,19 @@ import io
 import json
 import re
 import tarfile
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from internet_client import Client, online
 from starlette.datastructures import Headers
+from wheels import wheel, wheel_name
 
 from harness.ecosystems.python.index.metadata import read_metadata
 from harness.ecosystems.python.index.simple import HTML, JSON, negotiate
 from harness.internet import Internet, Release, ReleaseFile
 
-METADATA = b"Metadata-Version: 2.1\nName: Acme.Forms\nVersion: %s\nRequires-Python: >=3.8,<4\n"
+METADATA = b"Metadata-Version: 2.1\nName: acme-forms\nVersion: %s\nRequires-Python: >=3.8,<4\n"
 
 
 def stored(folder: Path, name: str, data: bytes) -> ReleaseFile:
@@ -23,13 +23,11 @@ def stored(folder: Path, name: str, data: bytes) -> ReleaseFile:
     return ReleaseFile(name=name, path=folder / name, sha256=hashlib.sha256(data).hexdigest())
 
 
-def wheel(folder: Path, version: str) -> ReleaseFile:
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w") as archive:
-        # A vendored project's metadata is not the wheel's own.
-        archive.writestr("forms/_vendor/x-1.dist-info/METADATA", "Requires-Python: ==2.7\n")
-        archive.writestr(f"acme_forms-{version}.dist-info/METADATA", METADATA % version.encode())
-    return stored(folder, f"acme_forms-{version}-py3-none-any.whl", data.getvalue())
+def release(folder: Path, version: str) -> ReleaseFile:
+    # A vendored project's metadata is not the wheel's own.
+    vendored = {"forms/_vendor/x-1.dist-info/METADATA": "Requires-Python: ==2.7\n"}
+    data = wheel("acme-forms", version, vendored, requires_python=">=3.8,<4")
+    return stored(folder, wheel_name("acme-forms", version), data)
 
 
 def sdist(folder: Path, version: str) -> ReleaseFile:
@@ -51,12 +49,12 @@ def internet(tmp_path: Path) -> Internet:
             Release(
                 project="Acme.Forms",
                 version="1.10",
-                files=(wheel(folder, "1.10"), sdist(folder, "1.10")),
+                files=(release(folder, "1.10"), sdist(folder, "1.10")),
             ),
             Release(
                 project="acme_forms",
                 version="1.9",
-                files=(wheel(folder, "1.9"),),
+                files=(release(folder, "1.9"),),
                 yanked='"broken" & sad',
             ),
             Release(
@@ -194,7 +192,7 @@ def test_negotiation(accept: str, kind: str) -> None:
 
 @pytest.mark.parametrize("name", ["x-1-py3-none-any.whl", "x-1.tar.gz", "x-1.zip", "x.egg"])
 def test_a_file_that_cannot_be_read_has_no_facts(tmp_path: Path, name: str) -> None:
-    good = wheel(tmp_path, "3").path.read_bytes()
+    good = release(tmp_path, "3").path.read_bytes()
     for number, data in enumerate((b"", b"PK\x03\x04junk", b"\x1f\x8b\x08junk", good[:-30])):
         facts = read_metadata(stored(tmp_path, name, data).path, str(number))
         assert facts.requires_python is None

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from wheels import wheel, wheel_name
 
 from harness.ecosystems.python.runtimes.archives import write_archives
 from harness.ecosystems.python.runtimes.debian import find_wheels
@@ -210,26 +211,22 @@ def test_links_are_followed_inside_a_system_s_root(tmp_path):
         system.resolve(Path("/loop"))
 
 
-def make_wheel(folder: Path, name: str, requires: str, *, whole: bool = True) -> Path:
-    import zipfile
+# A pip without this cannot be run: distributions cut it out.
+WHOLE = {"pip/_vendor/requests/__init__.py": ""}
 
+
+def keep_wheel(folder: Path, project: str, version: str, python: str, **files: str) -> Path:
     folder.mkdir(exist_ok=True)
-    project, version = name.split("-")
-    with zipfile.ZipFile(folder / f"{name}-py3-none-any.whl", "w") as archive:
-        archive.writestr(
-            f"{name}.dist-info/METADATA",
-            f"Name: {project}\nVersion: {version}\nRequires-Python: {requires}\n\ntext\n",
-        )
-        if whole:
-            archive.writestr("pip/_vendor/requests/__init__.py", "")
+    data = wheel(project, version, files, requires_python=python)
+    (folder / wheel_name(project, version)).write_bytes(data)
     return folder
 
 
 def test_bundled_is_a_pip_that_is_whole_and_serves_that_python(tmp_path):
-    cut = make_wheel(tmp_path / "cut", "pip-20.3.4", ">=2.7", whole=False)
-    new = make_wheel(tmp_path / "new", "pip-99.0", ">=3.30")
-    good = make_wheel(tmp_path / "good", "pip-25.1", ">=3.8")
-    make_wheel(good, "setuptools-78.1", ">=3.9")
+    cut = keep_wheel(tmp_path / "cut", "pip", "20.3.4", ">=2.7")
+    new = keep_wheel(tmp_path / "new", "pip", "99.0", ">=3.30", **WHOLE)
+    good = keep_wheel(tmp_path / "good", "pip", "25.1", ">=3.8", **WHOLE)
+    keep_wheel(good, "setuptools", "78.1", ">=3.9")
     (tmp_path / "good/pip-1.0-broken.whl").write_text("no zip")
 
     def found(version: str) -> list[str]:

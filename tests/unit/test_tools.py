@@ -2,12 +2,12 @@ import os
 import stat
 import threading
 import time
-import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from wheels import wheel, wheel_name
 
 from harness.ecosystems.python.pip import index_urls
 from harness.ecosystems.python.tools import BASE_TOOLS, fetch_tool
@@ -26,23 +26,17 @@ def links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
     for version in ("1.0", "2.0"):
-        stem = f"build_tool-{version}"
-        with zipfile.ZipFile(folder / f"{stem}-py3-none-any.whl", "w") as wheel:
-            wheel.writestr(
-                f"{stem}.dist-info/METADATA",
-                f"Metadata-Version: 2.1\nName: build-tool\nVersion: {version}\n"
-                "Requires-Dist: not-there\n",
-            )
-            wheel.writestr(f"{stem}.dist-info/WHEEL", "Wheel-Version: 1.0\n")
-            wheel.writestr(f"{stem}.dist-info/RECORD", "")
+        (folder / wheel_name("build-tool", version)).write_bytes(
+            wheel("build-tool", version, {}, requires=["not-there"])
+        )
     return folder
 
 
 def test_a_tool_is_fetched_once_and_kept(links: Path, tmp_path: Path) -> None:
     store = Store(root=tmp_path / "store")
     first = fetch_tool("Build_Tool==1.0", store=store)
-    for wheel in links.iterdir():
-        wheel.unlink()
+    for each in links.iterdir():
+        each.unlink()
     second = fetch_tool("build-tool == 1.0", store=store)
     assert first == second
     assert (first.project, first.version) == ("build-tool", "1.0")
