@@ -25,7 +25,7 @@ class Stack:
 
 
 @dataclass(kw_only=True)
-class Ran:
+class EndedJob:
     """A job's end and all that it wrote."""
 
     outcome: Outcome
@@ -59,18 +59,18 @@ class Bench:
         serve: Serve | None = None,
         seconds: float = 60,
         **limits: int,
-    ) -> Ran:
+    ) -> EndedJob:
         job = Job(
             argv=argv, env=env, cwd=cwd, mounts=mounts, limits=Limits(seconds=seconds, **limits)
         )
         output = bytearray()
         outcome = self.sandbox.run(job, serve=serve, on_output=output.extend)
-        return Ran(outcome=outcome, output=bytes(output))
+        return EndedJob(outcome=outcome, output=bytes(output))
 
-    def sh(self, script: str, **options: object) -> Ran:
+    def sh(self, script: str, **options: object) -> EndedJob:
         return self.run("sh", "-c", script, **options)  # type: ignore[arg-type]
 
-    def python(self, script: str, **options: object) -> Ran:
+    def python(self, script: str, **options: object) -> EndedJob:
         return self.run("python3", "-c", script, **options)  # type: ignore[arg-type]
 
     def another(self) -> Sandbox:

@@ -18,7 +18,7 @@ NAMES = ("cached", "clean")
 
 
 @dataclass(frozen=True)
-class World:
+class Clones:
     """A fork with a line of commits, and two build dirs with checkouts of it.
 
     `commits` are v1, which has one template, v2, which changes it, and v3, which adds a module.
@@ -70,7 +70,7 @@ class World:
         return found
 
 
-def world(root: Path) -> World:
+def clones(root: Path) -> Clones:
     fork = root / "fork"
     fork.mkdir(parents=True)
     git(fork, "init", "-q")
@@ -85,7 +85,7 @@ def world(root: Path) -> World:
         (fork / name).parent.mkdir(exist_ok=True)
         (fork / name).write_text(text)
         commits.append(commit(fork, f"v{number}"))
-    return World(root=root, commits=tuple(commits))
+    return Clones(root=root, commits=tuple(commits))
 
 
 def diverging(found: Comparison) -> list[tuple[str, str]]:

@@ -29,7 +29,7 @@ def store() -> Store:
 
 
 @dataclass(kw_only=True)
-class Ran:
+class EndedRun:
     """A run that has ended."""
 
     id: str
@@ -59,7 +59,7 @@ class Ran:
 
 
 @dataclass(kw_only=True)
-class Going:
+class StartedRun:
     """A run that goes on."""
 
     process: subprocess.Popen[bytes]
@@ -88,7 +88,7 @@ class Going:
         found = (path for folder in folders_of(self.id) for path in below(folder))
         return any(path.name == mark and path.parts[-3] == "tmp" for path in found)
 
-    def ended(self, *, within: float = LONGEST) -> Ran:
+    def ended(self, *, within: float = LONGEST) -> EndedRun:
         """Waits for the end and reads what the run wrote."""
         end = time.monotonic() + within
         while self.process.poll() is None and time.monotonic() < end:
@@ -97,7 +97,7 @@ class Going:
             time.sleep(0.02)
         assert self.process.poll() is not None, f"still runs after {within} s"
         report = self.folder / "report.json"
-        return Ran(
+        return EndedRun(
             id=self.id,
             status=self.process.returncode,
             out=(self.folder / "out").read_text(),
@@ -107,7 +107,7 @@ class Going:
 
 
 @contextlib.contextmanager
-def going(folder: Path, *arguments: str | Path) -> Iterator[Going]:
+def going(folder: Path, *arguments: str | Path) -> Iterator[StartedRun]:
     """A run of `cache-harness run` that builds; it is ended as ^C would when the block is left."""
     folder.mkdir(parents=True)
     command = [str(PROGRAM), "run", "--fresh", *map(str, arguments)]
@@ -115,7 +115,7 @@ def going(folder: Path, *arguments: str | Path) -> Iterator[Going]:
     with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
         process = subprocess.Popen(command, stdout=out, stderr=err, cwd=folder)
     try:
-        yield Going(process=process, folder=folder)
+        yield StartedRun(process=process, folder=folder)
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
@@ -125,7 +125,7 @@ def going(folder: Path, *arguments: str | Path) -> Iterator[Going]:
         process.wait()
 
 
-def run(folder: Path, *arguments: str | Path) -> Ran:
+def run(folder: Path, *arguments: str | Path) -> EndedRun:
     """A whole run, which must leave nothing behind."""
     with going(folder, *arguments) as started:
         ran = started.ended()

@@ -65,7 +65,7 @@ class Said:
 
 
 @dataclass(slots=True, kw_only=True)
-class World:
+class Clients:
     """A sandbox, a server and an internet; each job of a test runs in it."""
 
     sandbox: BubblewrapSandbox
@@ -106,10 +106,10 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clients]:
     if not shutil.which("bwrap") and os.environ.get("CI") != "true":
         pytest.skip("needs bubblewrap")
-    base = tmp_path_factory.mktemp("world")
+    base = tmp_path_factory.mktemp("clients")
     for name in ("sandbox", "server", "trust"):
         (base / name).mkdir()
     store = Store(root=default_root())
@@ -135,7 +135,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     mounts = [Mount(source=f.path, target=f"/pips/{pin}/{f.name}") for pin, f in pips.items()]
     if uv := shutil.which("uv", path=os.pathsep.join((scripts(), os.environ["PATH"]))):
         mounts.append(Mount(source=Path(uv), target="/pips/uv"))
-    yield World(
+    yield Clients(
         sandbox=sandbox,
         server=InternetServer(authority, scratch=base / "server", indexes=[PythonIndex()]),
         authority=authority,
@@ -208,8 +208,8 @@ def served_fork(name: str, folder: Path) -> Repository:
     )
 
 
-def test_any_name_resolves_and_refusals_come_at_once(world: World) -> None:
-    said = world.run(
+def test_any_name_resolves_and_refusals_come_at_once(clients: Clients) -> None:
+    said = clients.run(
         "getent hosts nobody-thought-of.example.org; getent hosts localhost;"
         " curl -sS --max-time 5 https://nobody-thought-of.example.org/a/b?c=d"
     )
@@ -219,34 +219,34 @@ def test_any_name_resolves_and_refusals_come_at_once(world: World) -> None:
     assert [(r.status, bool(r.refused)) for r in said.log] == [(403, True)]
 
 
-def test_resolver_is_told_to_be_patient(world: World) -> None:
-    said = world.succeeds("cat /etc/resolv.conf")
+def test_resolver_is_told_to_be_patient(clients: Clients) -> None:
+    said = clients.succeeds("cat /etc/resolv.conf")
     assert f"options {' '.join(RESOLVER_OPTIONS)}" in said.text
 
 
-def test_there_is_no_other_way_out(world: World) -> None:
-    said = world.run(
+def test_there_is_no_other_way_out(clients: Clients) -> None:
+    said = clients.run(
         "curl -sS --max-time 5 http://192.0.2.1/ || curl -sS --max-time 5 http://[::1]/"
     )
     assert said.outcome.status == 7, said.text
     assert said.log == ()
 
 
-def test_curl_fetches_a_download(world: World) -> None:
+def test_curl_fetches_a_download(clients: Clients) -> None:
     url = "https://pythons.s3.dualstack.example.com/python-3.11.7.tar.zst"
-    said = world.succeeds(
+    said = clients.succeeds(
         f"curl -sSfI {url}; curl -sSf {url} | sha256sum; curl -sSf {url.replace('https', 'http')}"
         " | sha256sum"
     )
     assert "content-length: 320000" in said.text.lower()
-    assert said.text.count(world.internet.downloads[0].sha256) >= 2
+    assert said.text.count(clients.internet.downloads[0].sha256) >= 2
     assert said.urls == [url, url, url.replace("https", "http")]
 
 
-def test_git_clones_fetches_and_cannot_push(world: World) -> None:
-    shas = world.shas
+def test_git_clones_fetches_and_cannot_push(clients: Clients) -> None:
+    shas = clients.shas
     url = "https://github.com/acme/forms"
-    said = world.succeeds(
+    said = clients.succeeds(
         f"""
         git clone -q {url}.git whole && git -C whole rev-parse HEAD
         git clone -q --filter=blob:none --no-checkout {url} partial
@@ -276,9 +276,9 @@ INVOICES = "https://github.com/acme/invoices"
 DATA = "invoices/currencies"
 
 
-def test_git_clones_submodules_of_submodules(world: World) -> None:
+def test_git_clones_submodules_of_submodules(clients: Clients) -> None:
     bumped = load_fork(bundled_repositories() / "invoices").sha("bumped")
-    said = world.succeeds(
+    said = clients.succeeds(
         f"""
         git clone -q --recurse-submodules {INVOICES}.git whole
         cd whole && git submodule status --recursive
@@ -302,10 +302,10 @@ def test_git_clones_submodules_of_submodules(world: World) -> None:
 
 
 @pytest.mark.parametrize("pip", [OLD_PIP, NEW_PIP])
-def test_pip_brings_submodules_and_an_archive_does_not(world: World, pip: str) -> None:
+def test_pip_brings_submodules_and_an_archive_does_not(clients: Clients, pip: str) -> None:
     bumped = load_fork(bundled_repositories() / "invoices").sha("bumped")
-    install = f"{world.pips[pip]} --isolated install --no-cache-dir -q --target"
-    world.succeeds(
+    install = f"{clients.pips[pip]} --isolated install --no-cache-dir -q --target"
+    clients.succeeds(
         f"""
         {install} tag 'invoices @ git+{INVOICES}.git@v1.0'
         grep -q 'SK SKK' tag/{DATA}/countries/currency.txt && test -f tag/{DATA}/withdrawn.txt
@@ -319,26 +319,26 @@ def test_pip_brings_submodules_and_an_archive_does_not(world: World, pip: str) -
     )
 
 
-def test_pip_follows_a_tag_that_moved(world: World) -> None:
-    shas = world.shas
-    repository = world.internet.repositories[0]
+def test_pip_follows_a_tag_that_moved(clients: Clients) -> None:
+    shas = clients.shas
+    repository = clients.internet.repositories[0]
     refs = (("refs/heads/main", shas["tip"]), ("refs/tags/v1.0", shas["second"]))
     moved = replace(repository, refs=refs)
     forge = "https://github.com/acme/forms"
-    install = f"{world.pips[NEW_PIP]} --isolated install --no-cache-dir -q --target"
+    install = f"{clients.pips[NEW_PIP]} --isolated install --no-cache-dir -q --target"
     script = f"""
         {install} git 'acme-forms @ git+{forge}.git@v1.0'; cat git/forms/page.html; echo
         {install} archive 'acme-forms @ {forge}/archive/refs/tags/v1.0.tar.gz'
         cat archive/forms/page.html
         """
-    before = world.succeeds(script).text
-    after = world.succeeds(script, internet=replace(world.internet, repositories=(moved,))).text
+    before = clients.succeeds(script).text
+    after = clients.succeeds(script, internet=replace(clients.internet, repositories=(moved,))).text
     assert (before.count("first page"), before.count("second page")) == (2, 0)
     assert (after.count("first page"), after.count("second page")) == (0, 2)
 
 
-def test_git_in_the_old_protocol_and_with_a_large_request(world: World) -> None:
-    said = world.succeeds(
+def test_git_in_the_old_protocol_and_with_a_large_request(clients: Clients) -> None:
+    said = clients.succeeds(
         """
         git -c protocol.version=0 clone -q https://github.com/acme/forms old
         git -C old rev-parse HEAD
@@ -355,30 +355,30 @@ E
         GIT_TRACE_CURL=1 git -c http.postBuffer=1000000 fetch origin UNREACHABLE 2>&1 |
           grep -ai 'content-encoding: gzip' | head -1
         git show FETCH_HEAD:forms/page.html
-        """.replace("UNREACHABLE", world.shas["unreachable"]).replace(
-            "SECOND", world.shas["second"]
+        """.replace("UNREACHABLE", clients.shas["unreachable"]).replace(
+            "SECOND", clients.shas["second"]
         ),
     )
-    assert world.shas["tip"] in said.text
+    assert clients.shas["tip"] in said.text
     assert "second page" in said.text
     assert "of no branch" in said.text
     assert "gzip" in said.text
 
 
-def test_python_and_its_ssl_need_no_variables(world: World) -> None:
-    said = world.succeeds(
+def test_python_and_its_ssl_need_no_variables(clients: Clients) -> None:
+    said = clients.succeeds(
         "python3 -c \"import urllib.request as u; print(u.urlopen('https://github.com/acme/forms"
-        f"/archive/{world.shas['first']}.tar.gz').headers['content-disposition'])\""
+        f"/archive/{clients.shas['first']}.tar.gz').headers['content-disposition'])\""
     )
-    assert f"forms-{world.shas['first']}.tar.gz" in said.text
+    assert f"forms-{clients.shas['first']}.tar.gz" in said.text
 
 
 @pytest.mark.parametrize("pip", [OLD_PIP, NEW_PIP])
-def test_pip_isolated(world: World, pip: str) -> None:
-    shas = world.shas
-    install = f"{world.pips[pip]} --isolated install --no-cache-dir -q --target"
+def test_pip_isolated(clients: Clients, pip: str) -> None:
+    shas = clients.shas
+    install = f"{clients.pips[pip]} --isolated install --no-cache-dir -q --target"
     url = "https://github.com/acme/forms"
-    said = world.succeeds(
+    said = clients.succeeds(
         f"""
         {install} index acme-forms; cat index/forms/page.html
         {install} archive 'acme-forms @ {url}/archive/{shas["second"]}.tar.gz'
@@ -392,21 +392,21 @@ def test_pip_isolated(world: World, pip: str) -> None:
     assert any(url.endswith("/simple/acme-forms/") for url in said.urls)
 
 
-def test_pip_is_told_of_an_unknown_project(world: World) -> None:
-    said = world.run(f"{world.pips[NEW_PIP]} --isolated install --target x no-such-thing")
+def test_pip_is_told_of_an_unknown_project(clients: Clients) -> None:
+    said = clients.run(f"{clients.pips[NEW_PIP]} --isolated install --target x no-such-thing")
     assert "No matching distribution found for no-such-thing" in said.text
     refused = [request for request in said.log if request.refused]
     assert [request.status for request in refused] == [404]
     assert "no release of no-such-thing" in refused[0].refused
 
 
-def test_uv(world: World) -> None:
-    if not any(mount.target == "/pips/uv" for mount in world.mounts):
+def test_uv(clients: Clients) -> None:
+    if not any(mount.target == "/pips/uv" for mount in clients.mounts):
         assert os.environ.get("CI") != "true", "uv is among the test tools"
         pytest.skip("needs uv")
-    url = f"git+https://github.com/acme/forms@{world.shas['first']}"
+    url = f"git+https://github.com/acme/forms@{clients.shas['first']}"
     install = "/pips/uv pip install --quiet --python /usr/bin/python3 --target"
-    said = world.succeeds(
+    said = clients.succeeds(
         f"""
         {install} index acme-forms; cat index/forms/page.html
         {install} git 'acme-forms @ {url}'; cat git/forms/page.html
@@ -419,27 +419,27 @@ def test_uv(world: World) -> None:
     assert "first page" in said.text
 
 
-def test_a_release_that_does_not_build_says_why(world: World, tmp_path: Path) -> None:
+def test_a_release_that_does_not_build_says_why(clients: Clients, tmp_path: Path) -> None:
     with pytest.raises(ReleaseError, match=r"(?s)broken@x does not build.*status 1.*no way"):
         build_release(
             Tree(entries={"setup.py": File(data=b"raise SystemExit('no way')\n")}),
             label="broken@x",
-            tools=tools_of(world),
+            tools=tools_of(clients),
             store=Store(root=tmp_path / "store"),
-            sandbox=world.sandbox,
+            sandbox=clients.sandbox,
             scratch=tmp_path,
         )
     assert not [path for path in (tmp_path / "store").rglob("*") if path.is_file()]
 
 
-def test_a_release_has_the_same_bytes_again(world: World, tmp_path: Path) -> None:
-    (first,) = (each for each in world.internet.releases if each.project == "acme-forms")
+def test_a_release_has_the_same_bytes_again(clients: Clients, tmp_path: Path) -> None:
+    (first,) = (each for each in clients.internet.releases if each.project == "acme-forms")
     second = build_release(
         project(b"1.1", b"from the index"),
         label="forms@v1.1",
-        tools=tools_of(world),
+        tools=tools_of(clients),
         store=Store(root=tmp_path / "another"),
-        sandbox=world.sandbox,
+        sandbox=clients.sandbox,
         scratch=tmp_path,
     )
     assert [file.sha256 for file in first.files] == [file.sha256 for file in second.files]
@@ -448,9 +448,9 @@ def test_a_release_has_the_same_bytes_again(world: World, tmp_path: Path) -> Non
             assert hashlib.sha256(file.path.read_bytes()).hexdigest() == file.sha256
 
 
-def tools_of(world: World) -> tuple[Release, ...]:
+def tools_of(clients: Clients) -> tuple[Release, ...]:
     return tuple(
         release
-        for release in world.internet.releases
+        for release in clients.internet.releases
         if f"{release.project}=={release.version}" in BASE_TOOLS
     )

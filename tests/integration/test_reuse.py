@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runs import Ran, buildpack, bundled_copy, run, scenario
+from runs import EndedRun, buildpack, bundled_copy, run, scenario
 from traces import need
 from wheels import wheel, wheel_name
 
@@ -59,7 +59,7 @@ def wheels_app(folder: Path) -> Path:
     return scenario(folder, WHEELS)
 
 
-def planted(folder: Path, file: Path, **changes: str) -> Ran:
+def planted(folder: Path, file: Path, **changes: str) -> EndedRun:
     """A run of root-requirements in which lines of its scripts are others."""
     pack = bundled_copy("root-requirements", folder / "pack")
     for name, (old, new) in {
@@ -73,7 +73,7 @@ def planted(folder: Path, file: Path, **changes: str) -> Ran:
     return run(folder / "run", file, "--sandbox", "bubblewrap", "--buildpack", pack)
 
 
-def parts(ran: Ran) -> dict[str, Any]:
+def parts(ran: EndedRun) -> dict[str, Any]:
     return {
         name: (part["reuse"], part["basis"])
         for name, part in ran.steps[-1]["reuse_parts"].items()

@@ -14,7 +14,7 @@ import pytest
 from runs import (
     REPOSITORY,
     SCENARIOS,
-    Ran,
+    EndedRun,
     buildpack,
     bundled_copy,
     folders_of,
@@ -59,7 +59,7 @@ def file_of(name: str) -> Path:
     return SCENARIOS / f"{name}.toml"
 
 
-def divergences(ran: Ran, name: str) -> dict[str, dict[str, Any]]:
+def divergences(ran: EndedRun, name: str) -> dict[str, dict[str, Any]]:
     """The last commit's, by path in the build's folder."""
     step = ran.by_scenario[name]["steps"][-1]
     assert {each["root"] for each in step["divergences"]} == {"."}
@@ -70,7 +70,7 @@ def divergences(ran: Ran, name: str) -> dict[str, dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def root_requirements(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+def root_requirements(tmp_path_factory: pytest.TempPathFactory) -> EndedRun:
     need("bubblewrap")
     folder = tmp_path_factory.mktemp("root-requirements") / "run"
     files = [file_of(name) for name in sorted(AGREEING | DIVERGING)]
@@ -271,7 +271,7 @@ edits = [{ do = "write", path = "page.html", text = "<h1>Hello</h1>" }]
 """
 
 
-def planted(folder: Path, script: str, *arguments: str, kind: str = "bubblewrap") -> Ran:
+def planted(folder: Path, script: str, *arguments: str, kind: str = "bubblewrap") -> EndedRun:
     need(kind)
     return run(
         folder / "run",
@@ -281,7 +281,7 @@ def planted(folder: Path, script: str, *arguments: str, kind: str = "bubblewrap"
     )
 
 
-def noisy(folder: Path, noise: str) -> Ran:
+def noisy(folder: Path, noise: str) -> EndedRun:
     """A run of a buildpack that does something else in each build before it saves its cache."""
     need("bubblewrap")
     pack = bundled_copy("root-requirements", folder / "unstable")
@@ -495,7 +495,7 @@ def listing(folder: Path) -> list[tuple[str, int, int]]:
     return [(str(p), p.lstat().st_mode, p.lstat().st_mtime_ns) for p in sorted(folder.rglob("*"))]
 
 
-def unhurt(folder: Path, script: str, secret: Path, kind: str) -> Ran:
+def unhurt(folder: Path, script: str, secret: Path, kind: str) -> EndedRun:
     """A run with a hostile buildpack, after which the host is as it was and nothing was read."""
     before = listing(secret), Path("/etc").stat().st_mtime_ns
     ran = planted(folder, script.replace("SECRET", str(secret)), "--timeout", "60", kind=kind)

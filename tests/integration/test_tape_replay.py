@@ -60,7 +60,7 @@ def repository(folder: Path) -> str:
     return commit(folder, "one")
 
 
-class Bench:
+class TapedScenario:
     """A scenario, a tape, and the program."""
 
     def __init__(self, folder: Path, hosts: Hosts, sha: str) -> None:
@@ -110,7 +110,7 @@ UNREACHABLE = {
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+def taped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TapedScenario]:
     need("bubblewrap")
     folder = tmp_path_factory.mktemp("tape")
     # As any run would have; the mirror has none of them.
@@ -131,38 +131,38 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
             body=wheel("only-upstream", version, {"only_upstream.py": f"VERSION = '{version}'\n"})
         )
     with real_hosts(folder, pages, {FORGE: folder / "real" / ".git"}) as hosts:
-        yield Bench(folder, hosts, sha)
+        yield TapedScenario(folder, hosts, sha)
 
 
 @pytest.fixture(scope="module")
-def recorded(bench: Bench) -> tuple[int, str, dict[str, Any]]:
-    return bench.records()
+def recorded(taped: TapedScenario) -> tuple[int, str, dict[str, Any]]:
+    return taped.records()
 
 
-def test_a_recording_that_cannot_be_completed_leaves_no_tape(bench, recorded):
-    before = bench.tape.read_bytes()
-    status, said, report = bench.records(HTTPS_PROXY="http://127.0.0.1:1")
+def test_a_recording_that_cannot_be_completed_leaves_no_tape(taped, recorded):
+    before = taped.tape.read_bytes()
+    status, said, report = taped.records(HTTPS_PROXY="http://127.0.0.1:1")
     assert status == 0, said  # all of it is on the tape
-    bench.tape.unlink()
+    taped.tape.unlink()
     try:
-        status, said, report = bench.records(HTTPS_PROXY="http://127.0.0.1:1")
+        status, said, report = taped.records(HTTPS_PROXY="http://127.0.0.1:1")
         assert status == 2
         assert "gives no answer to record" in said
         assert "nothing is recorded" in said
         assert report["results"][0]["verdict"] == "failed"
-        assert [path.name for path in bench.folder.glob("*.tape*")] == []
+        assert [path.name for path in taped.folder.glob("*.tape*")] == []
     finally:
-        bench.tape.write_bytes(before)
+        taped.tape.write_bytes(before)
 
 
-def test_a_recording_says_what_the_run_shows_and_what_it_kept(bench, recorded):
+def test_a_recording_says_what_the_run_shows_and_what_it_kept(taped, recorded):
     status, said, report = recorded
     assert status == 0, said
     assert report["results"][0]["verdict"] == "agrees"
     assert "recorded on" in said
     for host in ("forge.example.org", "files.example.org"):
         assert host in said
-    index = read_index(bench.tape)
+    index = read_index(taped.tape)
     sets = {wheel.set for wheel in index.tools}
     assert sets >= {pin.replace("==", "-") for pin in BASE_TOOLS}
     found = index_urls()
@@ -170,48 +170,48 @@ def test_a_recording_says_what_the_run_shows_and_what_it_kept(bench, recorded):
     assert any(asked.url == f"{found.default}only-upstream/" for asked in index.answers)
 
 
-def test_nothing_secret_is_on_the_tape_nor_in_the_report(bench, recorded):
-    with zipfile.ZipFile(bench.tape) as archive:
+def test_nothing_secret_is_on_the_tape_nor_in_the_report(taped, recorded):
+    with zipfile.ZipFile(taped.tape) as archive:
         held = b"".join(archive.read(name) for name in archive.namelist())
-    assert any(TOKEN in ask.url for ask in bench.hosts.log)
-    assert any(TOKEN in ask.headers.get("authorization", "") for ask in bench.hosts.log)
+    assert any(TOKEN in ask.url for ask in taped.hosts.log)
+    assert any(TOKEN in ask.headers.get("authorization", "") for ask in taped.hosts.log)
     for secret in (TOKEN.encode(), b"mirror.example.net"):
         assert secret not in held
     assert TOKEN not in json.dumps(recorded[2])
 
 
-def test_a_replay_needs_neither_hosts_nor_index_nor_tools(bench, recorded, tmp_path):
+def test_a_replay_needs_neither_hosts_nor_index_nor_tools(taped, recorded, tmp_path):
     fresh = tmp_path / "store"
     fresh.mkdir()
     for name in ("images", "runtimes"):
         (fresh / name).symlink_to(store().root / name)
-    asked = len(bench.hosts.log)
-    status, said, report = bench.does(PROGRAM, "run", bench.scenario, at=fresh, environ=UNREACHABLE)
+    asked = len(taped.hosts.log)
+    status, said, report = taped.does(PROGRAM, "run", taped.scenario, at=fresh, environ=UNREACHABLE)
     assert status == 0, said
     assert [step["reuse"] for step in report["results"][0]["steps"]] == ["empty", "discarded"]
     assert report["builds"]["run"] == 3
-    assert len(bench.hosts.log) == asked
+    assert len(taped.hosts.log) == asked
     assert not (fresh / "tools").exists()
     # pytest takes what is stored under the same tape's name.
-    status, said, _ = bench.does(
-        sys.executable, "-m", "pytest", "-p", "no:cacheprovider", bench.scenario, at=fresh,
+    status, said, _ = taped.does(
+        sys.executable, "-m", "pytest", "-p", "no:cacheprovider", taped.scenario, at=fresh,
         environ=UNREACHABLE,
     )  # fmt: skip
     assert status == 0, said
     assert "1 passed" in said
 
 
-def test_without_the_tape_it_cannot_be_built(bench, recorded):
-    bench.tape, kept = bench.folder / "empty.tape", bench.tape
+def test_without_the_tape_it_cannot_be_built(taped, recorded):
+    taped.tape, kept = taped.folder / "empty.tape", taped.tape
     try:
-        with zipfile.ZipFile(bench.tape, "w") as archive:
+        with zipfile.ZipFile(taped.tape, "w") as archive:
             archive.writestr("index.json", '{"format": 1, "answers": []}')
-        status, said, report = bench.does(
-            PROGRAM, "run", bench.scenario, at=store().root, environ=UNREACHABLE
+        status, said, report = taped.does(
+            PROGRAM, "run", taped.scenario, at=store().root, environ=UNREACHABLE
         )
     finally:
-        bench.tape.unlink()
-        bench.tape = kept
+        taped.tape.unlink()
+        taped.tape = kept
     assert status == 2, said
     refused = report["results"][0]["steps"][0]["refused"]
     assert any("not on the tape empty.tape" in each["why"] for each in refused)

@@ -74,7 +74,7 @@ def runtime(folder: Path, content: str = "a") -> Runtime:
 @pytest.fixture
 def bench(store: Store, tmp_path: Path):
     """Makes sessions; nothing is built, so a sandbox is no more than its name here."""
-    opened = []
+    opened = ExitStack()
 
     def make(
         *,
@@ -85,25 +85,21 @@ def bench(store: Store, tmp_path: Path):
         beyond=None,
         **settings,
     ) -> Session:
-        workspace = Workspace.open(store)
-        fetcher = Fetcher(store, beyond)
-        opened.extend((workspace, fetcher))
         return Session(
             Settings(store=store, **{"buildpack": "root-requirements", **settings}),
-            workspace=workspace.__enter__(),
+            workspace=opened.enter_context(Workspace.open(store)),
             sandbox=SimpleNamespace(name=sandbox),
             sandbox_identity=code,
             image="shown",
             image_identity=image,
             runtimes=(runtime(tmp_path),) if runtimes is None else runtimes,
             remover=Remover(),
-            fetcher=fetcher.__enter__(),
+            fetcher=opened.enter_context(Fetcher(store, beyond)),
             beyond=beyond,
         )
 
-    yield make
-    for each in opened:
-        each.__exit__(None, None, None)
+    with opened:
+        yield make
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from git_clones import GIT, PLACE, World, diverging, history, whys, world
+from git_clones import GIT, PLACE, Clones, clones, diverging, history, whys
 from git_repositories import git
 
 from harness.ecosystems.python.rules import Rule
@@ -15,18 +15,18 @@ from harness.verdicts.compare import Comparison
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return world(tmp_path_factory.mktemp("world"))
+def made(tmp_path_factory: pytest.TempPathFactory) -> Clones:
+    return clones(tmp_path_factory.mktemp("clones"))
 
 
 @pytest.fixture
-def here(made: World, tmp_path: Path) -> World:
-    shutil.copytree(made.root, tmp_path / "world", symlinks=True)
-    return World(root=tmp_path / "world", commits=made.commits)
+def here(made: Clones, tmp_path: Path) -> Clones:
+    shutil.copytree(made.root, tmp_path / "clones", symlinks=True)
+    return Clones(root=tmp_path / "clones", commits=made.commits)
 
 
 @pytest.fixture
-def twins(here: World) -> World:
+def twins(here: Clones) -> Clones:
     """Two equal checkouts, on a branch, of which all is loose."""
     folder = here.clone("cached")
     unpack(folder)
@@ -62,7 +62,7 @@ def rewrite(path: Path, data: bytes) -> None:
 # What was held against a right buildpack.
 
 
-def test_a_pinned_commit_is_the_same_where_the_forks_branch_moved(here: World) -> None:
+def test_a_pinned_commit_is_the_same_where_the_forks_branch_moved(here: Clones) -> None:
     here.branch(here.commits[0])
     git(here.clone("cached"), "checkout", "-q", here.commits[0])
     here.branch(here.commits[2])
@@ -74,7 +74,7 @@ def test_a_pinned_commit_is_the_same_where_the_forks_branch_moved(here: World) -
     assert Rule.GIT_STORE in aside(found)
 
 
-def test_a_bumped_commit_is_the_same_on_a_branch_and_off_it(here: World) -> None:
+def test_a_bumped_commit_is_the_same_on_a_branch_and_off_it(here: Clones) -> None:
     here.branch(here.commits[0])
     cached = here.clone("cached")
     here.branch(here.commits[1], "next")
@@ -88,55 +88,55 @@ def test_a_bumped_commit_is_the_same_on_a_branch_and_off_it(here: World) -> None
     assert f"{GIT}/HEAD" in note.paths
 
 
-def repack(world: World) -> None:
-    git(world.checkout("cached"), "gc", "-q", "--aggressive")
+def repack(clones: Clones) -> None:
+    git(clones.checkout("cached"), "gc", "-q", "--aggressive")
 
 
-def rename(world: World) -> None:
-    git(world.checkout("cached"), "branch", "-q", "-m", "main", "trunk")
+def rename(clones: Clones) -> None:
+    git(clones.checkout("cached"), "branch", "-q", "-m", "main", "trunk")
 
 
-def tag(world: World) -> None:
-    git(world.checkout("clean"), "tag", "v9")
+def tag(clones: Clones) -> None:
+    git(clones.checkout("clean"), "tag", "v9")
 
 
-def shorten(world: World) -> None:
-    shutil.rmtree(world.checkout("cached"))
-    world.clone("cached", "--depth=1", "--no-single-branch")
+def shorten(clones: Clones) -> None:
+    shutil.rmtree(clones.checkout("cached"))
+    clones.clone("cached", "--depth=1", "--no-single-branch")
 
 
-def log(world: World) -> None:
-    git(world.checkout("cached"), "reflog", "expire", "--expire=now", "--all")
+def log(clones: Clones) -> None:
+    git(clones.checkout("cached"), "reflog", "expire", "--expire=now", "--all")
 
 
-def litter(world: World) -> None:
-    (world.checkout("cached") / "left").write_text("nobody needs this any more")
-    git(world.checkout("cached"), "hash-object", "-w", "left")
-    (world.checkout("cached") / "left").unlink()
+def litter(clones: Clones) -> None:
+    (clones.checkout("cached") / "left").write_text("nobody needs this any more")
+    git(clones.checkout("cached"), "hash-object", "-w", "left")
+    (clones.checkout("cached") / "left").unlink()
 
 
-def empty(world: World) -> None:
-    (world.git_folder("cached") / "branches").mkdir(exist_ok=True)
-    shutil.rmtree(world.git_folder("clean") / "branches", ignore_errors=True)
-    (world.git_folder("clean") / "refs" / "tags").rmdir()
+def empty(clones: Clones) -> None:
+    (clones.git_folder("cached") / "branches").mkdir(exist_ok=True)
+    shutil.rmtree(clones.git_folder("clean") / "branches", ignore_errors=True)
+    (clones.git_folder("clean") / "refs" / "tags").rmdir()
 
 
-def restat(world: World) -> None:
-    os.utime(world.checkout("cached") / "forms" / "fields.py", (1, 1))
-    git(world.checkout("cached"), "status")
+def restat(clones: Clones) -> None:
+    os.utime(clones.checkout("cached") / "forms" / "fields.py", (1, 1))
+    git(clones.checkout("cached"), "status")
 
 
-def reformat(world: World) -> None:
-    path = world.git_folder("cached") / "config"
+def reformat(clones: Clones) -> None:
+    path = clones.git_folder("cached") / "config"
     path.write_text("# by somebody\n" + path.read_text().replace("[core]", "[CORE] ;x"))
 
 
-def index_of_another_version(world: World) -> None:
-    git(world.checkout("cached"), "update-index", "--index-version=4")
+def index_of_another_version(clones: Clones) -> None:
+    git(clones.checkout("cached"), "update-index", "--index-version=4")
 
 
-def graph(world: World) -> None:
-    git(world.checkout("cached"), "commit-graph", "write", "--reachable")
+def graph(clones: Clones) -> None:
+    git(clones.checkout("cached"), "commit-graph", "write", "--reachable")
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def graph(world: World) -> None:
     ],
 )
 def test_how_git_stores_and_names_is_no_divergence(
-    twins: World, change: Callable[[World], None], told: str
+    twins: Clones, change: Callable[[Clones], None], told: str
 ) -> None:
     change(twins)
     found = twins.compared()
@@ -165,7 +165,7 @@ def test_how_git_stores_and_names_is_no_divergence(
     assert found.notes or aside(found) == {Rule.GIT_STORE}
 
 
-def test_a_partial_clone_may_lack_what_was_promised_of_its_history(here: World) -> None:
+def test_a_partial_clone_may_lack_what_was_promised_of_its_history(here: Clones) -> None:
     for side in ("cached", "clean"):
         here.clone(side, "--filter=blob:none")
     # As a later commit's checkout fetches what it needs.
@@ -179,163 +179,163 @@ def test_a_partial_clone_may_lack_what_was_promised_of_its_history(here: World) 
 # What must show, and would not where git's storage is passed over.
 
 
-def move_in_packed_refs(world: World) -> None:
+def move_in_packed_refs(clones: Clones) -> None:
     for side in ("cached", "clean"):
-        git(world.checkout(side), "pack-refs", "--all")
-    path = world.git_folder("cached") / "packed-refs"
-    path.write_text(path.read_text().replace(world.commits[2], world.commits[1]))
+        git(clones.checkout(side), "pack-refs", "--all")
+    path = clones.git_folder("cached") / "packed-refs"
+    path.write_text(path.read_text().replace(clones.commits[2], clones.commits[1]))
 
 
-def delete_a_file_of_head(world: World) -> None:
-    name = git(world.checkout("cached"), "rev-parse", "HEAD:forms/fields.py")
-    loose(world.git_folder("cached"), name).unlink()
+def delete_a_file_of_head(clones: Clones) -> None:
+    name = git(clones.checkout("cached"), "rev-parse", "HEAD:forms/fields.py")
+    loose(clones.git_folder("cached"), name).unlink()
 
 
-def delete_a_folder_of_head(world: World) -> None:
-    name = git(world.checkout("cached"), "rev-parse", "HEAD:forms")
-    loose(world.git_folder("cached"), name).unlink()
+def delete_a_folder_of_head(clones: Clones) -> None:
+    name = git(clones.checkout("cached"), "rev-parse", "HEAD:forms")
+    loose(clones.git_folder("cached"), name).unlink()
 
 
-def delete_head(world: World) -> None:
-    loose(world.git_folder("cached"), world.commits[2]).unlink()
+def delete_head(clones: Clones) -> None:
+    loose(clones.git_folder("cached"), clones.commits[2]).unlink()
 
 
-def delete_an_old_commit(world: World) -> None:
-    loose(world.git_folder("cached"), world.commits[0]).unlink()
+def delete_an_old_commit(clones: Clones) -> None:
+    loose(clones.git_folder("cached"), clones.commits[0]).unlink()
 
 
-def delete_an_old_file(world: World) -> None:
-    name = git(world.checkout("cached"), "rev-parse", f"{world.commits[0]}:forms/field.html")
-    loose(world.git_folder("cached"), name).unlink()
+def delete_an_old_file(clones: Clones) -> None:
+    name = git(clones.checkout("cached"), "rev-parse", f"{clones.commits[0]}:forms/field.html")
+    loose(clones.git_folder("cached"), name).unlink()
 
 
-def damage_an_object(world: World) -> None:
-    name = git(world.checkout("cached"), "rev-parse", "HEAD:forms/fields.py")
-    path = loose(world.git_folder("cached"), name)
+def damage_an_object(clones: Clones) -> None:
+    name = git(clones.checkout("cached"), "rev-parse", "HEAD:forms/fields.py")
+    path = loose(clones.git_folder("cached"), name)
     data = bytearray(path.read_bytes())
     data[-6] ^= 1
     rewrite(path, bytes(data))
 
 
-def swap_an_object(world: World) -> None:
-    folder = world.checkout("cached")
+def swap_an_object(clones: Clones) -> None:
+    folder = clones.checkout("cached")
     (folder / "other").write_text("x = 2\n")
     other = git(folder, "hash-object", "-w", "other")
     (folder / "other").unlink()
     name = git(folder, "rev-parse", "HEAD:forms/fields.py")
-    data = loose(world.git_folder("cached"), other).read_bytes()
-    rewrite(loose(world.git_folder("cached"), name), data)
+    data = loose(clones.git_folder("cached"), other).read_bytes()
+    rewrite(loose(clones.git_folder("cached"), name), data)
 
 
-def damage_a_pack(world: World) -> None:
-    repack(world)
-    (path,) = (world.git_folder("cached") / "objects" / "pack").glob("*.pack")
+def damage_a_pack(clones: Clones) -> None:
+    repack(clones)
+    (path,) = (clones.git_folder("cached") / "objects" / "pack").glob("*.pack")
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 0xFF
     rewrite(path, bytes(data))
 
 
-def lose_a_pack(world: World) -> None:
-    repack(world)
-    (path,) = (world.git_folder("cached") / "objects" / "pack").glob("*.pack")
+def lose_a_pack(clones: Clones) -> None:
+    repack(clones)
+    (path,) = (clones.git_folder("cached") / "objects" / "pack").glob("*.pack")
     path.unlink()
 
 
-def damage_a_graph(world: World) -> None:
-    graph(world)
-    path = world.git_folder("cached") / "objects" / "info" / "commit-graph"
+def damage_a_graph(clones: Clones) -> None:
+    graph(clones)
+    path = clones.git_folder("cached") / "objects" / "info" / "commit-graph"
     rewrite(path, path.read_bytes()[:-1] + b"?")
 
 
-def borrow_elsewhere(world: World) -> None:
-    folder = world.git_folder("cached")
+def borrow_elsewhere(clones: Clones) -> None:
+    folder = clones.git_folder("cached")
     shutil.rmtree(folder / "objects")
     (folder / "objects" / "info").mkdir(parents=True)
-    elsewhere = world.fork / ".git" / "objects"
+    elsewhere = clones.fork / ".git" / "objects"
     (folder / "objects" / "info" / "alternates").write_text(f"{elsewhere}\n")
 
 
-def hide_by_shallow(world: World) -> None:
-    (world.git_folder("cached") / "shallow").write_text("junk\n")
+def hide_by_shallow(clones: Clones) -> None:
+    (clones.git_folder("cached") / "shallow").write_text("junk\n")
 
 
-def lose_the_index(world: World) -> None:
-    (world.git_folder("cached") / "index").unlink()
+def lose_the_index(clones: Clones) -> None:
+    (clones.git_folder("cached") / "index").unlink()
 
 
-def damage_the_index(world: World) -> None:
-    path = world.git_folder("cached") / "index"
+def damage_the_index(clones: Clones) -> None:
+    path = clones.git_folder("cached") / "index"
     path.write_bytes(path.read_bytes()[:-1] + b"?")
 
 
-def stage_something(world: World) -> None:
-    folder = world.checkout("cached")
+def stage_something(clones: Clones) -> None:
+    folder = clones.checkout("cached")
     (folder / "forms" / "fields.py").write_text("x = 2\n")
     git(folder, "add", ".")
     (folder / "forms" / "fields.py").write_text("x = 1\n")
 
 
-def assume_unchanged(world: World) -> None:
-    git(world.checkout("cached"), "update-index", "--assume-unchanged", "forms/fields.py")
+def assume_unchanged(clones: Clones) -> None:
+    git(clones.checkout("cached"), "update-index", "--assume-unchanged", "forms/fields.py")
 
 
-def replace_an_object(world: World) -> None:
-    git(world.checkout("cached"), "replace", world.commits[2], world.commits[1])
-    git(world.checkout("cached"), "pack-refs", "--all")
+def replace_an_object(clones: Clones) -> None:
+    git(clones.checkout("cached"), "replace", clones.commits[2], clones.commits[1])
+    git(clones.checkout("cached"), "pack-refs", "--all")
 
 
-def watch_files(world: World) -> None:
-    git(world.checkout("cached"), "config", "core.fsmonitor", ".git/hooks/watch")
+def watch_files(clones: Clones) -> None:
+    git(clones.checkout("cached"), "config", "core.fsmonitor", ".git/hooks/watch")
 
 
-def include_settings(world: World) -> None:
-    git(world.checkout("cached"), "config", "include.path", "/tmp/x")
+def include_settings(clones: Clones) -> None:
+    git(clones.checkout("cached"), "config", "include.path", "/tmp/x")
 
 
-def break_the_config(world: World) -> None:
-    with (world.git_folder("cached") / "config").open("a") as file:
+def break_the_config(clones: Clones) -> None:
+    with (clones.git_folder("cached") / "config").open("a") as file:
         file.write('[remote "x\n')
 
 
-def hook(world: World) -> None:
-    path = world.git_folder("cached") / "hooks" / "post-checkout"
+def hook(clones: Clones) -> None:
+    path = clones.git_folder("cached") / "hooks" / "post-checkout"
     path.parent.mkdir(exist_ok=True)
     path.write_text("#!/bin/sh\n")
 
 
-def ignore(world: World) -> None:
-    path = world.git_folder("cached") / "info" / "exclude"
+def ignore(clones: Clones) -> None:
+    path = clones.git_folder("cached") / "info" / "exclude"
     path.parent.mkdir(exist_ok=True)
     path.write_text("*.py\n")
 
 
-def no_refs(world: World) -> None:
-    git(world.checkout("cached"), "pack-refs", "--all")
-    shutil.rmtree(world.git_folder("cached") / "refs")
+def no_refs(clones: Clones) -> None:
+    git(clones.checkout("cached"), "pack-refs", "--all")
+    shutil.rmtree(clones.git_folder("cached") / "refs")
 
 
-def malformed_packed_refs(world: World) -> None:
-    (world.git_folder("cached") / "packed-refs").write_text("<<<<<<< main\n")
+def malformed_packed_refs(clones: Clones) -> None:
+    (clones.git_folder("cached") / "packed-refs").write_text("<<<<<<< main\n")
 
 
-def lock(world: World) -> None:
-    (world.git_folder("cached") / "index.lock").write_text("")
+def lock(clones: Clones) -> None:
+    (clones.git_folder("cached") / "index.lock").write_text("")
 
 
-def unknown(world: World) -> None:
-    (world.git_folder("cached") / "objects" / "pack" / "pack-settings.txt").write_text("x")
+def unknown(clones: Clones) -> None:
+    (clones.git_folder("cached") / "objects" / "pack" / "pack-settings.txt").write_text("x")
 
 
-def in_a_merge(world: World) -> None:
-    (world.git_folder("cached") / "MERGE_HEAD").write_text(world.commits[0])
+def in_a_merge(clones: Clones) -> None:
+    (clones.git_folder("cached") / "MERGE_HEAD").write_text(clones.commits[0])
 
 
-def malformed_branch(world: World) -> None:
-    (world.git_folder("cached") / "refs" / "heads" / "other").write_text("template text")
+def malformed_branch(clones: Clones) -> None:
+    (clones.git_folder("cached") / "refs" / "heads" / "other").write_text("template text")
 
 
-def a_link_for_a_branch(world: World) -> None:
-    (world.git_folder("cached") / "refs" / "heads" / "other").symlink_to("/etc/hostname")
+def a_link_for_a_branch(clones: Clones) -> None:
+    (clones.git_folder("cached") / "refs" / "heads" / "other").symlink_to("/etc/hostname")
 
 
 @pytest.mark.parametrize(
@@ -383,8 +383,8 @@ def a_link_for_a_branch(world: World) -> None:
     ],
 )  # fmt: skip
 def test_what_a_user_could_notice_diverges(
-    twins: World,
-    change: Callable[[World], None],
+    twins: Clones,
+    change: Callable[[Clones], None],
     expected: list[tuple[str, str]],
     told: str,
 ) -> None:
@@ -395,14 +395,14 @@ def test_what_a_user_could_notice_diverges(
     assert told.format(v1=one, v2=two, v3=three) in whys(found)
 
 
-def test_the_other_side_is_told_as_well(twins: World) -> None:
+def test_the_other_side_is_told_as_well(twins: Clones) -> None:
     name = git(twins.checkout("clean"), "rev-parse", "HEAD:forms")
     loose(twins.git_folder("clean"), name).unlink()
     found = twins.compared()
     assert "is there and sound; in a clean build 1 object that HEAD reaches" in whys(found)
 
 
-def test_two_that_are_broken_alike_agree(twins: World) -> None:
+def test_two_that_are_broken_alike_agree(twins: Clones) -> None:
     name = git(twins.checkout("clean"), "rev-parse", "HEAD:forms/fields.py")
     for side in ("cached", "clean"):
         loose(twins.git_folder(side), name).unlink()
@@ -410,7 +410,7 @@ def test_two_that_are_broken_alike_agree(twins: World) -> None:
     assert diverging(twins.compared()) == []
 
 
-def test_another_commit_is_told_once(here: World) -> None:
+def test_another_commit_is_told_once(here: Clones) -> None:
     for side, commit in zip(("cached", "clean"), here.commits[:2], strict=True):
         git(here.clone(side), "checkout", "-q", commit)
     found = here.compared()
@@ -420,7 +420,7 @@ def test_another_commit_is_told_once(here: World) -> None:
     ]
 
 
-def test_credentials_are_never_shown(twins: World) -> None:
+def test_credentials_are_never_shown(twins: Clones) -> None:
     for side, secret in (("cached", "hunter2"), ("clean", "tokentwo")):
         url = f"https://user:{secret}@github.com/acme/forms.git"
         git(twins.checkout(side), "config", "remote.origin.url", url)
@@ -433,14 +433,14 @@ def test_credentials_are_never_shown(twins: World) -> None:
     assert "tokentwo" not in whys(found)
 
 
-def test_another_remote_is_named(twins: World) -> None:
+def test_another_remote_is_named(twins: Clones) -> None:
     git(twins.checkout("cached"), "config", "remote.origin.url", "https://a:b@host/other?t=x")
     assert "remote.origin.url is https://host/other; in a clean build it is file://" in whys(
         twins.compared()
     )
 
 
-def test_alternates_within_the_tree_are_read(twins: World) -> None:
+def test_alternates_within_the_tree_are_read(twins: Clones) -> None:
     for side in ("cached", "clean"):
         shared = twins.tree(side) / "shared.git"
         git(twins.tree(side), "clone", "-q", "--bare", twins.url, "shared.git")
@@ -456,7 +456,7 @@ def test_alternates_within_the_tree_are_read(twins: World) -> None:
     assert ("content", f"{GIT}/objects") in diverging(twins.compared())
 
 
-def test_a_bare_repository_is_one_too(here: World) -> None:
+def test_a_bare_repository_is_one_too(here: Clones) -> None:
     for side in ("cached", "clean"):
         here.tree(side).mkdir()
         git(here.tree(side), "clone", "-q", "--bare", here.url, "forms.git")
@@ -467,7 +467,7 @@ def test_a_bare_repository_is_one_too(here: World) -> None:
     assert "branch other is absent" in history(found)
 
 
-def test_a_folder_that_only_looks_like_one_is_compared_as_files(here: World) -> None:
+def test_a_folder_that_only_looks_like_one_is_compared_as_files(here: Clones) -> None:
     for side in ("cached", "clean"):
         for name in ("objects", "refs"):
             (here.tree(side) / "game" / name).mkdir(parents=True)
@@ -476,19 +476,19 @@ def test_a_folder_that_only_looks_like_one_is_compared_as_files(here: World) -> 
     assert diverging(here.compared()) == [("content", "game/objects/sword")]
 
 
-def add_submodule(world: World) -> None:
-    other = world.root / "other"
+def add_submodule(clones: Clones) -> None:
+    other = clones.root / "other"
     other.mkdir()
     git(other, "init", "-q")
     (other / "text").write_text("x")
     git(other, "add", ".")
     git(other, "commit", "-q", "-m", "one")
-    git(world.fork, "reset", "-q", "--hard")
-    git(world.fork, "submodule", "add", "-q", f"file://{other}", "vendor/other")
-    git(world.fork, "commit", "-q", "-m", "With a submodule")
+    git(clones.fork, "reset", "-q", "--hard")
+    git(clones.fork, "submodule", "add", "-q", f"file://{other}", "vendor/other")
+    git(clones.fork, "commit", "-q", "-m", "With a submodule")
 
 
-def test_a_submodule_is_a_repository_of_its_own(here: World) -> None:
+def test_a_submodule_is_a_repository_of_its_own(here: Clones) -> None:
     add_submodule(here)
     for side in ("cached", "clean"):
         here.clone(side, "--recurse-submodules")
@@ -501,7 +501,7 @@ def test_a_submodule_is_a_repository_of_its_own(here: World) -> None:
     assert diverging(here.compared()) == [("content", f"{GIT}/modules/vendor/other/objects")]
 
 
-def test_a_submodule_that_was_dropped_may_leave_its_repository(here: World) -> None:
+def test_a_submodule_that_was_dropped_may_leave_its_repository(here: Clones) -> None:
     add_submodule(here)
     cached = here.clone("cached")
     git(cached, "submodule", "update", "--init", "-q")
@@ -512,7 +512,7 @@ def test_a_submodule_that_was_dropped_may_leave_its_repository(here: World) -> N
     assert "submodule vendor/other, which nothing uses, is kept here" in history(found)
 
 
-def test_a_submodule_that_is_not_checked_out_is_missed(here: World) -> None:
+def test_a_submodule_that_is_not_checked_out_is_missed(here: Clones) -> None:
     add_submodule(here)
     here.clone("cached")
     here.clone("clean", "--recurse-submodules")
@@ -522,7 +522,7 @@ def test_a_submodule_that_is_not_checked_out_is_missed(here: World) -> None:
     assert ("content", f"{GIT}/config") in shown
 
 
-def test_a_linked_worktree_has_a_head_of_its_own(here: World) -> None:
+def test_a_linked_worktree_has_a_head_of_its_own(here: Clones) -> None:
     here.clone("cached")
     git(here.checkout("cached"), "worktree", "add", "-q", "--detach", "../linked")
     here.copy()
@@ -534,7 +534,7 @@ def test_a_linked_worktree_has_a_head_of_its_own(here: World) -> None:
     assert f"is at {here.commits[0][:7]}; in a clean build it is at" in whys(found)
 
 
-def test_of_many_names_the_first_are_told(twins: World) -> None:
+def test_of_many_names_the_first_are_told(twins: Clones) -> None:
     path = twins.git_folder("cached") / "packed-refs"
     name = "x" * 5000
     lines = [f"{twins.commits[0]} refs/heads/{name}{number}" for number in range(2000)]
@@ -552,4 +552,4 @@ def test_trees_without_a_repository_read_nothing_of_one(
         (tmp_path / side / "src").mkdir(parents=True)
         (tmp_path / side / "src" / "x").write_text(side)
     monkeypatch.setattr(Repositories, "names", None)
-    assert diverging(World(root=tmp_path, commits=()).compared()) == [("content", "src/x")]
+    assert diverging(Clones(root=tmp_path, commits=()).compared()) == [("content", "src/x")]

@@ -10,20 +10,19 @@ from pathlib import Path
 
 import click
 import pytest
+from fake_sandboxes import Broken, Nowhere
 from git_repositories import commit, git
 
 from harness import __version__
 from harness.cli import cli, main
 from harness.commands import running
 from harness.commands.lazy import Listed
-from harness.errors import ExitCode, ImageError
+from harness.errors import ExitCode
 from harness.internet.exchange import Answer, Asked
 from harness.internet.tape import write_tape
 from harness.internet.tape_index import TapeIndex
 from harness.sandboxes import registry
-from harness.sandboxes.check import Check
 from harness.scenarios.scenario import load_scenario
-from harness.stack.image import Image
 
 SCENARIO = """
 description = "An unchanged rebuild."
@@ -32,34 +31,6 @@ files = { "requirements.txt" = "", "runtime.txt" = "python-3.11.9" }
 [[commits]]
 message = "Rebuild"
 """
-
-
-class Nowhere:
-    """A kind of sandbox that can be had anywhere and runs nothing."""
-
-    def __init__(self, settings: registry.SandboxSettings) -> None:
-        self.settings = settings
-
-    def close(self) -> None:
-        pass
-
-    @staticmethod
-    def check(_images: tuple[Image, ...]) -> Check:
-        return Check(name="nowhere", ok=True, found="works")
-
-    @staticmethod
-    def named_image(asked: str) -> registry.BaseImage:
-        if asked == "no-such-image":
-            raise ImageError(f"--image {asked}: nowhere needs another")
-        return registry.BaseImage(name=asked)
-
-
-class Broken(Nowhere):
-    """A kind of sandbox that this machine lacks something for."""
-
-    @staticmethod
-    def check(_images: tuple[Image, ...]) -> Check:
-        return Check(name="broken", ok=False, found="the engine is not there", advice="start it")
 
 
 @pytest.fixture

@@ -1,35 +1,14 @@
 """A run's session: what its end must not lose."""
 
-from types import SimpleNamespace
-
 import pytest
+from fake_sandboxes import Nowhere
 
 from harness.errors import StoreError
 from harness.runs.progress import Silent
 from harness.runs.session import Session, Settings
 from harness.sandboxes import registry
-from harness.sandboxes.check import Check
-from harness.stack.image import Image
 from harness.storage.builds import BuildStore
 from harness.storage.store import Store
-
-
-class Nowhere(SimpleNamespace):
-    """A sandbox that can be had anywhere and runs nothing."""
-
-    def __init__(self, settings: registry.SandboxSettings) -> None:
-        super().__init__(name="nowhere", settings=settings)
-
-    def close(self) -> None:
-        pass
-
-    @staticmethod
-    def check(_images: tuple[Image, ...]) -> Check:
-        return Check(name="nowhere", ok=True, found="works")
-
-    @staticmethod
-    def named_image(asked: str) -> registry.BaseImage:
-        return registry.BaseImage(name=asked)
 
 
 class Notes(Silent):

@@ -123,6 +123,11 @@ def opened(path: Path) -> Iterator[Tape]:
         yield tape
 
 
+def open_and_close(path: Path) -> None:
+    with opened(path):
+        pass
+
+
 def test_all_that_was_written_is_read(path: Path) -> None:
     with opened(path) as tape:
         assert tape.index == INDEX_OF_THREE
@@ -222,7 +227,7 @@ def twice(members: dict[str, bytes]) -> None:
 )  # fmt: skip
 def test_what_is_wrong_with_a_tape_is_told_on_opening(path: Path, change, told: str) -> None:
     remade(path, change)
-    for read in (opened(path).__enter__, lambda: read_index(path)):
+    for read in (lambda: open_and_close(path), lambda: read_index(path)):
         with pytest.raises(TapeError) as raised:
             read()
         assert told in raised.value.message
@@ -244,7 +249,7 @@ def test_a_tape_that_is_cut_off_is_told(path: Path, share: float) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * share)])
     with pytest.raises(TapeError, match="no whole tape"):
-        opened(path).__enter__()
+        open_and_close(path)
 
 
 def test_a_byte_that_changed_is_told_or_changes_nothing(path: Path) -> None:
@@ -262,7 +267,7 @@ def test_a_byte_that_changed_is_told_or_changes_nothing(path: Path) -> None:
 def test_a_tape_that_is_not_there_is_told_with_how_to_make_one(path: Path) -> None:
     path.unlink()
     with pytest.raises(TapeError, match="there is no tape at") as raised:
-        opened(path).__enter__()
+        open_and_close(path)
     assert f"record … --tape {path}" in raised.value.hint
 
 
