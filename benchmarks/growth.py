@@ -27,7 +27,6 @@ from benchmarks.stores import cold_store, scratch
 from harness.builds.run import run_build
 from harness.ecosystems.python.ages import read_ages
 from harness.ecosystems.python.distributions import read_distributions
-from harness.ecosystems.python.rules import LARGEST
 from harness.errors import HarnessError
 from harness.runs.progress import Label, Silent
 from harness.runs.runner import run_scenarios
@@ -36,6 +35,7 @@ from harness.scenarios.scenario import load_scenarios
 from harness.storage.caches.restore import lay_out
 from harness.storage.caches.save import record
 from harness.storage.content_store import Pool
+from harness.trees.explainer import LARGEST
 from harness.trees.removal import remove_tree
 from harness.trees.scan import read_file, scan
 from harness.verdicts.result import Builds

@@ -6,16 +6,18 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harness.ecosystems.python.rules import largest
+from harness.ecosystems.registry import ecosystems, explainers
 from harness.errors import ManifestError
+from harness.trees.difference import Side
 from harness.trees.directory import Folder, Listing, native, walk
+from harness.trees.explainer import TreePair, largest
 from harness.trees.file_reader import COMPARE, OTHER, SAME, same, same_open
 from harness.trees.git.git_folder import PARTS
 from harness.trees.manifest import HERE, Entry, Manifest, escape, file_entry, parents
 from harness.trees.reader_process import WORTH_A_PROCESS, Folders, Readers
 from harness.trees.roots import find_roots
 from harness.trees.scan import read_entries, read_file, scan
-from harness.verdicts.compare import Comparison, Side, compare
+from harness.verdicts.compare import Comparison, compare
 
 _OF_PYTHON = (".py", ".pyc", "__pycache__")
 
@@ -107,11 +109,8 @@ def compare_trees(
     found = differences(cached, clean, patterns, worth=worth)
     if found.linked:
         # What Python does with a file hangs on where links lead, through folders that are alike.
-        trees = {Side.CACHED: cached, Side.CLEAN: clean}
-        return compare(
-            *(scan(tree, patterns, worth=worth) for tree in trees.values()),
-            read=lambda side, path: read_file(trees[side], path, limit=largest(path)),
-        )
+        ours, theirs = (scan(tree, patterns, worth=worth) for tree in (cached, clean))
+        return _compared(ours, theirs, cached, clean)
     return _comparison(cached, clean, found, worth)
 
 
@@ -124,17 +123,30 @@ def _comparison(cached: Path, clean: Path, found: Differences, worth: int) -> Co
                 f"cannot read {escape(path)}: it changed while it was read",
                 hint="make sure that nothing writes to the trees meanwhile",
             )
-    trees = {Side.CACHED: cached, Side.CLEAN: clean}
-    for place in {*_repositories(trees.values(), found.paths)}:
+    for place in {*_repositories((cached, clean), found.paths)}:
         for tree, entries in ((cached, ours), (clean, theirs)):
             for path, entry in scan(tree, (_glob(place),)).entries.items():
                 entries.setdefault(path, entry)
-    comparison = compare(
+    comparison = _compared(
         _manifest(cached, found.cached_roots, ours, found.python),
         _manifest(clean, found.clean_roots, theirs, found.python),
-        read=lambda side, path: read_file(trees[side], path, limit=largest(path)),
+        cached,
+        clean,
     )
     return replace(comparison, compared=found.compared)
+
+
+def _compared(ours: Manifest, theirs: Manifest, cached: Path, clean: Path) -> Comparison:
+    """What manifests of two trees show, whose files are read from their folders."""
+    trees = {Side.CACHED: cached, Side.CLEAN: clean}
+    everyone = explainers(ecosystems())
+    limit = largest(everyone)
+    pair = TreePair(
+        cached=ours,
+        clean=theirs,
+        read=lambda side, path: read_file(trees[side], path, limit=limit(path)),
+    )
+    return compare(pair, everyone)
 
 
 def _repositories(trees: Iterable[Path], differing: Iterable[str]) -> Iterator[str]:

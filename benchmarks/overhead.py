@@ -24,7 +24,6 @@ from benchmarks.stores import cold_store, scratch
 from harness.builds.run import Inputs, run_build
 from harness.ecosystems.python.ages import read_ages
 from harness.ecosystems.python.distributions import read_distributions
-from harness.ecosystems.python.rules import LARGEST
 from harness.errors import HarnessError
 from harness.runs.plan import Commit
 from harness.runs.session import Session, Settings
@@ -33,6 +32,7 @@ from harness.sandboxes.rootfs import image_root, resolved
 from harness.scenarios.scenario import load_scenarios
 from harness.stack.image import kept_images
 from harness.storage.store import Store
+from harness.trees.explainer import LARGEST
 from harness.trees.scan import read_file, scan
 
 NAME = "overhead"

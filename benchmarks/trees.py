@@ -20,6 +20,7 @@ from benchmarks.corpus import Corpus, corpus
 from benchmarks.lockstep import compare_trees
 from benchmarks.machine import Machine, this_machine
 from benchmarks.report import Report, Spread, Table, save, show
+from harness.trees.explainer import TreePair
 from harness.trees.manifest import from_json, to_json
 from harness.trees.scan import WHOLE_TREE, scan
 from harness.verdicts.compare import compare
@@ -73,7 +74,7 @@ def _direct(original: Path, changed: Path) -> tuple[float, list[str] | None]:
 def _manifests(original: Path, changed: Path) -> tuple[float, list[str] | None]:
     sides = scan(original, WHOLE_TREE), scan(changed, WHOLE_TREE)
     start = time.perf_counter()
-    found = compare(*sides)
+    found = compare(TreePair(cached=sides[0], clean=sides[1]))
     return time.perf_counter() - start, [one.key for one in found.divergences]
 
 

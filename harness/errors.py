@@ -66,6 +66,10 @@ class BuildpackError(HarnessError):
     """A buildpack cannot be found, read or recognised."""
 
 
+class EcosystemError(HarnessError):
+    """A language's ecosystem cannot be imported, or none is installed."""
+
+
 class ImageError(HarnessError):
     """A stack image cannot be built or read."""
 

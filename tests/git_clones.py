@@ -4,13 +4,13 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from comparing import compare_folders
 from git_repositories import commit, git
 
 from benchmarks.lockstep import compare_trees
-from harness.ecosystems.python.rules import Rule, largest
+from harness.trees.difference import Side
 from harness.trees.manifest import HERE
-from harness.trees.scan import read_file, scan
-from harness.verdicts.compare import Comparison, Side, compare
+from harness.verdicts.compare import Comparison
 
 PLACE = "src/forms"
 GIT = f"{PLACE}/.git"
@@ -59,14 +59,9 @@ class Clones:
         shutil.copytree(self.tree("cached"), self.tree("clean"), symlinks=True)
 
     def compared(self) -> Comparison:
-        trees = {side: self.tree(side.value) for side in Side}
-        cached, clean = (scan(tree, (HERE,)) for tree in trees.values())
-        found = compare(
-            cached,
-            clean,
-            read=lambda side, path: read_file(trees[side], path, limit=largest(path)),
-        )
-        assert compare_trees(*trees.values(), (HERE,)) == found
+        trees = [self.tree(side.value) for side in Side]
+        found = compare_folders(*trees)
+        assert compare_trees(*trees, (HERE,)) == found
         return found
 
 
@@ -98,4 +93,4 @@ def whys(found: Comparison) -> str:
 
 def history(found: Comparison) -> str:
     """What notes say of names."""
-    return "\n".join(note.why for note in found.notes if note.rule is Rule.GIT_HISTORY)
+    return "\n".join(note.why for note in found.notes if note.rule == "git-history")

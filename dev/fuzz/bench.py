@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from random import Random
 
-from harness.verdicts.compare import Side
+from harness.trees.difference import Side
 
 
 class Level(StrEnum):

@@ -12,7 +12,7 @@ from types import CodeType
 
 from dev.fuzz.bench import Bench, Change, Level, Unfit
 from dev.fuzz.tree import BUILD, EARLIER, TAG, TIME
-from harness.verdicts.compare import Side
+from harness.trees.difference import Side
 
 Make = Callable[[Bench], Change]
 

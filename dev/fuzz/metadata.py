@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from dev.fuzz.bench import Bench, Change, Level, Unfit
 from dev.fuzz.tree import BUILD, EARLIER, SITE, VENV, VENV_LINES, record_line
-from harness.verdicts.compare import Side
+from harness.trees.difference import Side
 
 Make = Callable[[Bench], Change]
 

@@ -10,10 +10,12 @@ from benchmarks.lockstep import compare_trees
 from dev.fuzz import attributes, compiled, files, metadata, repositories
 from dev.fuzz.bench import Bench, Change, Level, Unfit, in_git
 from dev.fuzz.tree import BUILD, EARLIER
-from harness.ecosystems.python.rules import LARGEST, BuildPaths
+from harness.ecosystems.registry import ecosystems, explainers
+from harness.trees.difference import Side, differences
+from harness.trees.explainer import LARGEST, BuildPaths, TreePair
 from harness.trees.manifest import Manifest, from_json, to_json
 from harness.trees.scan import WHOLE_TREE, read_file, scan
-from harness.verdicts.compare import Comparison, Side, compare
+from harness.verdicts.compare import Comparison, compare
 
 KINDS: Mapping[str, Callable[[Bench], Change]] = {
     **files.KINDS, **compiled.KINDS, **metadata.KINDS, **attributes.KINDS, **repositories.KINDS,
@@ -69,6 +71,7 @@ class Fuzz:
         self._seed = seed
         self._bench = Bench(base, work, Random(seed))  # noqa: S311 - nothing is to be kept secret
         self._before = scan(base, WHOLE_TREE)
+        self._explainers = explainers(ecosystems())
 
     def trial(self, number: int, kind: str) -> Trial | None:
         """Makes a change, compares, and sets the tree right again.
@@ -101,7 +104,7 @@ class Fuzz:
         """
         now = scan(self._bench.work, WHOLE_TREE)
         if now != self._before:
-            changed = [one.key for one in compare(now, self._before).divergences]
+            changed = [one.path for one in differences(now, self._before)]
             raise AssertionError(f"not as before: {changed or 'times'}")
 
     def _told(self, number: int, kind: str, change: Change) -> Trial:
@@ -121,13 +124,14 @@ class Fuzz:
         self, trees: Mapping[Side, Path], manifests: Mapping[Side, Manifest],
         build_paths: BuildPaths | None = PATHS,
     ) -> Comparison:  # fmt: skip
-        return compare(
-            manifests[Side.CACHED],
-            manifests[Side.CLEAN],
+        pair = TreePair(
+            cached=manifests[Side.CACHED],
+            clean=manifests[Side.CLEAN],
             read=lambda side, path: read_file(trees[side], path, limit=LARGEST),
-            head=lambda side, path: read_file(trees[side], path, limit=16),
+            begins=lambda side, path: read_file(trees[side], path, limit=16),
             build_paths=build_paths,
         )
+        return compare(pair, self._explainers)
 
     def _beside(
         self, trees: Mapping[Side, Path], manifests: Mapping[Side, Manifest], found: Comparison
@@ -158,8 +162,8 @@ def _level(found: Comparison) -> Level:
 def _faults(change: Change, level: Level, found: Comparison) -> list[str]:
     if level not in change.levels:
         names = [(one.kind.value, one.key) for one in found.divergences][:3]
-        rules = [each.rule.value for each in found.notes]
-        rules += [each.rule.value for each in found.set_aside]
+        rules = [each.rule for each in found.notes]
+        rules += [each.rule for each in found.set_aside]
         return [f"is told as {level} {names or rules or ''}, not {' or '.join(change.levels)}"]
     if level is not Level.DIVERGES:
         return []

@@ -13,7 +13,6 @@ from harness.builds.run import Build, Inputs, run_build
 from harness.diagnosis.origin import with_origins
 from harness.ecosystems.python.ages import read_ages
 from harness.ecosystems.python.distributions import read_distributions
-from harness.ecosystems.python.rules import LARGEST
 from harness.errors import HarnessError, InputError, StoreError
 from harness.plugins.code_digest import code_digest
 from harness.runs.memory import outgrew
@@ -26,6 +25,7 @@ from harness.scenarios.history import play_app
 from harness.scenarios.scenario import Scenario, Stage
 from harness.scenarios.scenario_file import Expectation
 from harness.storage.builds import Built, Check
+from harness.trees.explainer import LARGEST
 from harness.trees.scan import read_file, scan
 from harness.verdicts import expectations, judge
 from harness.verdicts.compare import Comparison, Divergence, gather

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from harness.builds.run import Build
 from harness.ecosystems.python.ages import Ages
 from harness.ecosystems.python.distributions import Distribution
-from harness.ecosystems.python.rules import largest
+from harness.ecosystems.python.ecosystem import PythonEcosystem
 from harness.errors import CacheError, HarnessError, ManifestError, StoreError
 from harness.internet import Request
 from harness.sandboxes import End, Outcome
@@ -30,6 +30,8 @@ from harness.storage.content_store import Pool
 from harness.storage.records import dump, load
 from harness.storage.store import Store
 from harness.storage.tree_contents import Contents, keep_contents
+from harness.trees.explainer import largest as largest_of
+from harness.trees.git.explainer import GitExplainer
 from harness.trees.manifest import EntryKind, Manifest, digests_in, from_json, to_json
 from harness.trees.removal import remove_tree
 from harness.verdicts.result import Step
@@ -38,6 +40,7 @@ DEFAULT_LIMIT: Final = 10 * 1024**3
 """Bytes that stored builds may take before the least recently used are dropped."""
 _ROOMY: Final = DEFAULT_LIMIT - DEFAULT_LIMIT // 10
 
+largest = largest_of((PythonEcosystem(), GitExplainer()))
 _CACHE = "cache"
 _CONTENTS = "contents"
 _DROPPED = ".dropped-"

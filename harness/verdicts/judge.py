@@ -5,20 +5,24 @@ from dataclasses import dataclass, replace
 
 from harness.buildpacks import BuildpackKind
 from harness.ecosystems.python.distributions import compare_distributions, owners
+from harness.ecosystems.python.ecosystem import PythonEcosystem
 from harness.ecosystems.python.install_log import read_install_log
-from harness.ecosystems.python.rules import BuildPaths
 from harness.ecosystems.reuse import PartReuse, Reuse
 from harness.errors import HarnessError
 from harness.runs.plan import Arm, Commit
 from harness.scenarios.scenario_file import BuildExpectation
 from harness.storage.builds import Built
+from harness.trees.difference import Side
+from harness.trees.explainer import BuildPaths, TreePair
+from harness.trees.git.explainer import GitExplainer
 from harness.trees.manifest import EntryKind, Manifest
 from harness.verdicts import compare as comparing
-from harness.verdicts.compare import Comparison, Divergence, Side, gather, split_noise
+from harness.verdicts.compare import Comparison, Divergence, gather, split_noise
 from harness.verdicts.owners import with_owners
 from harness.verdicts.result import Failure, Seconds, Step, Verdict
 from harness.verdicts.reuse import Needs, Traces, judge_parts, unmet_reuse, whole
 
+_EXPLAINERS = (PythonEcosystem(), GitExplainer())
 _NOTHING = Comparison(divergences=(), set_aside=(), compared=0)
 
 
@@ -182,12 +186,15 @@ def _compare(cached: Built, clean: Built, build_paths: BuildPaths | None = None)
         return contents[side].head(manifests[side].entries[path])
 
     found = comparing.compare(
-        manifests[Side.CACHED],
-        manifests[Side.CLEAN],
-        read=read,
-        head=head,
-        build_paths=build_paths,
-        began=cached.facts.began,
+        TreePair(
+            cached=manifests[Side.CACHED],
+            clean=manifests[Side.CLEAN],
+            read=read,
+            begins=head,
+            build_paths=build_paths,
+            began=cached.facts.began,
+        ),
+        _EXPLAINERS,
     )
     told = cached.facts.released, clean.facts.released
     if told[0] != told[1]:

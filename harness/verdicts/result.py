@@ -7,7 +7,8 @@ from harness.ecosystems.python.pythons import StandIn
 from harness.ecosystems.reuse import PartReuse, Reuse
 from harness.errors import ExitCode
 from harness.internet import Request
-from harness.verdicts.compare import Divergence, Note, SetAside
+from harness.trees.explainer import Note
+from harness.verdicts.compare import Divergence, SetAside
 
 
 class Verdict(StrEnum):

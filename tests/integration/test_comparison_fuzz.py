@@ -1,6 +1,7 @@
 """A short run of the fuzz of the comparison; `python -m dev.fuzz` is the long one."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,13 @@ from runs import store
 
 from dev.fuzz.tree import make
 from dev.fuzz.trial import KINDS, Fuzz, Trial
+from harness.ecosystems.python import bytecode_difference, ecosystem, explanation
 from harness.ecosystems.python.bytecode_use import Use
-from harness.ecosystems.python.rules import Rule
+from harness.ecosystems.python.rules import PYC_MTIME, RECORD_LINES
+from harness.trees import difference
 from harness.trees import file_reader as contents
-from harness.verdicts import compare as comparing
-from harness.verdicts.compare import DivergenceKind
+from harness.trees.difference import DifferenceKind
+from harness.trees.git import explainer as git_explainer
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -45,17 +48,26 @@ def test_every_change_is_told_as_it_should_be(fuzz):
     assert len(found) >= EACH * (len(KINDS) - 6)
 
 
-_KINDS_OF = comparing._kinds
-_RULES = comparing._rules
+_KINDS_OF = difference._kinds
+_EXPLAIN = explanation.explain
+
+
+def _with_new_files(found, trees):
+    """Sets new files aside too."""
+    said = _EXPLAIN(found, trees)
+    new = {one.place for one in found if one.kind is DifferenceKind.LEFTOVER}
+    return replace(said, explained={**said.explained, **dict.fromkeys(new, frozenset({PYC_MTIME}))})
+
+
 BLIND = {
-    "modes": ("_kinds", lambda *both: (k for k in _KINDS_OF(*both) if k != DivergenceKind.MODE)),
-    "targets": ("_kinds", lambda *both: (k for k in _KINDS_OF(*both) if k != "target")),
-    "bytecode in use": ("use", lambda *_: Use.USED),
-    "code": ("content_rules", lambda *_: frozenset({Rule.PYC_MTIME})),
-    "RECORD": ("record_rules", lambda *_, **__: frozenset({Rule.RECORD_LINES})),
-    "new files": ("_rules", lambda one, *more: frozenset({Rule.GIT_STORE})
-                  if one.kind is DivergenceKind.LEFTOVER else _RULES(one, *more)),
-    "repositories": ("_meanings", lambda *_: ()),
+    "modes": (difference, "_kinds",
+              lambda *both: (k for k in _KINDS_OF(*both) if k is not DifferenceKind.MODE)),
+    "targets": (difference, "_kinds", lambda *both: (k for k in _KINDS_OF(*both) if k != "target")),
+    "bytecode in use": (bytecode_difference, "use", lambda *_: Use.USED),
+    "code": (explanation, "content_rules", lambda *_: frozenset({PYC_MTIME})),
+    "RECORD": (explanation, "record_rules", lambda *_, **__: frozenset({RECORD_LINES})),
+    "new files": (ecosystem, "explain", _with_new_files),
+    "repositories": (git_explainer, "_meanings", lambda *_: ()),
 }  # fmt: skip
 SEEN_BY = {
     "modes": "mode: a bit",
@@ -70,10 +82,10 @@ SEEN_BY = {
 
 @pytest.mark.parametrize("blind", BLIND)
 def test_a_blind_comparison_is_seen(fuzz, monkeypatch, blind):
-    name, instead = BLIND[blind]
+    module, name, instead = BLIND[blind]
     kind = SEEN_BY[blind]
     assert not any(trial.faults for trial in trials(fuzz, [kind], 2))
-    monkeypatch.setattr(comparing, name, instead)
+    monkeypatch.setattr(module, name, instead)
     assert any(trial.faults for trial in trials(fuzz, [kind], 20))
 
 

@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 
+from comparing import plainly
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from random_trees import Node, edited, manifest, trees
 
 from harness.diagnosis.origin import origin
 from harness.trees.manifest import HERE
-from harness.verdicts.compare import Divergence, DivergenceKind, compare, split_noise
+from harness.verdicts.compare import Divergence, DivergenceKind, split_noise
 
 _MIRRORED = {
     DivergenceKind.LEFTOVER: DivergenceKind.MISSING,
@@ -22,7 +23,7 @@ def _facts(one: Divergence) -> tuple[object, ...]:
 
 @given(tree=trees())
 def test_a_tree_equals_itself(tree: dict[str, Node]) -> None:
-    comparison = compare(manifest(tree), manifest(dict(tree)))
+    comparison = plainly(manifest(tree), manifest(dict(tree)))
     assert comparison.divergences == ()
     assert comparison.set_aside == ()
     assert comparison.compared == sum(node.kind != "directory" for node in tree.values())
@@ -30,8 +31,8 @@ def test_a_tree_equals_itself(tree: dict[str, Node]) -> None:
 
 @given(cached=trees(), clean=trees())
 def test_swapping_the_sides_mirrors(cached: dict[str, Node], clean: dict[str, Node]) -> None:
-    there = compare(manifest(cached), manifest(clean)).divergences
-    back = compare(manifest(clean), manifest(cached)).divergences
+    there = plainly(manifest(cached), manifest(clean)).divergences
+    back = plainly(manifest(clean), manifest(cached)).divergences
     mirrored = [
         replace(one, kind=_MIRRORED.get(one.kind, one.kind), cached=one.clean, clean=one.cached)
         for one in back
@@ -43,7 +44,7 @@ def test_swapping_the_sides_mirrors(cached: dict[str, Node], clean: dict[str, No
 def test_trees_without_divergence_are_equal(
     cached: dict[str, Node], clean: dict[str, Node]
 ) -> None:
-    found = compare(manifest(cached), manifest(clean)).divergences
+    found = plainly(manifest(cached), manifest(clean)).divergences
     assert {one.key for one in found} == {
         path
         for path in cached.keys() | clean.keys()
@@ -55,7 +56,7 @@ def test_trees_without_divergence_are_equal(
 def test_one_edit_gives_that_path_and_kind(tree: dict[str, Node], data: st.DataObject) -> None:
     path = data.draw(st.sampled_from(sorted(tree)))
     kind, node = data.draw(st.sampled_from(sorted(edited(tree[path]).items())))
-    found = compare(manifest({**tree, path: node}), manifest(tree)).divergences
+    found = plainly(manifest({**tree, path: node}), manifest(tree)).divergences
     assert [(one.kind, one.key) for one in found] == [(kind, path)]
 
 
@@ -67,7 +68,7 @@ def test_a_removed_path_is_missing_with_all_that_is_in_it(
     gone = data.draw(st.sampled_from(sorted(tree.keys() - {HERE})))
     inside = {path for path in tree if path == gone or path.startswith(f"{gone}/")}
     less = {path: node for path, node in tree.items() if path not in inside}
-    found = compare(manifest(less), manifest(tree)).divergences
+    found = plainly(manifest(less), manifest(tree)).divergences
     assert {(one.kind, one.key) for one in found} == {("missing", path) for path in inside}
 
 
@@ -90,8 +91,8 @@ def _steady(kind: DivergenceKind, first: Node | None, second: Node | None) -> bo
 def test_noise_is_where_two_cleans_differ(
     cached: dict[str, Node], clean: dict[str, Node], again: dict[str, Node]
 ) -> None:
-    found = compare(manifest(cached), manifest(clean)).divergences
-    real, noise = split_noise(found, compare(manifest(clean), manifest(again)).divergences)
+    found = plainly(manifest(cached), manifest(clean)).divergences
+    real, noise = split_noise(found, plainly(manifest(clean), manifest(again)).divergences)
     assert sorted(map(_facts, (*real, *noise)), key=repr) == sorted(map(_facts, found), key=repr)
     for one in real:
         assert _steady(one.kind, clean.get(one.key), again.get(one.key))
@@ -106,5 +107,5 @@ def test_a_tree_never_updated_comes_from_the_latest_commit_like_it(
     """Were the cached tree the last clean one unchanged, all it has too much came from there."""
     cached = manifest(history[-1])
     earlier = [manifest(tree) for tree in history]
-    for one in compare(cached, manifest(clean)).divergences:
+    for one in plainly(cached, manifest(clean)).divergences:
         assert origin(one, earlier) == len(history) - 1

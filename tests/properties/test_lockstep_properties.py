@@ -3,15 +3,15 @@
 import tempfile
 from pathlib import Path
 
+from comparing import compare_folders, plainly
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_trees import Node, edited, open_up, trees, write
 
 from benchmarks.lockstep import compare_trees, differences
-from harness.ecosystems.python.rules import LARGEST
+from harness.trees.difference import Side
 from harness.trees.manifest import HERE
-from harness.trees.scan import read_entries, read_file, scan
-from harness.verdicts.compare import Side, compare
+from harness.trees.scan import read_entries, scan
 
 _PATTERNS = st.one_of(
     st.just((HERE,)),
@@ -55,10 +55,8 @@ def test_lockstep_finds_what_comparing_two_scans_finds(
             write(tree, root)
         try:
             cached, clean = (scan(root, patterns) for root in roots.values())
-            expected = compare(
-                cached, clean, read=lambda side, path: read_file(roots[side], path, limit=LARGEST)
-            )
-            bare = compare(cached, clean)
+            expected = compare_folders(*roots.values(), patterns)
+            bare = plainly(cached, clean)
             found = differences(*roots.values(), patterns)
             assert found.paths == tuple(sorted({one.key for one in bare.divergences}))
             assert found.compared == expected.compared

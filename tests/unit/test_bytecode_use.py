@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from comparing import compare_folders
 
 from benchmarks.lockstep import compare_trees
 from harness.ecosystems.python.bytecode import source_hash
 from harness.ecosystems.python.bytecode_use import Contents, Use, source_of, use
-from harness.ecosystems.python.rules import Rule
+from harness.trees.difference import Side
 from harness.trees.manifest import HERE
 from harness.trees.scan import read_file, scan
-from harness.verdicts.compare import Comparison, DivergenceKind, Side, compare, gather
+from harness.verdicts.compare import Comparison, DivergenceKind, gather
 
 TAG = sys.implementation.cache_tag
 COMPILED = f"__pycache__/m.{TAG}.pyc"
@@ -147,11 +148,7 @@ def test_the_source_of_a_compiled_file(path: str, source: str) -> None:
 
 
 def against(ours: Tree, theirs: Tree) -> Comparison:
-    roots = {Side.CACHED: ours.root, Side.CLEAN: theirs.root}
-    cached, clean = (scan(root, (HERE,)) for root in roots.values())
-    found = compare(
-        cached, clean, read=lambda side, path: read_file(roots[side], path, limit=LIMIT)
-    )
+    found = compare_folders(ours.root, theirs.root)
     alone = compare_trees(ours.root, theirs.root, (HERE,))
     assert [(one.kind, one.key, one.why) for one in alone.divergences] == [
         (one.kind, one.key, one.why) for one in found.divergences
@@ -185,7 +182,7 @@ def test_bytecode_that_the_clean_build_alone_would_not_use_is_noted(
     theirs.module(timed("x = 1\n", 9), time=10)
     comparison = against(ours, theirs)
     assert kinds(comparison) == []
-    assert [(note.rule, note.paths) for note in comparison.notes] == [(Rule.PYC_CLEAN, (COMPILED,))]
+    assert [(note.rule, note.paths) for note in comparison.notes] == [("pyc-clean", (COMPILED,))]
 
 
 def test_bytecode_that_neither_or_both_would_use_agrees(trees: tuple[Tree, Tree]) -> None:
@@ -225,10 +222,7 @@ def test_many_outdated_files_are_one_finding(tmp_path: Path) -> None:
             Tree(root=root / f"p{number}").module(
                 timed("x = 1\n"), time=9 if side is Side.CLEAN or number < 3 else 10
             )
-    cached, clean = (scan(root, (HERE,)) for root in roots.values())
-    found = compare(
-        cached, clean, read=lambda side, path: read_file(roots[side], path, limit=LIMIT)
-    )
+    found = compare_folders(*roots.values())
     assert len(found.divergences) == 37
     (one,) = gather(found.divergences)
     assert (one.kind, one.path, len(one.paths)) == (DivergenceKind.BYTECODE, HERE, 37)
@@ -258,11 +252,6 @@ def test_bytecode_that_the_cached_build_outdated_itself_is_noted(
     ours, theirs = trees
     ours.module(timed("x = 1\n", compiled_at), time=103)
     theirs.module(timed("x = 1\n", 101), time=101)
-    cached, clean = (scan(each.root, (HERE,)) for each in trees)
-    roots = {Side.CACHED: ours.root, Side.CLEAN: theirs.root}
-    found = compare(
-        cached, clean, began=100.0,
-        read=lambda side, path: read_file(roots[side], path, limit=LIMIT),
-    )  # fmt: skip
+    found = compare_folders(ours.root, theirs.root, began=100.0)
     assert [one.kind for one in found.divergences] == told
-    assert [note.rule for note in found.notes] == ([] if told else [Rule.PYC_OWN])
+    assert [note.rule for note in found.notes] == ([] if told else ["pyc-own"])

@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import pytest
 from blake3 import blake3
+from comparing import EXPLAINERS, plainly
 
-from harness.ecosystems.python.rules import LARGEST, BuildPaths, Rule
+from harness.trees.difference import Side
+from harness.trees.explainer import LARGEST, BuildPaths, Read, TreePair
 from harness.trees.manifest import Entry, EntryKind, Manifest
 from harness.verdicts.compare import (
     Comparison,
     DivergenceKind,
-    Side,
     compare,
     facts,
     outcome,
@@ -41,23 +42,28 @@ def compared(
     cached: Files, clean: Files, paths: BuildPaths | None = None, *, root: str = SITE
 ) -> Comparison:
     sides = {Side.CACHED: cached, Side.CLEAN: clean}
-    return compare(
-        manifest(cached, root),
-        manifest(clean, root),
+    pair = TreePair(
+        cached=manifest(cached, root),
+        clean=manifest(clean, root),
         read=lambda side, path: sides[side][path],
         build_paths=paths,
     )
+    return compare(pair, EXPLAINERS)
+
+
+def reading(ours: Manifest, theirs: Manifest, read: Read) -> Comparison:
+    return compare(TreePair(cached=ours, clean=theirs, read=read), EXPLAINERS)
 
 
 def found(comparison: Comparison) -> list[tuple[str, str]]:
     return [(one.kind.value, one.path) for one in comparison.divergences]
 
 
-def noted(comparison: Comparison) -> dict[Rule, list[str]]:
+def noted(comparison: Comparison) -> dict[str, list[str]]:
     return {one.rule: list(one.paths) for one in comparison.notes}
 
 
-def aside(comparison: Comparison) -> dict[Rule, int]:
+def aside(comparison: Comparison) -> dict[str, int]:
     return {one.rule: one.count for one in comparison.set_aside}
 
 
@@ -105,7 +111,7 @@ def test_each_kind_of_divergence() -> None:
         "r/a": Entry(kind=EntryKind.CHARACTER_DEVICE, device=(1, 5)),
         "r/b": entry(b"same"),
     }
-    comparison = compare(
+    comparison = plainly(
         Manifest(roots=("r",), entries=cached), Manifest(roots=("r",), entries=clean)
     )
     assert found(comparison) == [
@@ -131,17 +137,17 @@ def test_each_kind_of_divergence() -> None:
 def test_a_root_on_one_side_only_is_left_over_as_a_whole() -> None:
     cached = Manifest(roots=("bin", "src"), entries={"bin": FOLDER, "src": FOLDER, "src/x": FOLDER})
     clean = Manifest(roots=("bin",), entries={"bin": FOLDER})
-    ours = compare(cached, clean).divergences
+    ours = plainly(cached, clean).divergences
     assert [(one.root, one.path, one.key) for one in ours] == [
         ("src", ".", "src"),
         ("src", "x", "src/x"),
     ]
-    assert {one.kind for one in compare(clean, cached).divergences} == {DivergenceKind.MISSING}
+    assert {one.kind for one in plainly(clean, cached).divergences} == {DivergenceKind.MISSING}
 
 
 def test_directories_alone_are_nothing_compared() -> None:
     alone = Manifest(roots=("bin",), entries={"bin": FOLDER})
-    assert compare(alone, alone).compared == 0
+    assert plainly(alone, alone).compared == 0
 
 
 def test_names_that_differ_in_case_alone_are_two() -> None:
@@ -155,7 +161,7 @@ def test_compiled_code_with_another_source_time_is_set_aside() -> None:
     path = f"{SITE}/__pycache__/m.cpython-311.pyc"
     comparison = compared({path: pyc("x = 1", stamp=1)}, {path: pyc("x = 1", stamp=2)})
     assert found(comparison) == []
-    assert aside(comparison) == {Rule.PYC_MTIME: 1}
+    assert aside(comparison) == {"pyc-mtime": 1}
     assert comparison.compared == 1
 
 
@@ -164,7 +170,7 @@ def test_compiled_code_that_shares_objects_otherwise_is_set_aside() -> None:
     ours, theirs = pyc("x = (y, y)", version=2, stamp=1), pyc("x = (y, y)", stamp=2)
     comparison = compared({path: ours}, {path: theirs})
     assert found(comparison) == []
-    assert aside(comparison) == {Rule.PYC_MTIME: 1, Rule.PYC_REFS: 1}
+    assert aside(comparison) == {"pyc-mtime": 1, "pyc-refs": 1}
 
 
 @pytest.mark.parametrize(
@@ -190,14 +196,14 @@ def test_compiled_code_that_differs_otherwise_diverges(ours: bytes, theirs: byte
 def test_nothing_is_set_aside_unread() -> None:
     ours = manifest({f"{SITE}/m.pyc": pyc("x", stamp=1), f"{SITE}/.git/index": b"1"})
     theirs = manifest({f"{SITE}/m.pyc": pyc("x", stamp=2), f"{SITE}/.git/index": b"2"})
-    assert len(compare(ours, theirs).divergences) == 2
+    assert len(plainly(ours, theirs).divergences) == 2
 
 
 def test_a_file_that_changed_since_the_scan_is_not_set_aside() -> None:
     path = f"{SITE}/m.pyc"
     ours, theirs = manifest({path: pyc("x", stamp=1)}), manifest({path: pyc("x", stamp=2)})
     now = {Side.CACHED: pyc("x", stamp=3), Side.CLEAN: pyc("x", stamp=2)}
-    changed = compare(ours, theirs, read=lambda side, _path: now[side])
+    changed = reading(ours, theirs, lambda side, _path: now[side])
     assert found(changed) == [("content", "m.pyc")]
 
 
@@ -210,7 +216,7 @@ def test_a_file_too_large_to_look_into_is_not_read() -> None:
 
     ours = Manifest(roots=(".",), entries={"m.pyc": large})
     theirs = Manifest(roots=(".",), entries={"m.pyc": other})
-    assert found(compare(ours, theirs, read=unread)) == [("content", "m.pyc")]
+    assert found(reading(ours, theirs, unread)) == [("content", "m.pyc")]
 
 
 def test_orphan_compiled_code_and_modes_are_never_set_aside() -> None:
@@ -222,7 +228,7 @@ def test_orphan_compiled_code_and_modes_are_never_set_aside() -> None:
     def read(side: Side, path: str) -> bytes:
         return contents[side]
 
-    assert found(compare(ours, theirs, read=read)) == [("mode", "m.pyc")]
+    assert found(reading(ours, theirs, read)) == [("mode", "m.pyc")]
     assert found(compared({path: pyc("x")}, {})) == [("leftover", "m.pyc")]
 
 
@@ -235,7 +241,7 @@ def test_an_earlier_build_path_in_direct_url_is_noted_where_paths_differ() -> No
     ours = {path: direct_url("file:///tmp/build_1/x", dir_info={})}
     theirs = {path: direct_url("file:///tmp/build_2/x", dir_info={})}
     comparison = compared(ours, theirs, PATHS)
-    assert noted(comparison) == {Rule.BUILD_PATH: [path]}
+    assert noted(comparison) == {"build-path": [path]}
     assert (found(comparison), aside(comparison)) == ([], {})
     # Not where all builds had one path, nor a path that no build had.
     assert found(compared(ours, theirs)) == [("content", "x-1.dist-info/direct_url.json")]
@@ -248,8 +254,8 @@ def test_the_record_line_of_a_noted_file_is_set_aside() -> None:
     urls = [direct_url(f"file:///tmp/build_{n}/x") for n in (1, 2)]
     ours, theirs = ({f"{SITE}/{name}": url, RECORD: recorded(name, url)} for url in urls)
     comparison = compared(ours, theirs, PATHS)
-    assert noted(comparison) == {Rule.BUILD_PATH: [f"{SITE}/{name}"]}
-    assert (found(comparison), aside(comparison)) == ([], {Rule.RECORD_LINES: 1})
+    assert noted(comparison) == {"build-path": [f"{SITE}/{name}"]}
+    assert (found(comparison), aside(comparison)) == ([], {"record-lines": 1})
 
 
 @pytest.mark.parametrize(
@@ -311,7 +317,7 @@ def test_the_times_that_uv_notes_are_set_aside_with_their_record_line() -> None:
     name = "x-1.0.dist-info/uv_cache.json"
     ours, theirs = ({UV_CACHE: data, RECORD: recorded(name, data)} for data in caches)
     comparison = compared(ours, theirs)
-    assert aside(comparison) == {Rule.UV_TIMES: 1, Rule.RECORD_LINES: 1}
+    assert aside(comparison) == {"uv-times": 1, "record-lines": 1}
     assert found(comparison) == []
 
 
@@ -341,7 +347,7 @@ def venv(build: str, *, home: str = "/app/bin") -> bytes:
 def test_how_a_virtual_environment_was_made_is_noted() -> None:
     path = ".heroku/python/pipenv/venv/pyvenv.cfg"
     ours, theirs = {path: venv("/tmp/build_1")}, {path: venv("/tmp/build_2")}
-    assert noted(compared(ours, theirs, PATHS, root=".")) == {Rule.BUILD_PATH: [path]}
+    assert noted(compared(ours, theirs, PATHS, root=".")) == {"build-path": [path]}
     assert len(compared(ours, theirs, root=".").divergences) == 1
     # Where its Python is decides whether it works.
     moved = {path: venv("/tmp/build_1", home="/tmp/build_1/bin")}
@@ -384,7 +390,7 @@ def test_a_compiled_constant_that_names_an_earlier_build_diverges(name: str) -> 
 def test_an_earlier_build_path_in_a_file_name_of_code_is_noted() -> None:
     path = f"{SITE}/m.pyc"
     ours, theirs = (pyc("x = 1", path=f"/tmp/build_{n}/m.py") for n in (1, 2))
-    assert noted(compared({path: ours}, {path: theirs}, PATHS)) == {Rule.BUILD_PATH: [path]}
+    assert noted(compared({path: ours}, {path: theirs}, PATHS)) == {"build-path": [path]}
     assert found(compared({path: ours}, {path: theirs})) == [("content", "m.pyc")]
 
 
@@ -392,7 +398,7 @@ def test_an_earlier_build_path_in_a_file_name_of_code_is_noted() -> None:
 def test_the_path_of_a_source_in_its_compiled_file_is_set_aside(source: str) -> None:
     path = f"{SITE}/__pycache__/m.cpython-311.pyc"
     ours, theirs = (pyc(source, path=f"/{n}/m.py") for n in ("app", "tmp/build"))
-    assert aside(compared({path: ours}, {path: theirs})) == {Rule.PYC_NAME: 1}
+    assert aside(compared({path: ours}, {path: theirs})) == {"pyc-name": 1}
     assert found(compared({path: ours}, {path: theirs})) == []
     # Elsewhere than in a __pycache__ no import puts it right.
     assert len(compared({f"{SITE}/m.pyc": ours}, {f"{SITE}/m.pyc": theirs}).divergences) == 1
@@ -417,14 +423,14 @@ def test_nothing_else_in_record_is_set_aside(ours: bytes, theirs: bytes) -> None
         {RECORD: theirs, compiled: pyc("x", stamp=2)},
         PATHS,
     )
-    assert aside(comparison) == {Rule.PYC_MTIME: 1}
+    assert aside(comparison) == {"pyc-mtime": 1}
     assert found(comparison) == [("content", "x-1.0.dist-info/RECORD")]
 
 
 def test_record_lines_that_are_earlier_build_paths_are_noted() -> None:
     ours = {RECORD: b"/tmp/build_1/bin/x,sha256=A,1\nm.py,,\n"}
     theirs = {RECORD: b"/tmp/build_2/bin/x,sha256=A,1\nm.py,,\n"}
-    assert noted(compared(ours, theirs, PATHS)) == {Rule.BUILD_PATH: [RECORD]}
+    assert noted(compared(ours, theirs, PATHS)) == {"build-path": [RECORD]}
     assert found(compared(ours, theirs)) == [("content", "x-1.0.dist-info/RECORD")]
 
 

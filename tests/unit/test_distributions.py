@@ -2,6 +2,7 @@ import json
 from hashlib import sha256
 
 import pytest
+from comparing import plainly
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +16,6 @@ from harness.ecosystems.python.distributions import (
     read_distributions,
 )
 from harness.trees.manifest import Entry, EntryKind, Manifest
-from harness.verdicts.compare import compare
 from harness.verdicts.owners import with_owners
 
 LIB = ".heroku/python/lib/python3.11"
@@ -432,7 +432,7 @@ def test_a_divergence_is_given_its_owner_by_the_tree_that_has_it() -> None:
     }
     cached = {**FORMS, f"{SITE}/forms/__init__.py": "old", f"{SITE}/forms/left.html": ""}
     divergences = with_owners(
-        compare(manifest(cached), manifest(newer)).divergences,
+        plainly(manifest(cached), manifest(newer)).divergences,
         owners(read(cached)).label,
         owners(read(newer)).label,
     )
@@ -443,7 +443,7 @@ def test_a_divergence_is_given_its_owner_by_the_tree_that_has_it() -> None:
     assert labels[f"{INFO}/METADATA".replace("1.0", "1.1")] == "Forms 1.1"
     extra = {**FORMS, ".heroku/python/bin/pip": ""}
     (unowned,) = with_owners(
-        compare(manifest(extra), manifest(FORMS)).divergences,
+        plainly(manifest(extra), manifest(FORMS)).divergences,
         owners(read(extra)).label,
         owners(read(FORMS)).label,
     )

@@ -18,9 +18,9 @@ from git_repositories import GitError, git
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.ecosystems.python.rules import largest
 from harness.trees.git import index, pack, refs
 from harness.trees.git.config import ConfigError, parse
+from harness.trees.git.explainer import GitExplainer
 from harness.trees.git.git_folder import GitFolder
 from harness.trees.git.objects import BrokenError, Budget, GitObject, Objects, TooMuchError
 from harness.trees.git.reach import MISSING, files, reach
@@ -29,6 +29,8 @@ from harness.trees.manifest import HERE
 from harness.trees.scan import read_file, scan
 
 FILES = 25
+
+GIT = GitExplainer()
 
 
 def sha1(data: bytes) -> bytes:
@@ -40,8 +42,8 @@ def opened(root: Path, path: str = ".git") -> GitFolder:
     return GitFolder(
         path=path,
         manifest=tree,
-        read=lambda each: read_file(root, each, limit=largest(each)),
-        largest=largest,
+        read=lambda each: read_file(root, each, limit=GIT.largest(each)),
+        largest=GIT.largest,
         names=frozenset(
             each.removeprefix(f"{path}/") for each in tree.entries if each.startswith(f"{path}/")
         ),

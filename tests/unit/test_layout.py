@@ -23,14 +23,18 @@ UPWARD = {
     ("storage", "verdicts"), ("verdicts", "runs"),
 }  # fmt: skip
 PURE = {
-    "harness.diagnosis", "harness.reports", "harness.trees.git", "harness.trees.manifest",
-    "harness.ecosystems.python.app_pythons",
-    "harness.ecosystems.python.bytecode", "harness.ecosystems.python.distributions",
+    "harness.diagnosis", "harness.reports",
+    "harness.ecosystems.python.app_pythons", "harness.ecosystems.python.bytecode",
+    "harness.ecosystems.python.bytecode_difference", "harness.ecosystems.python.bytecode_use",
+    "harness.ecosystems.python.distributions", "harness.ecosystems.python.explanation",
     "harness.ecosystems.python.fetches", "harness.ecosystems.python.install_log",
-    "harness.ecosystems.python.rules", "harness.ecosystems.reuse", "harness.runs.plan",
+    "harness.ecosystems.python.rules", "harness.ecosystems.reuse",
+    "harness.runs.plan",
+    "harness.scenarios.imported", "harness.scenarios.line_edits", "harness.scenarios.toml_text",
+    "harness.trees.difference", "harness.trees.explainer", "harness.trees.git",
+    "harness.trees.manifest",
     "harness.verdicts.compare", "harness.verdicts.owners", "harness.verdicts.result",
     "harness.verdicts.reuse",
-    "harness.scenarios.imported", "harness.scenarios.line_edits", "harness.scenarios.toml_text",
 }  # fmt: skip
 IMPURE_IMPORTS = {
     "asyncio", "docker", "fcntl", "filelock", "git", "gitdb", "glob", "http", "importlib", "mmap",

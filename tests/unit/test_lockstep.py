@@ -9,16 +9,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from comparing import plainly
 from ordinary_users import ordinary_user
 
 from benchmarks import lockstep
 from benchmarks.lockstep import Differences, compare_trees, differences
-from harness.ecosystems.python.rules import Rule
 from harness.errors import ManifestError
 from harness.trees.directory import Folder
 from harness.trees.file_reader import LARGE, OTHER, SAME, UNSURE
 from harness.trees.scan import WHOLE_TREE, scan
-from harness.verdicts.compare import compare
 
 
 @pytest.fixture
@@ -131,7 +130,7 @@ def test_what_a_rule_explains_is_set_aside(trees: tuple[Path, Path]) -> None:
         (root / "lib" / "m.pyc").write_bytes(importlib.util.MAGIC_NUMBER + head + code)
     comparison = compare_trees(*trees, ("lib",))
     assert comparison.divergences == ()
-    assert [(one.rule, one.count) for one in comparison.set_aside] == [(Rule.PYC_MTIME, 1)]
+    assert [(one.rule, one.count) for one in comparison.set_aside] == [("pyc-mtime", 1)]
 
 
 def test_only_what_the_patterns_match_is_compared(trees: tuple[Path, Path]) -> None:
@@ -148,7 +147,7 @@ def test_two_processes_find_the_same(trees: tuple[Path, Path]) -> None:
             (folder / f"{number}").write_text(f"{number}")
     for number in range(0, 3000, 50):
         (trees[1] / f"{number % 40}" / f"{number}").write_text(f"{number}"[::-1] + " ")
-    expected = compare(scan(trees[0], WHOLE_TREE), scan(trees[1], WHOLE_TREE))
+    expected = plainly(scan(trees[0], WHOLE_TREE), scan(trees[1], WHOLE_TREE))
     assert len(expected.divergences) == 60
     for worth in (1, sys.maxsize):
         assert compare_trees(*trees, WHOLE_TREE, worth=worth) == expected

@@ -2,10 +2,11 @@ from dataclasses import replace
 from hashlib import sha256
 
 import pytest
+from comparing import plainly
 
 from harness.diagnosis.origin import origin, with_origins
 from harness.trees.manifest import Entry, EntryKind, Manifest
-from harness.verdicts.compare import Divergence, DivergenceKind, compare, outcome
+from harness.verdicts.compare import Divergence, DivergenceKind, outcome
 
 PATHLESS = (DivergenceKind.OUTCOME, DivergenceKind.RELEASE)
 
@@ -22,7 +23,7 @@ def manifest(**files: str | None) -> Manifest:
 
 
 def only(cached: Manifest, clean: Manifest) -> Divergence:
-    (found,) = compare(cached, clean).divergences
+    (found,) = plainly(cached, clean).divergences
     return found
 
 

@@ -16,11 +16,11 @@ from pathlib import Path
 from types import CodeType
 
 import pytest
+from comparing import compare_folders
 from git_repositories import GitError, git
 
-from harness.ecosystems.python.rules import LARGEST, BuildPaths
-from harness.trees.scan import WHOLE_TREE, read_file, scan
-from harness.verdicts.compare import Comparison, DivergenceKind, Side, compare
+from harness.trees.explainer import LARGEST, BuildPaths
+from harness.verdicts.compare import Comparison, DivergenceKind
 
 TIME = 1_700_000_000
 HEADER = 16
@@ -47,14 +47,7 @@ class Builds:
         write(self.clean / path, clean)
 
     def compared(self) -> Comparison:
-        trees = {Side.CACHED: self.cached, Side.CLEAN: self.clean}
-        return compare(
-            scan(self.cached, WHOLE_TREE),
-            scan(self.clean, WHOLE_TREE),
-            read=lambda side, path: read_file(trees[side], path, limit=LARGEST),
-            head=lambda side, path: read_file(trees[side], path, limit=HEADER),
-            build_paths=PATHS,
-        )
+        return compare_folders(self.cached, self.clean, build_paths=PATHS)
 
     def told(self) -> set[tuple[str, str]]:
         return {(str(one.kind), one.key) for one in self.compared().divergences}

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from harness.ecosystems.python.bytecode import HEADER, Header, MalformedError, header, source_hash
-from harness.ecosystems.python.rules import LARGEST
+from harness.trees.explainer import LARGEST
 from harness.trees.manifest import HERE, Entry, EntryKind, Manifest
 
 COMPILED: Final = re.compile(r"(?P<module>[^/]+?)\.(?P<tag>[^./]+)(?:\.opt-\w+)?\.pyc")

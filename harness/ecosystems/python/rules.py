@@ -1,4 +1,4 @@
-"""The only differences of content that are set aside, each under a rule with a name."""
+"""The only differences of content that are none, each under a rule with a name."""
 
 import csv
 import json
@@ -6,18 +6,15 @@ import posixpath
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from hashlib import sha256
 from typing import Final
 from urllib.parse import quote
 
 from harness.ecosystems.python.bytecode import HEADER, MalformedError, code_digest, header
+from harness.trees.explainer import BuildPaths, Rule
 
-LARGEST: Final = 32 * 1024 * 1024
-"""Files of more bytes are compared as they are."""
-
-_LARGEST_PACK: Final = 256 * 1024 * 1024
+_INSTALLERS_FILES = {"RECORD", "direct_url.json", "uv_cache.json"}
 _COLUMNS = 3
 _STAMP = {"secs_since_epoch", "nanos_since_epoch"}
 _ONLY_TOLD = {"command", "executable"}
@@ -26,76 +23,50 @@ ReadFile = Callable[[str], bytes]
 """Gives a regular file's content by its path in the manifest."""
 
 
-class Rule(StrEnum):
-    """Why a difference between what two builds installed is no divergence.
+PYC_MTIME: Final = Rule(name="pyc-mtime")
+"""Compiled code that names another modification time of its source (PEP 552). Whether Python would
+use it is compared by itself."""
 
-    Set aside, as nobody who uses the app could notice it:
+PYC_REFS: Final = Rule(name="pyc-refs")
+"""Equal compiled code that shares its objects in another way."""
 
-    - `pyc-mtime`: compiled code that names another modification time of its source (PEP 552).
-      Whether Python would use it is compared by itself.
-    - `pyc-refs`: equal compiled code that shares its objects in another way.
-    - `pyc-name`: equal compiled code that names another path of its source, in a `__pycache__`:
-      the import system puts the path there at which the source is.
-    - `record-lines`: RECORD lines, equal but for the hash of a file that was itself set aside,
-      where each side's line is true of its file.
-    - `uv-times`: when the files of a folder were changed that uv installed from, in the
-      `uv_cache.json` that it leaves. Every checkout has new times, whatever the cache did.
-    - `git-store`: how a repository stores and logs its history: packs, logs, the times in its
-      index. What it is, and whether all that its HEAD reaches is there, is compared
-      (`harness.trees.git`).
+PYC_NAME: Final = Rule(name="pyc-name")
+"""Equal compiled code that names another path of its source, in a `__pycache__`: the import system
+puts the path there at which the source is."""
 
-    Noted, as it is true and worth a line, and no fault by itself:
+RECORD_LINES: Final = Rule(name="record-lines")
+"""RECORD lines, equal but for the hash of a file that was itself set aside, where each side's line
+is true of its file."""
 
-    - `build-path`: a file of the cached build names the build dir of an earlier build, where the
-      clean build's names its own: in the `url` of `direct_url.json`, in RECORD, in the file names
-      of compiled code without a source, or in how a virtual environment was made (`pyvenv.cfg`).
-      Never in what an import reads, such as a `.pth` file or a finder.
-    - `git-history`: what a repository calls its commits, and how far back it has them: its branches
-      and tags, and whether HEAD is on a branch. Any two clones of one repository may differ in it.
-    - `pyc-own`: compiled files that the cached build made itself, and whose sources it wrote again
-      afterwards. Python does not use them; in a clean build it does where both happened within
-      one second, which is what bytecode names. Nothing that was restored has a part in it.
-    - `pyc-clean`: compiled files that Python would use in the cached build, and not in the clean
-      one, which is the slower of the two.
-    """
+UV_TIMES: Final = Rule(name="uv-times")
+"""When the files of a folder were changed that uv installed from, in the `uv_cache.json` that it
+leaves. Every checkout has new times, whatever the cache did."""
 
-    PYC_MTIME = "pyc-mtime"
-    PYC_REFS = "pyc-refs"
-    PYC_NAME = "pyc-name"
-    RECORD_LINES = "record-lines"
-    UV_TIMES = "uv-times"
-    GIT_STORE = "git-store"
-    BUILD_PATH = "build-path"
-    GIT_HISTORY = "git-history"
-    PYC_CLEAN = "pyc-clean"
-    PYC_OWN = "pyc-own"
+BUILD_PATH: Final = Rule(name="build-path", note="names the build dir of an earlier build")
+"""A file of the cached build names the build dir of an earlier build, where the clean build's names
+its own: in the `url` of `direct_url.json`, in RECORD, in the file names of compiled code without a
+source, or in how a virtual environment was made (`pyvenv.cfg`). Never in what an import reads, such
+as a `.pth` file or a finder."""
 
+PYC_OWN: Final = Rule(
+    name="pyc-own",
+    note="was compiled in this very build, which then wrote its source once more",
+)
+"""Compiled files that the cached build made itself, and whose sources it wrote again afterwards.
+Python does not use them; in a clean build it does where both happened within one second, which is
+what bytecode names. Nothing that was restored has a part in it."""
 
-NOTED: Final = {
-    Rule.BUILD_PATH: "names the build dir of an earlier build",
-    Rule.GIT_HISTORY: "names commits otherwise than in a clean build",
-    Rule.PYC_OWN: "was compiled in this very build, which then wrote its source once more",
-    Rule.PYC_CLEAN: "is compiled code that Python would use here, and not in the clean build",
-}
-"""The rules whose differences are noted, each with what it says of a path of the cached build."""
+PYC_CLEAN: Final = Rule(
+    name="pyc-clean",
+    note="is compiled code that Python would use here, and not in the clean build",
+)
+"""Compiled files that Python would use in the cached build, and not in the clean one, which is the
+slower of the two."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildPaths:
-    """The absolute build dirs that each side's files may name, where these differ.
-
-    Attributes:
-        cached: Those of the cached build and of the builds before it.
-        clean: That of the clean build.
-    """
-
-    cached: tuple[str, ...]
-    clean: str
-
-
-def largest(path: str) -> int:
-    """How many bytes a file at a path may have for its content to be looked at."""
-    return _LARGEST_PACK if "/objects/pack/" in path else LARGEST
+RULES: Final = (
+    PYC_MTIME, PYC_REFS, PYC_NAME, RECORD_LINES, UV_TIMES, BUILD_PATH, PYC_OWN, PYC_CLEAN,
+)  # fmt: skip
+"""All of them, in the order in which reports name them."""
 
 
 def content_rules(
@@ -119,7 +90,7 @@ def content_rules(
     if name == "uv_cache.json" and folder.endswith(".dist-info"):
         ours, theirs = _uv_cache(cached), _uv_cache(clean)
         equal = bool(ours[0]) and ours[0] == theirs[0] and ours[1] != theirs[1]
-        return frozenset({Rule.UV_TIMES}) if equal else frozenset()
+        return frozenset({UV_TIMES}) if equal else frozenset()
     if paths is None:
         return frozenset()
     if name == "direct_url.json" and folder.endswith(".dist-info"):
@@ -129,7 +100,7 @@ def content_rules(
         explained = name == "pyvenv.cfg" and _venv(cached, paths.cached) == _venv(
             clean, (paths.clean,)
         )
-    return frozenset({Rule.BUILD_PATH}) if explained else frozenset()
+    return frozenset({BUILD_PATH}) if explained else frozenset()
 
 
 def record_rules(
@@ -162,13 +133,21 @@ def record_rules(
     location = posixpath.dirname(posixpath.dirname(path))
     lines = [_record(cached, location, aside, ours), _record(clean, location, aside, theirs)]
     if lines[0] == lines[1]:
-        return frozenset({Rule.RECORD_LINES})
+        return frozenset({RECORD_LINES})
     if paths is not None:
         before = [_after(line, paths.cached) for line in lines[0]]
         after = [_after(line, (paths.clean,)) for line in lines[1]]
         if before == after:
-            return frozenset({Rule.BUILD_PATH})
+            return frozenset({BUILD_PATH})
     return frozenset()
+
+
+def may_explain(path: str) -> bool:
+    """Whether any rule is about the content of files of this name."""
+    folder, _, name = path.rpartition("/")
+    if name.endswith(".pyc") or name == "pyvenv.cfg":
+        return True
+    return folder.endswith(".dist-info") and name in _INSTALLERS_FILES
 
 
 def is_record(path: str) -> bool:
@@ -185,18 +164,18 @@ def _compiled(
         if ours != theirs:
             if not ours.timed or replace(ours, stamp=theirs.stamp) != theirs:
                 return frozenset()
-            rules.add(Rule.PYC_MTIME)
+            rules.add(PYC_MTIME)
         if cached[HEADER:] != clean[HEADER:]:
             if code_digest(cached) == code_digest(clean):
-                rules.add(Rule.PYC_REFS)
+                rules.add(PYC_REFS)
             elif has_source and code_digest(cached, nameless=True) == code_digest(
                 clean, nameless=True
             ):
-                rules.add(Rule.PYC_NAME)
+                rules.add(PYC_NAME)
             elif paths is not None and code_digest(cached, build_paths=paths.cached) == code_digest(
                 clean, build_paths=(paths.clean,)
             ):
-                rules.add(Rule.BUILD_PATH)
+                rules.add(BUILD_PATH)
             else:
                 return frozenset()
     except MalformedError:

@@ -63,7 +63,7 @@ class Meaning:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
+class RepositoryDifference:
     """How two repositories differ; paths are relative to their folder.
 
     Attributes:
@@ -79,7 +79,9 @@ class Difference:
     stored: frozenset[str]
 
 
-def difference(cached: GitFolder, clean: GitFolder, differing: Collection[str]) -> Difference:
+def repository_difference(
+    cached: GitFolder, clean: GitFolder, differing: Collection[str]
+) -> RepositoryDifference:
     """How the repositories at one path of two trees differ.
 
     Args:
@@ -104,7 +106,7 @@ class _Pair:
     stored: set[str] = field(default_factory=set)
     named: set[str] = field(default_factory=set)
 
-    def difference(self) -> Difference:
+    def difference(self) -> RepositoryDifference:
         self._faults()
         self._heads()
         self._config()
@@ -114,7 +116,7 @@ class _Pair:
         self._indexes()
         self._files()
         self._folders()
-        return Difference(
+        return RepositoryDifference(
             meanings=tuple(self.meanings),
             named=frozenset(self.named if self.facts else ()),
             facts=tuple(_cut(self.facts, len(self.facts))),
