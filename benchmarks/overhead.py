@@ -28,7 +28,7 @@ from harness.errors import HarnessError
 from harness.runs.plan import Commit
 from harness.runs.session import Session, Settings
 from harness.sandboxes import End, Job, OnOutput, Outcome, Serve
-from harness.sandboxes.rootfs import image_root, resolved
+from harness.sandboxes.bubblewrap.rootfs import image_root, resolved
 from harness.scenarios.scenario import load_scenarios
 from harness.stack.image import kept_images
 from harness.storage.store import Store

@@ -9,7 +9,7 @@ import platform
 import secrets
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, entry_points
 from pathlib import Path
@@ -39,6 +39,12 @@ class Plugin:
     name: str
     brought: Any
     point: EntryPoint | None = None
+
+    @property
+    def distribution(self) -> str:
+        """The name of the distribution that brings it."""
+        dist = self.point.dist if self.point else None
+        return dist.name if dist else "an unknown distribution"
 
     def identity(self, made: object) -> str:
         """The sha256, in hex, of what decides how the plug-in acts; empty for the harness's own.
@@ -70,20 +76,17 @@ def plugins(group: str, *, what: str, error: type[HarnessError]) -> tuple[Plugin
     Raises:
         HarnessError: One cannot be imported, as an `error`.
     """
-    return tuple(
-        Plugin(name=point.name, brought=_brought(point, what, error), point=point)
-        for point in entry_points(group=group)
-    )
+    return tuple(_loaded(point, what, error) for point in entry_points(group=group))
 
 
-def _brought(point: EntryPoint, what: str, error: type[HarnessError]) -> object:
+def _loaded(point: EntryPoint, what: str, error: type[HarnessError]) -> Plugin:
+    plugin = Plugin(name=point.name, brought=None, point=point)
     try:
-        return point.load()
+        return replace(plugin, brought=point.load())
     except (ImportError, AttributeError) as cause:
-        whose = point.dist.name if point.dist else "an unknown distribution"
         raise error(
             f"{what} {point.name!r} ({point.value}) cannot be imported: {cause}",
-            hint=f"mend or uninstall {whose}",
+            hint=f"repair or uninstall {plugin.distribution}",
         ) from cause
 
 

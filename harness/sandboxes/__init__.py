@@ -17,6 +17,8 @@ RESOLVER_OPTIONS = ("timeout:5", "attempts:5")
 RESOLVER_PATIENCE = 20  # seconds in which a resolver with these options has not given up
 
 MEBIBYTE = 1024 * 1024
+OPEN_FILES = (1024, 4096)
+"""Files that each process of a job may have open, and to how many it may raise that itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -122,7 +122,7 @@ def backends() -> Mapping[str, Backend]:
     Raises:
         SandboxError: One cannot be imported.
     """
-    found: dict[str, Backend] = {name: each.brought for name, each in _plugins().items()}
+    found = {name: _whole(each) for name, each in _plugins().items()}
     names = sorted(found, key=lambda name: (-found[name].preference, name))
     return {name: found[name] for name in names}
 
@@ -173,6 +173,27 @@ def identity_of(name: str, sandbox: Sandbox) -> str:
     """By what builds in a sandbox of the kind `name` are known; see `Plugin.identity`."""
     brought = Plugin(name=name, brought=type(sandbox))
     return _plugins().get(name, brought).identity(sandbox)
+
+
+def _whole(plugin: Plugin) -> Backend:
+    """What a plug-in brings, if it has all that a backend has.
+
+    Raises:
+        SandboxError: It lacks something, as one made for another version of the harness may.
+    """
+    members = {*Backend.__annotations__, *vars(Backend)}
+    lacking = [
+        name
+        for name in sorted(members)
+        if not name.startswith("_") and not hasattr(plugin.brought, name)
+    ]
+    if lacking:
+        raise SandboxError(
+            f"sandbox {plugin.name!r} lacks {', '.join(lacking)}",
+            hint=f"upgrade or uninstall {plugin.distribution}",
+        )
+    whole: Backend = plugin.brought
+    return whole
 
 
 def _plugins() -> dict[str, Plugin]:

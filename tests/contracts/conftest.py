@@ -12,7 +12,7 @@ import pytest
 from benches import Bench, Stack
 from traces import SANDBOXES, containers, groups, need
 
-from harness.sandboxes.docker_images import load_into_docker
+from harness.sandboxes.docker.images import load_image
 from harness.sandboxes.registry import BaseImage, SandboxSettings, backends
 from harness.stack.image import build_image
 from harness.storage.store import Store, default_root
@@ -27,7 +27,7 @@ def stack() -> Stack:
         return Stack(image=image, rootfs=Path(rootfs))
     built = build_image(Store(root=default_root()))
     if backends()["docker"].check(()).ok:
-        load_into_docker(built)
+        load_image(built)
     return Stack(image=built.tag, rootfs=built.rootfs)
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import docker
 import pytest
 
-from harness.sandboxes.docker_images import find_engine, load_into_docker
+from harness.sandboxes.docker import DockerSandbox
+from harness.sandboxes.docker.images import load_image
 from harness.stack.distro import find_archive
 from harness.stack.image import Image, build_image
 from harness.storage.store import Store, default_root
@@ -62,12 +63,11 @@ def test_builds_find_their_tools_in_it(kept):
 
 @pytest.mark.docker
 def test_docker_takes_it_once_and_runs_it(kept):
-    try:
-        find_engine()
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with the engine is said
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
-    assert load_into_docker(kept) == load_into_docker(kept) == kept.tag
-    assert kept.tag in find_engine().tags
+    check = DockerSandbox.check(())
+    if not check.ok:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(check.found)
+    assert load_image(kept) == load_image(kept) == kept.tag
+    assert DockerSandbox.check((kept,)).found.endswith("has the stack image")
     client = docker.from_env()
     try:
         output = client.containers.run(

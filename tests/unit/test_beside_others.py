@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.sandboxes import limits
+from harness.sandboxes.bubblewrap import limits
 from harness.storage.store import Store
 
 

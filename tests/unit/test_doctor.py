@@ -1,8 +1,10 @@
 """What the doctor finds on machines that lack things, each with the command that mends it."""
 
 import shutil
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,11 +18,9 @@ from harness.commands.checks import (
     sandbox_check,
     usable,
 )
-from harness.sandboxes import docker
-from harness.sandboxes.bubblewrap_check import check_bubblewrap, namespace_advice
+from harness.sandboxes.bubblewrap.check import check_bubblewrap, namespace_advice
 from harness.sandboxes.check import Check
-from harness.sandboxes.docker import DockerSandbox
-from harness.sandboxes.docker_images import Engine
+from harness.sandboxes.docker import DockerSandbox, sandbox
 from harness.stack.image import Image
 from harness.storage.store import Store
 
@@ -144,7 +144,10 @@ def test_the_image_is_missing_or_kept():
     ],
 )
 def test_an_engine_has_the_stack_image_or_gets_it(monkeypatch, images, tags, found):
-    monkeypatch.setattr(docker, "find_engine", lambda: Engine(version="1", tags=tags))
+    engine = SimpleNamespace(
+        version=lambda: {"Version": "1"}, images=lambda **_: [{"RepoTags": [*tags]}]
+    )
+    monkeypatch.setattr(sandbox, "connected", lambda **_: nullcontext(engine))
     assert DockerSandbox.check(images) == Check(name="Docker", ok=True, found=found)
 
 

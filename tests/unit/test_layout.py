@@ -1,6 +1,7 @@
 """The harness's modules keep to their rooms: who may import what, and who may speak or exit."""
 
 import ast
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -165,8 +166,28 @@ def test_an_import_that_goes_up_would_be_seen(name, planted):
     assert upward(name, ast.parse(planted))
 
 
-def test_only_the_docker_sandbox_knows_docker():
-    assert importers("docker") == {"harness.sandboxes.docker", "harness.sandboxes.docker_images"}
+def test_only_the_docker_sandbox_imports_docker():
+    found = importers("docker")
+    assert found
+    assert {name for name in found if not name.startswith("harness.sandboxes.docker.")} == set()
+
+
+def backends_named(text: str) -> set[str]:
+    """Kinds of sandbox, and their programs, that a source names."""
+    return set(re.findall("docker|bubblewrap|bwrap", text.lower()))
+
+
+@pytest.mark.parametrize("name", sorted(name for name in MODULES if room(name) != "sandboxes"))
+def test_only_the_sandboxes_name_a_kind_of_sandbox(name):
+    assert backends_named(MODULES[name].read_text()) == set()
+
+
+@pytest.mark.parametrize(
+    "planted",
+    ['if name == "docker":', "# as Docker does", "hint='install bubblewrap'", "BWRAP = 1"],
+)
+def test_a_kind_of_sandbox_would_be_seen(planted):
+    assert backends_named(planted)
 
 
 def test_only_history_knows_gitpython():

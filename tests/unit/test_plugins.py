@@ -16,6 +16,7 @@ import acme_tools.shell
 class Kind(Base, ClassicKind):
     name = "acme"
     preference = 0
+    check = stack_image = named_image = sweep = reclaim = None
 
     def recognises(self, folder):
         import acme_late
@@ -194,4 +195,14 @@ def test_what_cannot_be_imported_is_told_with_its_distribution(installed, progra
         identities(installed, program)
     said = str(raised.value)
     assert f"{what} 'acme' (acme_kind.kinds:Kind) cannot be imported: No module" in said
-    assert "mend or uninstall acme" in said
+    assert "repair or uninstall acme" in said
+
+
+def test_a_sandbox_made_for_another_version_is_named_with_what_it_lacks(installed):
+    module = installed / "acme_kind/kinds.py"
+    module.write_text(module.read_text().replace("check = ", "sweep = "))
+    with pytest.raises(AssertionError) as raised:
+        identities(installed, SANDBOXES)
+    said = str(raised.value)
+    assert "sandbox 'acme' lacks check" in said
+    assert "upgrade or uninstall acme" in said

@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from harness.sandboxes.seccomp import program
+from harness.sandboxes.bubblewrap.seccomp import system_call_filter
 
 ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 KEYCTL = {"x86_64": 250, "aarch64": 219}
@@ -31,7 +31,7 @@ def run(code: bytes, *, number: int, architecture: int) -> int:
 
 @pytest.mark.parametrize("machine", ARCHITECTURES)
 def test_keyrings_and_their_like_are_refused_and_nothing_else(machine):
-    code = program(machine)
+    code = system_call_filter(machine)
     verdicts = {
         number: run(code, number=number, architecture=ARCHITECTURES[machine])
         for number in range(600)
@@ -46,14 +46,16 @@ def test_keyrings_and_their_like_are_refused_and_nothing_else(machine):
 @pytest.mark.parametrize("architecture", [0x40000003, 0x40000028, 0])
 def test_another_architecture_s_numbers_are_no_way_round(machine, architecture):
     for number in (0, 1, KEYCTL[machine], 288):
-        assert run(program(machine), number=number, architecture=architecture) == REFUSED
+        assert run(system_call_filter(machine), number=number, architecture=architecture) == REFUSED
 
 
 def test_neither_are_those_of_x32():
     for number in (0, 250):
         way_round = number | 0x4000_0000
-        assert run(program("x86_64"), number=way_round, architecture=0xC000003E) == REFUSED
+        assert (
+            run(system_call_filter("x86_64"), number=way_round, architecture=0xC000003E) == REFUSED
+        )
 
 
 def test_a_machine_that_is_not_known_has_no_filter():
-    assert program("riscv64") == b""
+    assert system_call_filter("riscv64") == b""

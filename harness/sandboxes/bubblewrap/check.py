@@ -5,8 +5,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from harness.sandboxes.bubblewrap.rootfs import host_root
 from harness.sandboxes.check import Check
-from harness.sandboxes.rootfs import host_root
 
 OLDEST = (0, 5)
 INSTALL = "sudo apt-get install bubblewrap"

@@ -12,7 +12,7 @@ from typing import Protocol, Self
 
 import psutil
 
-from harness.sandboxes import End, Limits
+from harness.sandboxes import OPEN_FILES, End, Limits
 
 PREFIX = "cache-harness-"
 INTERVAL = 0.05
@@ -260,9 +260,6 @@ def set_resource_limits(pid: int, limits: Limits, *, confined: bool) -> None:
     lower(resource.RLIMIT_NOFILE, *OPEN_FILES)
     if not confined and _counts_by_namespace():
         lower(resource.RLIMIT_NPROC, limits.processes + 1, limits.processes + 1)
-
-
-OPEN_FILES = (1024, 4096)
 
 
 def _counts_by_namespace() -> bool:

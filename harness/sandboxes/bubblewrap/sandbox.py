@@ -5,14 +5,12 @@ import io
 import itertools
 import json
 import os
-import select
 import shutil
 import signal
 import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -27,29 +25,29 @@ from harness.sandboxes import (
     Outcome,
     Serve,
     accounts,
-    seccomp,
 )
 from harness.sandboxes import sockets as namespace_sockets
-from harness.sandboxes.bubblewrap_check import INSTALL, check_bubblewrap
-from harness.sandboxes.check import Check
-from harness.sandboxes.devices import own_devices
-from harness.sandboxes.limits import (
+from harness.sandboxes.bubblewrap.check import INSTALL, check_bubblewrap
+from harness.sandboxes.bubblewrap.child import Child
+from harness.sandboxes.bubblewrap.devices import own_devices
+from harness.sandboxes.bubblewrap.limits import (
     ControlGroup,
     Warden,
     Watch,
     set_resource_limits,
     sweep_groups,
 )
+from harness.sandboxes.bubblewrap.orphans import end_orphans, mark
+from harness.sandboxes.bubblewrap.rootfs import host_root, image_root, resolved
+from harness.sandboxes.bubblewrap.seccomp import system_call_filter
+from harness.sandboxes.check import Check
 from harness.sandboxes.mounts import checked, enclosing
-from harness.sandboxes.orphans import end_orphans, mark
 from harness.sandboxes.output_reader import Follower
 from harness.sandboxes.registry import BaseImage, SandboxSettings
-from harness.sandboxes.rootfs import host_root, image_root, resolved
 from harness.stack.image import Image
 
 UID = GID = 1000
 HOST_NAME = "build"
-CHUNK = 64 * 1024
 KILLED = 128 + signal.SIGKILL
 HOST_IMAGE = "host"
 
@@ -69,12 +67,12 @@ class BubblewrapSandbox:
         self._bwrap = _bwrap()
         self._jobs = itertools.count()
         self._lock = threading.Lock()
-        self._live: set[_Child] = set()
+        self._live: set[Child] = set()
         self._closed = False
         self._folder = settings.scratch
         self._etc = self._write_etc()
         self._devices = own_devices(Path(tempfile.mkdtemp(prefix="dev-", dir=self._folder)))
-        self._filter = seccomp.program()
+        self._filter = system_call_filter()
 
     @classmethod
     def check(cls, images: tuple[Image, ...]) -> Check:  # noqa: ARG003  (the protocol's)
@@ -157,7 +155,7 @@ class BubblewrapSandbox:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     @contextlib.contextmanager
-    def _waiting(self, job: Job) -> Iterator["_Child"]:
+    def _waiting(self, job: Job) -> Iterator[Child]:
         """A sandbox whose job waits for `release`; whatever happens, it is dead afterwards."""
         with contextlib.ExitStack() as stack:
             # Not on the command line, which every user of the machine can read.
@@ -214,7 +212,7 @@ class BubblewrapSandbox:
             pid = int(json.loads(first)["child-pid"])
             descriptor = os.pidfd_open(pid)
             stack.callback(os.close, descriptor)
-            child = _Child(
+            child = Child(
                 pid=pid,
                 descriptor=descriptor,
                 process=process,
@@ -312,62 +310,6 @@ def _is_outer(mount: Mount, mounts: tuple[Mount, ...]) -> bool:
 
 def _holds(other: Mount, mount: Mount) -> bool:
     return mount.target.startswith(other.target + "/")
-
-
-@dataclass(eq=False, slots=True, kw_only=True)
-class _Child:
-    """A sandbox's first process, known by a descriptor, so that a reused pid is never killed."""
-
-    pid: int
-    descriptor: int
-    process: subprocess.Popen[bytes]
-    status_file: io.FileIO
-    block_file: io.FileIO
-    tail: bytearray = field(default_factory=bytearray)
-
-    def release(self) -> None:
-        """Lets the job start."""
-        with contextlib.suppress(BrokenPipeError):  # it was killed already
-            self.block_file.write(b"x")
-
-    def chunks(self) -> Iterator[bytes]:
-        """The job's output, as it comes."""
-        assert self.process.stdout is not None  # noqa: S101  (for the type checker: a pipe)
-        descriptor = self.process.stdout.fileno()
-        while chunk := os.read(descriptor, CHUNK):
-            self.tail = (self.tail + chunk)[-1000:]
-            yield chunk
-
-    @property
-    def said(self) -> str:
-        """The end of the output."""
-        return self.tail.decode(errors="replace").strip()
-
-    def kill(self) -> None:
-        """Kills the process, and with it all of its namespace (pid_namespaces(7))."""
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self.descriptor, signal.SIGKILL)
-
-    def wait(self, seconds: float) -> bool:
-        """Waits until the namespace is empty; tells whether it is."""
-        poll = select.poll()
-        poll.register(self.descriptor, select.POLLIN)
-        return bool(poll.poll(max(0, seconds) * 1000))
-
-    def kill_and_wait(self) -> None:
-        """Leaves no process of the sandbox's."""
-        if not self.wait(0):
-            self.kill()
-            self.wait(60)
-        self.process.wait()
-
-    def status(self) -> int | None:
-        """The job's exit status as bwrap reports it; None where it was killed or never started."""
-        for line in self.status_file.read().splitlines():
-            found = json.loads(line)
-            if "exit-code" in found:
-                return int(found["exit-code"])
-        return None
 
 
 @cache

@@ -21,7 +21,7 @@ _LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
 _NUMBER, _ARCHITECTURE = 0, 4  # offsets in struct seccomp_data
 
 
-def program(machine: str | None = None) -> bytes:
+def system_call_filter(machine: str | None = None) -> bytes:
     """The filter (seccomp(2), classic BPF) that bwrap's `--seccomp` takes.
 
     Args:
