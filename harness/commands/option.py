@@ -85,9 +85,10 @@ def given_values(values: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         values: By field; None, False or empty where an option was not given.
     """
-    given = {name: value for name, value in values.items() if value not in (None, False, (), [])}
     return {
-        name: tuple(value) if isinstance(value, list) else value for name, value in given.items()
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in values.items()
+        if value is not None and value is not False and value not in ((), [])
     }
 
 

@@ -2,23 +2,22 @@
 
 import os
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from rich.console import RenderableType
 
 from harness.bundled import bundled_scenarios
 from harness.commands.options import BuildOptions
-from harness.commands.output import check_writable, stdout, write_file
-from harness.errors import HarnessError, TapeError
+from harness.commands.output import stdout
+from harness.commands.report_files import report_files
+from harness.errors import TapeError
 from harness.internet.recorder import Recorder
-from harness.reports import json as json_report
 from harness.reports import tape as tape_report
 from harness.runs.display import showing
 from harness.runs.runner import run_scenarios
 from harness.runs.session import Session
 from harness.scenarios.scenario import load_scenarios
-from harness.verdicts.known import load_known, with_known, written
+from harness.verdicts.known import load_known, with_known
 from harness.verdicts.result import Run
 
 
@@ -44,11 +43,8 @@ def run_builds(
         HarnessError: The harness could not tell.
     """
     console = stdout()
-    writers = [_writer(report) for report in options.reports]
     known = [load_known(file) for file in options.known_files]
-    if write_known is not None:
-        writers.append(_file_writer(f"--write-known {write_known}", write_known, partial(
-            written, before=known)))  # fmt: skip
+    files = report_files(options.reports, write_known=write_known, known=known)
     loaded = load_scenarios(scenarios or (bundled_scenarios(),))
     settings = options.settings()
     jobs = options.jobs or os.cpu_count() or 1
@@ -59,8 +55,8 @@ def run_builds(
         if isinstance(session.beyond, Recorder) and options.tape is not None:
             recorded = _save(session.beyond, options.tape, found)
     result = with_known(found, known)
-    for write in writers:
-        write(result)
+    for file in files:
+        file.write(result)
     console.print(render(result))
     if kept is not None:
         console.print(f"kept: {kept}", markup=False)
@@ -84,20 +80,3 @@ def _save(recorder: Recorder, tape: Path, run: Run) -> RenderableType | TapeErro
     except TapeError as error:
         return error
     return tape_report.recorded(str(tape), saved, added=recorder.added)
-
-
-def _writer(report: str) -> Callable[[Run], None]:
-    """What writes a report that was asked for; faults show before any build runs.
-
-    Raises:
-        HarnessError: The format is unknown, or the file's folder is not there.
-    """
-    form, equals, name = report.partition("=")
-    if form != "json" or not equals or not name:
-        raise HarnessError(f"--report {report}: unknown report", hint="--report json=FILE")
-    return _file_writer(f"--report {report}", Path(name), json_report.render)
-
-
-def _file_writer(option: str, path: Path, render: Callable[[Run], str]) -> Callable[[Run], None]:
-    check_writable(option, path)
-    return lambda run: write_file(option, path, render(run))

@@ -18,7 +18,7 @@ NOT_BUILDING = (
     "ecosystems/python/install_log.py",
     "ecosystems/python/rules.py",
     "ecosystems/reuse.py",
-    "pytest_plugin.py",
+    "pytest_plugin",
     "reports",
     "runs/display.py",
     "runs/progress.py",

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from harness.errors import ExitCode, refusal
-from harness.pytest_plugin import ScenarioItem
+from harness.pytest_plugin.scenarios import ScenarioItem
 
 
 @pytest.mark.parametrize(
