@@ -13,6 +13,9 @@ from harness.sandboxes.registry import backends
 KINDS = ("docker", "bubblewrap")
 """The kinds of sandbox that ship."""
 SANDBOXES = tuple(pytest.param(kind, marks=getattr(pytest.mark, kind)) for kind in KINDS)
+OUTSIDE = Path(__file__).with_name("outside")
+"""A folder with a distribution that brings a kind of sandbox of its own, `acme`."""
+WITH_OUTSIDE = (*SANDBOXES, pytest.param("acme", marks=pytest.mark.bubblewrap))
 
 
 def need(kind: str) -> None:

@@ -197,7 +197,7 @@ class Session:
             image, runtimes, own = _image(settings, backend(name), tell)
             sandbox = open_sandbox(
                 name,
-                SandboxSettings(image=image, run=workspace.id, scratch=workspace.folder / name),
+                SandboxSettings(image=image, run=workspace.id, scratch=workspace.scratch(name)),
             )
             exits.callback(sandbox.close)
             session = cls(

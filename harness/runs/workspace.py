@@ -38,6 +38,10 @@ class Workspace:
     folder: Path
     memory: Path | None = None
 
+    def scratch(self, kind: str) -> Path:
+        """The folder of the run's that a kind of sandbox has to itself; it is not made."""
+        return _scratch(self.folder, kind)
+
     @classmethod
     @contextlib.contextmanager
     def open(cls, store: Store, *, keep: bool = False) -> Iterator["Workspace"]:
@@ -152,10 +156,14 @@ def _dead(runs: Path) -> Iterator[tuple[str, contextlib.ExitStack]]:
             yield entry.name, stack.pop_all()
 
 
+def _scratch(folder: Path, kind: str) -> Path:
+    return folder / kind
+
+
 def _sweep_sandboxes(run: str, folder: Path, kinds: Mapping[str, Backend]) -> None:
     for name, kind in kinds.items():
-        if (folder / name).exists():
-            kind.sweep(run, folder / name)
+        if _scratch(folder, name).exists():
+            kind.sweep(run, _scratch(folder, name))
 
 
 def _clear(folder: Path, own: Path, kinds: Mapping[str, Backend]) -> None:
@@ -174,7 +182,7 @@ def _clear(folder: Path, own: Path, kinds: Mapping[str, Backend]) -> None:
         try:
             remove_tree(path)
         except StoreError:
-            if not any(kind.reclaim(path, own / name) for name, kind in kinds.items()):
+            if not any(kind.reclaim(path, _scratch(own, name)) for name, kind in kinds.items()):
                 raise
             remove_tree(path)
     remove_tree(folder)

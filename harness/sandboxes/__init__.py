@@ -135,5 +135,5 @@ class Sandbox(Protocol):
         ...
 
     def close(self) -> None:
-        """Removes whatever is kept between jobs."""
+        """Removes whatever is kept between jobs; does nothing the second time."""
         ...

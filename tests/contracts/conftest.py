@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from benches import Bench, Stack
-from traces import SANDBOXES, containers, groups, need
+from traces import OUTSIDE, WITH_OUTSIDE, containers, groups, need
 
 from harness.sandboxes.docker.images import load_image
 from harness.sandboxes.registry import BaseImage, SandboxSettings, backends
@@ -29,6 +29,14 @@ def stack() -> Stack:
     if backends()["docker"].check(()).ok:
         load_image(built)
     return Stack(image=built.tag, rootfs=built.rootfs)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def outside() -> Iterator[None]:
+    """Has a distribution installed that brings a kind of sandbox."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(OUTSIDE)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +60,7 @@ def open_rootfs(stack: Stack, open_folder: Path) -> Iterator[Path]:
 
 @pytest.fixture(
     scope="module",
-    params=SANDBOXES,
+    params=WITH_OUTSIDE,
 )
 def opened(request: pytest.FixtureRequest, stack: Stack, open_folder: Path) -> Iterator[Bench]:
     kind = str(request.param)

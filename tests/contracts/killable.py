@@ -35,7 +35,7 @@ def main(kind: str, store: str, image: str, rootfs: str, marker: str, *, where: 
         settings = SandboxSettings(
             image=BaseImage(name=image, rootfs=Path(rootfs)),
             run=workspace.id,
-            scratch=workspace.folder / kind,
+            scratch=workspace.scratch(kind),
         )
         sandbox = open_sandbox(kind, settings)
         out = workspace.folder / "out"

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from benches import PATH, Answers, Bench
-from traces import containers, groups, processes
+from traces import OUTSIDE, containers, groups, processes
 
 import harness
 from harness.errors import SandboxError
@@ -782,7 +782,7 @@ def as_ordinary_user(bench: Bench, folder: Path, rootfs: Path) -> dict[str, obje
             **os.environ,
             "TMPDIR": str(home),
             "HOME": str(home),
-            "PYTHONPATH": f"{home / 'lib'}:{Path(__file__).parents[1]}",
+            "PYTHONPATH": f"{home / 'lib'}:{Path(__file__).parents[1]}:{OUTSIDE}",
         },
         input=json.dumps({"image": bench.settings.image.name, "rootfs": str(rootfs)}),
         capture_output=True,

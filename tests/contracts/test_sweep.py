@@ -15,7 +15,7 @@ from pathlib import Path
 import benches
 import pytest
 from benches import Stack
-from traces import SANDBOXES, containers, groups, need, processes
+from traces import OUTSIDE, WITH_OUTSIDE, containers, groups, need, processes
 
 from harness.errors import SandboxError, StoreError
 from harness.runs.memory import folder_of_runs
@@ -57,7 +57,7 @@ def running(kind: str, store: Store, stack: Stack, *, where: str = "in a job") -
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(benches.__file__).parent)},
+        env={**os.environ, "PYTHONPATH": f"{Path(benches.__file__).parent}:{OUTSIDE}"},
     )
     with process:
         assert process.stdout is not None
@@ -71,7 +71,7 @@ def running(kind: str, store: Store, stack: Stack, *, where: str = "in a job") -
             sweep(store)
 
 
-@pytest.fixture(params=SANDBOXES)
+@pytest.fixture(params=WITH_OUTSIDE)
 def kind(request: pytest.FixtureRequest) -> str:
     need(request.param)
     return str(request.param)
