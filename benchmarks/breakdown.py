@@ -64,7 +64,7 @@ _PLACES: tuple[tuple[object, str, str], ...] = (
     (docker.APIClient, "remove_container", _ENGINE),
     (Session, "inputs", _INPUTS),
     (harness.runs.runner, "scan", _SCAN),
-    (harness.runs.runner, "read_distributions", _DISTRIBUTIONS),
+    (harness.runs.runner, "read_installation", _DISTRIBUTIONS),
     (BuildStore, "keep", _KEEP),
     (harness.storage.builds, "record", _RECORD),
     (harness.storage.builds, "keep_contents", _COMPARED),

@@ -25,8 +25,8 @@ from benchmarks.options import options
 from benchmarks.report import Report, Spread, Table, save, show
 from benchmarks.stores import cold_store, scratch
 from harness.builds.run import run_build
-from harness.ecosystems.python.ages import read_ages
-from harness.ecosystems.python.distributions import read_distributions
+from harness.ecosystems.installed import built_tree
+from harness.ecosystems.python.installation import read_installation
 from harness.errors import HarnessError
 from harness.runs.progress import Label, Silent
 from harness.runs.runner import run_scenarios
@@ -35,9 +35,8 @@ from harness.scenarios.scenario import load_scenarios
 from harness.storage.caches.restore import lay_out
 from harness.storage.caches.save import record
 from harness.storage.content_store import Pool
-from harness.trees.explainer import LARGEST
 from harness.trees.removal import remove_tree
-from harness.trees.scan import read_file, scan
+from harness.trees.scan import scan
 from harness.verdicts.result import Builds
 
 NAME = "growth"
@@ -279,16 +278,14 @@ class _Large:
                 with _timing(seconds, "scan"):
                     manifest = scan(build.tree, session.roots(commit))
                 with _timing(seconds, "keep"):
-                    distributions = read_distributions(
-                        manifest, lambda path: read_file(build.tree, path, limit=LARGEST)
-                    )
+                    found = read_installation(built_tree(manifest, build.tree, began=build.began))
                     session.builds.keep(
                         hashlib.sha256(secrets.token_bytes()).hexdigest(),
                         build,
                         parent=None,
                         manifest=manifest,
-                        distributions=distributions,
-                        ages=read_ages(manifest, distributions, build.tree, began=build.began),
+                        distributions=found.distributions,
+                        ages=found.ages,
                         checks=(),
                         aside=session.folder("aside"),
                     )

@@ -22,8 +22,8 @@ from benchmarks.plain import PlainDocker
 from benchmarks.report import Report, Spread, Table, save, show
 from benchmarks.stores import cold_store, scratch
 from harness.builds.run import Inputs, run_build
-from harness.ecosystems.python.ages import read_ages
-from harness.ecosystems.python.distributions import read_distributions
+from harness.ecosystems.installed import built_tree
+from harness.ecosystems.python.installation import read_installation
 from harness.errors import HarnessError
 from harness.runs.plan import Commit
 from harness.runs.session import Session, Settings
@@ -32,8 +32,7 @@ from harness.sandboxes.bubblewrap.rootfs import image_root, resolved
 from harness.scenarios.scenario import load_scenarios
 from harness.stack.image import kept_images
 from harness.storage.store import Store
-from harness.trees.explainer import LARGEST
-from harness.trees.scan import read_file, scan
+from harness.trees.scan import scan
 
 NAME = "overhead"
 
@@ -173,16 +172,14 @@ class _Bench:
             folder=folder,
         )
         manifest = scan(build.tree, session.roots(self._commit))
-        distributions = read_distributions(
-            manifest, lambda path: read_file(build.tree, path, limit=LARGEST)
-        )
+        found = read_installation(built_tree(manifest, build.tree, began=build.began))
         session.builds.keep(
             hashlib.sha256(secrets.token_bytes()).hexdigest(),
             build,
             parent=None,
             manifest=manifest,
-            distributions=distributions,
-            ages=read_ages(manifest, distributions, build.tree, began=build.began),
+            distributions=found.distributions,
+            ages=found.ages,
             checks=(),
             aside=folder.with_name(f"{folder.name}-ended"),
         )

@@ -3,12 +3,15 @@
 from dataclasses import replace
 from pathlib import Path
 
+from harness.ecosystems.python.reuse import Traces, judge
 from harness.ecosystems.registry import ecosystems, explainers
+from harness.ecosystems.reuse import Needs, PartReuse, Reused, Trace
 from harness.trees.difference import Side
 from harness.trees.explainer import TreePair, largest
 from harness.trees.manifest import Manifest
 from harness.trees.scan import WHOLE_TREE, read_file, scan
 from harness.verdicts.compare import Comparison, compare
+from harness.verdicts.reuse import judge_parts
 
 EXPLAINERS = explainers(ecosystems())
 
@@ -36,3 +39,21 @@ def compare_folders(
     """What the trees in two folders show, with what else explainers are given."""
     pair = on_disk(cached, clean, patterns)
     return compare(replace(pair, **more), EXPLAINERS)  # type: ignore[arg-type]
+
+
+class _Judging:
+    """Python's ecosystem for builds whose traces a test made itself."""
+
+    name = "python"
+
+    def __init__(self, cached: Traces, clean: Traces, needs: Needs) -> None:
+        self._reused = judge(cached, clean, needs)
+
+    def reuse(self, *_: object) -> Reused:
+        return self._reused
+
+
+def parts_of(cached: Traces, clean: Traces, needs: Needs) -> tuple[PartReuse, ...]:
+    """What became of each part of a cache, as Python and the rest of the requests tell."""
+    left = [Trace(passed=each.passed, requests=each.requests) for each in (cached, clean)]
+    return judge_parts((_Judging(cached, clean, needs),), *left, needs)  # type: ignore[arg-type]

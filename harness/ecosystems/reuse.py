@@ -1,7 +1,12 @@
 """What became of a cache, in words that hold for every language."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from harness.ecosystems.serving import Route
+from harness.internet import Request
 
 
 class Reuse(StrEnum):
@@ -53,3 +58,79 @@ class PartReuse:
     restored: tuple[str, ...] = ()
     anew: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """What one build left by which to judge what it took from its cache.
+
+    Attributes:
+        passed: Whether it came to its end.
+        requests: What it asked the sealed internet for.
+        installed: What ecosystems described of its trees: by the ecosystem's name, then by the
+            tree's. An ecosystem that found nothing in a tree has no text for it.
+        log: Its whole output.
+    """
+
+    passed: bool = True
+    requests: tuple[Request, ...] = ()
+    installed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    log: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What tells the parts of an installation apart.
+
+    Attributes:
+        routes: What buildpacks of the kind download.
+        tools: Normalised names of the projects that only serve to install others.
+    """
+
+    routes: tuple[Route, ...] = ()
+    tools: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fate:
+    """What became of one thing that a cache may keep: a runtime, a package, a download.
+
+    Attributes:
+        restored: Whether it was taken from the cache; None where nothing tells.
+        basis: What tells it.
+    """
+
+    restored: bool | None
+    basis: Basis | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reused:
+    """What one ecosystem tells of a cache.
+
+    Attributes:
+        fates: What became of each thing, by part, then by name. A part of which nothing is known is
+            left out. What is not the ecosystem's own is none of its downloads.
+        claimed: The URLs, of all that the two builds asked for, that are the ecosystem's: what was
+            fetched of it, and pages that bring nothing. Whatever nobody claims is a download.
+    """
+
+    fates: Mapping[Part, Mapping[str, Fate]] = field(default_factory=dict)
+    claimed: frozenset[str] = frozenset()
+
+
+def fates_by_requests(
+    cached: AbstractSet[str], clean: AbstractSet[str], *, passed: bool
+) -> dict[str, Fate]:
+    """What became of things of which only requests tell.
+
+    Args:
+        cached: The names of what the cached build fetched.
+        clean: The names of what the clean build fetched.
+        passed: Whether the cached build did: then it had what it did not fetch.
+    """
+    fates = {name: Fate(restored=False, basis=Basis.REQUESTS) for name in sorted(cached)}
+    if passed:
+        spared = sorted(clean - cached)
+        fates |= {name: Fate(restored=True, basis=Basis.REQUESTS) for name in spared}
+    return fates

@@ -11,8 +11,9 @@ from pathlib import Path
 from harness.buildpacks.source import at_revision
 from harness.builds.run import Build, Inputs, run_build
 from harness.diagnosis.origin import with_origins
-from harness.ecosystems.python.ages import read_ages
-from harness.ecosystems.python.distributions import read_distributions
+from harness.ecosystems.installed import built_tree
+from harness.ecosystems.python.installation import read_installation
+from harness.ecosystems.registry import ecosystems
 from harness.errors import HarnessError, InputError, StoreError
 from harness.plugins.code_digest import code_digest
 from harness.runs.memory import outgrew
@@ -25,8 +26,7 @@ from harness.scenarios.history import play_app
 from harness.scenarios.scenario import Scenario, Stage
 from harness.scenarios.scenario_file import Expectation
 from harness.storage.builds import Built, Check
-from harness.trees.explainer import LARGEST
-from harness.trees.scan import read_file, scan
+from harness.trees.scan import scan
 from harness.verdicts import expectations, judge
 from harness.verdicts.compare import Comparison, Divergence, gather
 from harness.verdicts.judge import Arms
@@ -99,6 +99,7 @@ class _Run:
         self._known = known
         self._observer = observer
         self._builds = session.builds
+        self._ecosystems = ecosystems()
         self._schedule = Schedule()
         self._lock = threading.Lock()
         self._built: dict[str, Built] = {}
@@ -324,9 +325,7 @@ class _Run:
         session = self._session
         commit = planned.commit
         manifest = scan(build.tree, session.roots(commit), without=session.not_deployed(commit))
-        distributions = read_distributions(
-            manifest, lambda path: read_file(build.tree, path, limit=LARGEST)
-        )
+        found = read_installation(built_tree(manifest, build.tree, began=build.began))
         wanted = self._expected.get(planned.key, {}) if build.outcome.passed else {}
         built = self._builds.keep(
             planned.key,
@@ -335,8 +334,8 @@ class _Run:
             with_cache=planned.key in self._carried,
             parent=parent,
             manifest=manifest,
-            distributions=distributions,
-            ages=read_ages(manifest, distributions, build.tree, began=build.began),
+            distributions=found.distributions,
+            ages=found.ages,
             checks=tuple(
                 Check(expectation=name, fault=expectations.fault(one, build.tree))
                 for name, one in wanted.items()
@@ -349,7 +348,9 @@ class _Run:
     def _judge(self, case: _Case, index: int, place: int) -> None:
         arms = self._arms(case, index)
         earlier = [self._arms(case, before) for before in range(index)]
-        found = judge.look(arms, self._session.roots(arms.commit), earlier)
+        found = judge.look(
+            arms, self._session.roots(arms.commit), earlier, ecosystems=self._ecosystems
+        )
         if not found.divergences:
             self._settle(case, index, found, {})
             return
@@ -396,6 +397,7 @@ class _Run:
             shas=case.shas,
             kind=self._session.buildpack_of(arms.commit).kind,
             tools=self._session.tools(arms.commit),
+            ecosystems=self._ecosystems,
         )
         asked_for = (*arms.cached.facts.requests, *arms.clean.facts.requests)
         step = replace(

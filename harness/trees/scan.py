@@ -4,6 +4,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from pathlib import Path
 
 from harness.trees.directory import Folder, Listing, native, walk
@@ -12,7 +13,7 @@ from harness.trees.manifest import HERE, Entry, EntryKind, Manifest, file_entry
 from harness.trees.reader_process import WORTH_A_PROCESS, Folders, Readers
 from harness.trees.roots import WHOLE_TREE, find_roots
 
-__all__ = ["WHOLE_TREE", "read_entries", "read_file", "scan"]
+__all__ = ["WHOLE_TREE", "read_entries", "read_file", "read_times", "scan"]
 
 _PERMISSIONS = 0o7777
 
@@ -118,6 +119,26 @@ def read_file(root: Path, path: str, *, limit: int) -> bytes:
         return stream.read(limit)
 
 
+def read_times(root: Path, paths: Iterable[str]) -> dict[str, float]:
+    """When what lies at these paths of a tree was modified, in seconds since the epoch.
+
+    Args:
+        root: The tree's folder.
+        paths: Paths as in a manifest; of a link the link's own time is read.
+
+    Raises:
+        ManifestError: There is nothing at a path, a link is on the way, or it cannot be read.
+    """
+    times: dict[str, float] = {}
+    with Folder.top(root) as top:
+        for _, here in groupby(sorted(paths, key=_parent), key=_parent):
+            siblings = list(here)
+            with top.parent_of(siblings[0]) as (folder, _):
+                for path in siblings:
+                    times[path] = folder.status(native(path.rpartition("/")[2])).st_mtime
+    return times
+
+
 class Digests:
     """Makes the entries of regular files, by path, and notes when they were modified."""
 
@@ -153,6 +174,10 @@ class Digests:
                 mode, size, time, found = facts
                 entries[path] = file_entry(mode & _PERMISSIONS, size, found.hex())
                 times[path] = time
+
+
+def _parent(path: str) -> str:
+    return path.rpartition("/")[0]
 
 
 def _read_root(

@@ -4,25 +4,24 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from harness.buildpacks import BuildpackKind
-from harness.ecosystems.python.distributions import compare_distributions, owners
-from harness.ecosystems.python.ecosystem import PythonEcosystem
-from harness.ecosystems.python.install_log import read_install_log
-from harness.ecosystems.reuse import PartReuse, Reuse
+from harness.ecosystems import Ecosystem
+from harness.ecosystems.installed import Installed, findings, owner_of
+from harness.ecosystems.python.installation import Installation, to_text
+from harness.ecosystems.registry import explainers
+from harness.ecosystems.reuse import Needs, PartReuse, Reuse, Trace
 from harness.errors import HarnessError
 from harness.runs.plan import Arm, Commit
 from harness.scenarios.scenario_file import BuildExpectation
 from harness.storage.builds import Built
 from harness.trees.difference import Side
 from harness.trees.explainer import BuildPaths, TreePair
-from harness.trees.git.explainer import GitExplainer
 from harness.trees.manifest import EntryKind, Manifest
 from harness.verdicts import compare as comparing
 from harness.verdicts.compare import Comparison, Divergence, gather, split_noise
 from harness.verdicts.owners import with_owners
 from harness.verdicts.result import Failure, Seconds, Step, Verdict
-from harness.verdicts.reuse import Needs, Traces, judge_parts, unmet_reuse, whole
+from harness.verdicts.reuse import judge_parts, unmet_reuse, whole
 
-_EXPLAINERS = (PythonEcosystem(), GitExplainer())
 _NOTHING = Comparison(divergences=(), set_aside=(), compared=0)
 
 
@@ -40,13 +39,20 @@ class Arms:
         return self.cached.facts.instance != self.clean.facts.instance
 
 
-def look(arms: Arms, roots: tuple[str, ...], earlier: Sequence[Arms] = ()) -> Comparison:
+def look(
+    arms: Arms,
+    roots: tuple[str, ...],
+    earlier: Sequence[Arms] = (),
+    *,
+    ecosystems: Sequence[Ecosystem],
+) -> Comparison:
     """Compares the two builds; where it shows a divergence, control builds are wanted.
 
     Args:
         arms: The builds.
         roots: What is compared, for the message.
         earlier: The builds of the commits before.
+        ecosystems: Whoever knows what the trees hold.
 
     Raises:
         HarnessError: Both builds passed and left nothing to compare but the app's own files.
@@ -58,7 +64,7 @@ def look(arms: Arms, roots: tuple[str, ...], earlier: Sequence[Arms] = ()) -> Co
         return replace(_NOTHING, divergences=(comparing.outcome(why),))
     if not clean.passed:
         return _NOTHING
-    found = _compare(arms.cached, arms.clean, _build_paths(arms, earlier))
+    found = _compare(arms.cached, arms.clean, ecosystems, _build_paths(arms, earlier))
     # Where there are more paths than the app has, some are not its own.
     own = arms.commit.stage.tree.entries
     if not found.compared or (found.compared <= len(own) and _only_the_app(arms)):
@@ -99,6 +105,7 @@ def judge(
     shas: Sequence[str],
     kind: BuildpackKind,
     tools: frozenset[str],
+    ecosystems: Sequence[Ecosystem],
 ) -> Step:
     """What one commit showed.
 
@@ -112,19 +119,20 @@ def judge(
         shas: The SHAs of the scenario's commits.
         kind: The buildpack's, which reads its log.
         tools: Projects that only serve to install what the app asks for.
+        ecosystems: Whoever knows what the trees hold.
 
     Raises:
         ManifestError: What is stored of a build is damaged.
     """
     commit, cached, clean = arms.commit, arms.cached, arms.clean
-    divergences, noise = _settle(arms, found, control, again)
+    divergences, noise = _settle(arms, found, control, again, ecosystems)
     divergences, noise = gather(divergences), gather(noise)
-    reuse, parts = _reuse(arms, earlier, Needs(routes=kind.routes, tools=tools))
-    findings: tuple[str, ...] = ()
+    reuse, parts = _reuse(arms, earlier, Needs(routes=kind.routes, tools=tools), ecosystems)
+    told: tuple[str, ...] = ()
     if divergences:
-        installed = cached.distributions(), clean.distributions()
-        findings = tuple(str(each) for each in compare_distributions(*installed))
-        divergences = with_owners(divergences, *(owners(each).label for each in installed))
+        installed = _installed(cached), _installed(clean)
+        told = tuple(findings(ecosystems, *installed))
+        divergences = with_owners(divergences, *(owner_of(ecosystems, each) for each in installed))
     return Step(
         commit=shas[commit.stage.index],
         message=commit.stage.message,
@@ -139,7 +147,7 @@ def judge(
         repeated=again is not None,
         notes=found.notes,
         set_aside=found.set_aside,
-        findings=findings,
+        findings=told,
         unmet=(
             *_unmet(arms),
             # Why a build failed says more than what became of its cache.
@@ -155,7 +163,11 @@ def judge(
 
 
 def _settle(
-    arms: Arms, found: Comparison, control: Built | None, again: Built | None
+    arms: Arms,
+    found: Comparison,
+    control: Built | None,
+    again: Built | None,
+    ecosystems: Sequence[Ecosystem],
 ) -> tuple[tuple[Divergence, ...], tuple[Divergence, ...]]:
     """What the cache may be blamed for, and what it may not.
 
@@ -170,12 +182,19 @@ def _settle(
         if second.facts.outcome.passed != first.facts.outcome.passed:
             return (), found.divergences
         if arms.cached.facts.outcome.passed is arms.clean.facts.outcome.passed:
-            divergences, unstable = split_noise(divergences, _compare(second, first).divergences)
+            divergences, unstable = split_noise(
+                divergences, _compare(second, first, ecosystems).divergences
+            )
             noise += unstable
     return divergences, tuple(sorted(noise, key=lambda one: (one.root, one.path, one.kind)))
 
 
-def _compare(cached: Built, clean: Built, build_paths: BuildPaths | None = None) -> Comparison:
+def _compare(
+    cached: Built,
+    clean: Built,
+    ecosystems: Sequence[Ecosystem],
+    build_paths: BuildPaths | None = None,
+) -> Comparison:
     manifests = {Side.CACHED: cached.manifest(), Side.CLEAN: clean.manifest()}
     contents = {Side.CACHED: cached.contents(), Side.CLEAN: clean.contents()}
 
@@ -194,7 +213,7 @@ def _compare(cached: Built, clean: Built, build_paths: BuildPaths | None = None)
             build_paths=build_paths,
             began=cached.facts.began,
         ),
-        _EXPLAINERS,
+        explainers(ecosystems),
     )
     told = cached.facts.released, clean.facts.released
     if told[0] != told[1]:
@@ -241,24 +260,28 @@ def _lacks(arms: Arms, built: Built) -> Iterator[str]:
 
 
 def _reuse(
-    arms: Arms, earlier: Sequence[Arms], needs: Needs
+    arms: Arms, earlier: Sequence[Arms], needs: Needs, ecosystems: Sequence[Ecosystem]
 ) -> tuple[Reuse, tuple[PartReuse, ...]]:
     given = earlier[-1].cached.facts.cache if earlier else None
     if not earlier or (given is not None and given.count == 0):
         return Reuse.EMPTY, ()
-    parts = judge_parts(_traces(arms.cached), _traces(arms.clean), needs)
+    parts = judge_parts(ecosystems, _trace(arms.cached), _trace(arms.clean), needs)
     return whole(parts), parts
 
 
-def _traces(built: Built) -> Traces:
-    installed = built.installed()
-    return Traces(
+def _trace(built: Built) -> Trace:
+    return Trace(
         passed=built.facts.outcome.passed,
         requests=built.facts.requests,
-        distributions=installed.distributions,
-        ages=installed.ages,
-        log=read_install_log(_text(built)),
+        installed={name: {"app": text} for name, text in _installed(built).items()},
+        log=_text(built),
     )
+
+
+def _installed(built: Built) -> Installed:
+    found = built.installed()
+    installation = Installation(distributions=found.distributions, ages=found.ages)
+    return {"python": to_text(installation)}
 
 
 def _verdict(

@@ -1,12 +1,10 @@
 """Says to which installed package a divergence belongs."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 
+from harness.ecosystems import OwnerOf
 from harness.verdicts.compare import Divergence
-
-OwnerOf = Callable[[str], str | None]
-"""Gives the package that owns a path of a tree, as `name version`; None where none does."""
 
 
 def with_owners(
@@ -27,4 +25,4 @@ def with_owners(
 def _with_owner(one: Divergence, cached: OwnerOf, clean: OwnerOf) -> Divergence:
     first, second = (clean, cached) if one.cached is None else (cached, clean)
     owner = first(one.key) or second(one.key) if one.key else None
-    return one if owner is None else replace(one, distribution=owner)
+    return one if owner is None else replace(one, distribution=owner.label)

@@ -1,73 +1,55 @@
-"""What became of a build's cache, part by part, told by what the build fetched and wrote."""
+"""What became of a build's cache, part by part, by what all ecosystems tell of it."""
 
-import posixpath
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+from urllib.parse import unquote, urlsplit
 
-from packaging.utils import canonicalize_name, canonicalize_version
-
-from harness.ecosystems.python.ages import Ages
-from harness.ecosystems.python.distributions import Distribution
-from harness.ecosystems.python.fetches import Fetch, Sorter, origins
-from harness.ecosystems.python.install_log import InstallLog
-from harness.ecosystems.reuse import Basis, Part, PartReuse, Reuse
-from harness.ecosystems.serving import Route
+from harness.ecosystems import Ecosystem
+from harness.ecosystems.reuse import (
+    Basis,
+    Fate,
+    Needs,
+    Part,
+    PartReuse,
+    Reuse,
+    Trace,
+    fates_by_requests,
+)
 from harness.internet import Request
+from harness.internet.forge_urls import CLONE, is_archive, repository
 from harness.scenarios.scenario_file import ReuseExpectation, ReuseParts
 
-_PYTHON = "python"
+_OK: Final = range(200, 300)
+_ASKING: Final = ("/", "/info/refs")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Traces:
-    """What one build left to judge by.
-
-    Attributes:
-        passed: Whether it came to its end.
-        requests: What it asked for.
-        distributions: What is installed in its tree.
-        ages: Which files that tell of an installation are older than the build.
-        log: What its installers said.
-    """
-
-    passed: bool = True
-    requests: tuple[Request, ...] = ()
-    distributions: tuple[Distribution, ...] = ()
-    ages: Ages = field(default_factory=Ages)
-    log: InstallLog = field(default_factory=InstallLog)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Needs:
-    """What tells the parts of an installation apart.
-
-    Attributes:
-        routes: What buildpacks of the kind download.
-        tools: Normalised names of the projects that only serve to install others.
-    """
-
-    routes: tuple[Route, ...] = ()
-    tools: frozenset[str] = frozenset()
-
-
-def judge_parts(cached: Traces, clean: Traces, needs: Needs) -> tuple[PartReuse, ...]:
+def judge_parts(
+    ecosystems: Sequence[Ecosystem], cached: Trace, clean: Trace, needs: Needs
+) -> tuple[PartReuse, ...]:
     """What became of each part of a cache that was not empty; parts of which nothing is told go.
 
-    A distribution is from the cache where its metadata is older than the cached build, while the
-    clean build wrote it; or where the clean build fetched it, and the cached one, which passed,
-    did not. It was installed anew where the cached build fetched it, unless that was by a URL and
-    the logs say that it was there already. Where neither tells, as for a wheel that the app
-    brings, the logs do; or, where what else was restored kept its times, that it has a time of
-    this build. What a clean build has not, and nobody fetched, was restored.
+    What several ecosystems tell of one part is put together. A download is what no ecosystem takes
+    for its own: it is from the cache where only the clean build fetched it.
 
     Args:
+        ecosystems: Whoever is asked.
         cached: The build that was given a cache.
         clean: The build of the same commit that had none.
         needs: What tells the parts apart.
+
+    Raises:
+        StoreError: What is stored of a build is damaged.
     """
-    return _Judge(cached, clean, needs).parts()
+    told = [each.reuse(cached, clean, needs) for each in ecosystems]
+    claimed = frozenset[str]().union(*(one.claimed for one in told))
+    downloads = fates_by_requests(
+        _downloads(cached, claimed), _downloads(clean, claimed), passed=cached.passed
+    )
+    everything = [*(one.fates for one in told), {Part.DOWNLOADS: downloads}]
+    fates = {
+        part: [fate for one in everything for fate in one.get(part, {}).items()] for part in Part
+    }
+    return tuple(_part(part, things) for part, things in fates.items() if things)
 
 
 def whole(parts: Iterable[PartReuse]) -> Reuse:
@@ -107,184 +89,38 @@ _VERBS = {Part.RUNTIME: "is", Part.TOOLS: "are", Part.PACKAGES: "are", Part.DOWN
 _ENDS = {Reuse.REUSED: "reused", Reuse.DISCARDED: "fetched again"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Said:
-    """What became of one thing; None where nothing tells."""
-
-    restored: bool | None
-    basis: Basis | None = None
-
-
-class _Judge:
-    def __init__(self, cached: Traces, clean: Traces, needs: Needs) -> None:
-        self._cached = cached
-        self._clean = clean
-        self._ours = _by_name(cached.distributions)
-        self._theirs = _by_name(clean.distributions)
-        self._sorter = Sorter(
-            routes=needs.routes,
-            tools=needs.tools,
-            origins=origins(cached.distributions, clean.distributions),
-            installed=frozenset(self._ours.keys() | self._theirs.keys()) if clean.passed else None,
-        )
-        self._old = _by_metadata(cached.ages.old)
-        self._new = _by_metadata(cached.ages.new)
-        self._written = _by_metadata(clean.ages.new)
-        self._fetched = _by_thing(self._sorter.fetches(cached.requests))
-        self._needed = _by_thing(self._sorter.fetches(clean.requests))
-
-    def parts(self) -> tuple[PartReuse, ...]:
-        said = {
-            Part.RUNTIME: self._runtime,
-            Part.TOOLS: self._projects(Part.TOOLS),
-            Part.PACKAGES: self._projects(Part.PACKAGES),
-            Part.DOWNLOADS: self._by_requests(Part.DOWNLOADS),
-        }
-        return tuple(_part(part, things) for part, things in said.items() if things)
-
-    # --- the runtime ---------------------------------------------------------------------------
-
-    @cached_property
-    def _runtime(self) -> dict[str, _Said]:
-        said = self._by_requests(Part.RUNTIME)
-        if any(one.restored is False for one in said.values()) and not (
-            self._names(self._fetched, Part.RUNTIME) <= self._names(self._needed, Part.RUNTIME)
-        ):
-            # It fetched another one, so what the clean build fetched was not spared it.
-            return {name: one for name, one in said.items() if not one.restored}
-        if said:
-            return said
-        ours, theirs = self._cached.ages, self._clean.ages
-        told = set(ours.old) & set(theirs.new) or set(ours.new) & set(theirs.old)
-        if told & self._landmarks:
-            return {_PYTHON: _Said(restored=True, basis=Basis.TIMES)}
-        return {}
-
-    @cached_property
-    def _landmarks(self) -> set[str]:
-        """Files of the cached build's tree that every Python has."""
-        metadata = {one.metadata for one in self._cached.distributions}
-        metadata |= {one.metadata for one in self._clean.distributions}
-        ages = self._cached.ages
-        return {
-            path
-            for path in (*ages.old, *ages.new)
-            if path not in metadata and posixpath.dirname(path) not in metadata
-        }
-
-    @cached_property
-    def _keeps_times(self) -> bool:
-        """Whether what this build restored is known to have kept its times."""
-        if any(self._by_times(name) for name in self._ours):
-            return True
-        reused = any(one.restored for one in self._runtime.values())
-        return reused and bool(
-            set(self._cached.ages.old) & set(self._clean.ages.old) & self._landmarks
-        )
-
-    # --- distributions -------------------------------------------------------------------------
-
-    def _projects(self, part: Part) -> dict[str, _Said]:
-        names = {name for name in self._ours if self._sorter.part_of(name) is part}
-        names |= self._names(self._fetched, part) | self._names(self._needed, part)
-        said = {name: self._of(part, name) for name in sorted(names)}
-        return {name: one for name, one in said.items() if one is not None}
-
-    def _of(self, part: Part, name: str) -> _Said | None:
-        """What became of a project; None where it is not there and nobody fetched it."""
-        if self._by_times(name):
-            return _Said(restored=True, basis=Basis.TIMES)
-        asked = self._by_fetches(part, name)
-        if asked is False and self._only_prepared(part, name):
-            return _Said(restored=True, basis=Basis.LOG)
-        if asked is not None:
-            return _Said(restored=asked, basis=Basis.REQUESTS)
-        return self._of_unfetched(name) if name in self._ours else None
-
-    def _of_unfetched(self, name: str) -> _Said:
-        """What became of a distribution that is there, and that no request tells of."""
-        told = self._by_logs(name)
-        if told is not None:
-            return _Said(restored=told, basis=Basis.LOG)
-        if self._is_new(name) and self._keeps_times:
-            return _Said(restored=False, basis=Basis.TIMES)
-        if name not in self._theirs and self._clean.passed:
-            return _Said(restored=True, basis=Basis.TREE)
-        return _Said(restored=None)
-
-    def _by_fetches(self, part: Part, name: str) -> bool | None:
-        ours = self._relevant(self._fetched.get((part, name), ()), name)
-        theirs = self._relevant(self._needed.get((part, name), ()), name)
-        if not ours:
-            spared = bool(theirs) and self._cached.passed
-            # What a clean build installs and this one has not is missing, not restored.
-            return True if spared and (name in self._ours or name not in self._theirs) else None
-        if all(one.git for one in ours) and len(ours) < len(theirs):
-            return None  # perhaps it only asked where a branch is
-        return False
-
-    def _only_prepared(self, part: Part, name: str) -> bool:
-        """Whether it was fetched to be looked at, and not installed, as the logs say.
-
-        pip does so with each requirement that names a URL, whether or not it is installed.
-        """
-        by_url = not any(one.version for one in self._fetched.get((part, name), ()))
-        return by_url and name in self._ours and self._by_logs(name) is True
-
-    def _by_logs(self, name: str) -> bool | None:
-        told = self._cached.log.says_restored(name)
-        if told is None and self._cached.passed and name in self._clean.log.installed:
-            return True  # a build that says what it installs, and does not say this
-        return told
-
-    def _relevant(self, fetches: Iterable[Fetch], name: str) -> list[Fetch]:
-        """Without those of another version than is installed, as a build's own tools may be."""
-        installed = {canonicalize_version(one.version) for one in self._ours.get(name, ())}
-        return [
-            one
-            for one in fetches
-            if not installed or not one.version or {one.version, ""} & installed
-        ]
-
-    def _by_times(self, name: str) -> bool:
-        """Whether a distribution is older than the cached build, and not than the clean one."""
-        ours, theirs = self._ours.get(name, []), self._theirs.get(name, [])
-        old = _files(ours, self._old)
-        return bool(old & _files(theirs, self._written) if theirs else old)
-
-    def _is_new(self, name: str) -> bool:
-        """Whether its metadata has times of the build in both trees."""
-        ours, theirs = self._ours.get(name, []), self._theirs.get(name, [])
-        return bool(_files(ours, self._new) & _files(theirs, self._written))
-
-    # --- whatever else -------------------------------------------------------------------------
-
-    def _by_requests(self, part: Part) -> dict[str, _Said]:
-        ours, theirs = self._names(self._fetched, part), self._names(self._needed, part)
-        said = {name: _Said(restored=False, basis=Basis.REQUESTS) for name in sorted(ours)}
-        if self._cached.passed:
-            said |= {
-                name: _Said(restored=True, basis=Basis.REQUESTS) for name in sorted(theirs - ours)
-            }
-        return said
-
-    @staticmethod
-    def _names(fetches: Mapping[tuple[Part, str], list[Fetch]], part: Part) -> set[str]:
-        return {name for of, name in fetches if of is part}
+def _downloads(build: Trace, claimed: frozenset[str]) -> frozenset[str]:
+    """The names of what a build fetched that is no ecosystem's."""
+    return frozenset(
+        filter(None, (_download(one) for one in build.requests if one.url not in claimed))
+    )
 
 
-def _part(part: Part, things: Mapping[str, _Said]) -> PartReuse:
+def _download(request: Request) -> str:
+    """What a request brought: a file's name, or a repository's; empty where it only asked."""
+    path = unquote(urlsplit(request.url).path)
+    name = path.rpartition("/")[2]
+    from_repository = repository(path).rpartition("/")[2]
+    if request.status not in _OK:
+        return ""
+    if request.method == "POST":
+        return from_repository if path.endswith(CLONE) else ""
+    if request.method != "GET" or path.endswith(_ASKING):
+        return ""
+    return from_repository if is_archive(path) else name
+
+
+def _part(part: Part, fates: Sequence[tuple[str, Fate]]) -> PartReuse:
     restored, anew, unknown = (
-        tuple(name for name, one in things.items() if one.restored is said)
-        for said in (True, False, None)
+        tuple(name for name, fate in fates if fate.restored is said) for said in (True, False, None)
     )
     word = Reuse.UNKNOWN
     if restored:
         word = Reuse.REUSED
     elif anew and not unknown:
         word = Reuse.DISCARDED
-    telling = restored or anew
-    basis = {things[name].basis for name in telling}
+    # What is new says nothing of why the rest is known to be from the cache.
+    basis = {fate.basis for _, fate in fates if fate.restored is bool(restored)}
     return PartReuse(
         part=part,
         reuse=word,
@@ -293,34 +129,3 @@ def _part(part: Part, things: Mapping[str, _Said]) -> PartReuse:
         anew=anew,
         unknown=unknown,
     )
-
-
-def _by_name(distributions: Iterable[Distribution]) -> dict[str, list[Distribution]]:
-    named: defaultdict[str, list[Distribution]] = defaultdict(list)
-    for one in distributions:
-        named[str(canonicalize_name(one.name))].append(one)
-    return dict(named)
-
-
-def _by_thing(fetches: Iterable[Fetch]) -> dict[tuple[Part, str], list[Fetch]]:
-    things: defaultdict[tuple[Part, str], list[Fetch]] = defaultdict(list)
-    for one in fetches:
-        things[one.part, one.name].append(one)
-    return dict(things)
-
-
-def _by_metadata(paths: Iterable[str]) -> dict[str, set[str]]:
-    """The names of metadata files by the path of what describes a distribution.
-
-    Their folders are called after versions, so that only the names in them can be compared.
-    """
-    named: defaultdict[str, set[str]] = defaultdict(set)
-    for path in paths:
-        folder, name = posixpath.split(path)
-        named[folder].add(name)
-        named[path].add(posixpath.splitext(name)[1])
-    return dict(named)
-
-
-def _files(distributions: Iterable[Distribution], named: Mapping[str, set[str]]) -> set[str]:
-    return set().union(*(named.get(one.metadata, ()) for one in distributions))

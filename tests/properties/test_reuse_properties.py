@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from comparing import parts_of
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -10,9 +11,10 @@ from harness.ecosystems.python.ages import Ages
 from harness.ecosystems.python.distributions import Distribution
 from harness.ecosystems.python.fetches import Sorter
 from harness.ecosystems.python.install_log import InstallLog
-from harness.ecosystems.reuse import Part, Reuse
+from harness.ecosystems.python.reuse import Traces
+from harness.ecosystems.reuse import Needs, Part, Reuse
 from harness.internet import Request
-from harness.verdicts.reuse import Needs, Traces, judge_parts, whole
+from harness.verdicts.reuse import whole
 
 _NAMES = ("a", "b", "pip", "wheel")
 _NEEDS = Needs(routes=ClassicKind.routes, tools=frozenset({"pip", "wheel"}))
@@ -72,7 +74,7 @@ def _traces(draw: st.DrawFn, *, silent: bool = False) -> Traces:
 
 @given(cached=_traces(), clean=_traces())
 def test_parts_divide_what_there_is(cached: Traces, clean: Traces) -> None:
-    parts = judge_parts(cached, clean, _NEEDS)
+    parts = parts_of(cached, clean, _NEEDS)
     assert len({one.part for one in parts}) == len(parts)
     for one in parts:
         named = [*one.restored, *one.anew, *one.unknown]
@@ -103,7 +105,7 @@ def _sorter(cached: Traces, clean: Traces) -> Sorter:
 @given(cached=_traces(), clean=_traces())
 def test_nothing_that_was_fetched_is_lost(cached: Traces, clean: Traces) -> None:
     sorter = _sorter(cached, clean)
-    parts = {one.part: one for one in judge_parts(cached, clean, _NEEDS)}
+    parts = {one.part: one for one in parts_of(cached, clean, _NEEDS)}
     for fetch in sorter.fetches(cached.requests):
         if fetch.git:  # it may only have asked where a branch is
             continue
@@ -116,18 +118,18 @@ def test_the_order_of_requests_has_no_say(
     cached: Traces, clean: Traces, data: st.DataObject
 ) -> None:
     mixed = data.draw(st.permutations(cached.requests))
-    again = judge_parts(replace(cached, requests=tuple(mixed)), clean, _NEEDS)
-    assert again == judge_parts(cached, clean, _NEEDS)
+    again = parts_of(replace(cached, requests=tuple(mixed)), clean, _NEEDS)
+    assert again == parts_of(cached, clean, _NEEDS)
 
 
 @given(build=_traces(silent=True))
 def test_a_clean_build_reuses_nothing_when_it_is_held_against_itself(build: Traces) -> None:
-    assert whole(judge_parts(build, build, _NEEDS)) is not Reuse.REUSED
+    assert whole(parts_of(build, build, _NEEDS)) is not Reuse.REUSED
 
 
 @given(clean=_traces())
 def test_a_build_that_ended_before_it_did_anything_reuses_nothing(clean: Traces) -> None:
-    assert judge_parts(Traces(passed=False), clean, _NEEDS) == ()
+    assert parts_of(Traces(passed=False), clean, _NEEDS) == ()
 
 
 @given(clean=_traces(silent=True))
@@ -135,7 +137,7 @@ def test_a_build_that_fetched_nothing_and_lacks_nothing_reused_all(clean: Traces
     fetched = {(one.part, one.name) for one in _sorter(clean, clean).fetches(clean.requests)}
     assume(fetched)
     cached = replace(clean, requests=(), passed=True)
-    found = judge_parts(cached, clean, _NEEDS)
+    found = parts_of(cached, clean, _NEEDS)
     assert whole(found) is Reuse.REUSED
     # What an app brings itself is fetched by neither, and may be installed anew.
     assert not fetched & {(one.part, name) for one in found for name in one.anew}

@@ -4,10 +4,11 @@ import os
 
 import pytest
 
+from harness.ecosystems.installed import built_tree
 from harness.ecosystems.python.ages import Ages, read_ages
-from harness.ecosystems.python.distributions import read_distributions
+from harness.ecosystems.python.installation import read_installation
 from harness.errors import ManifestError
-from harness.trees.scan import read_file, scan
+from harness.trees.scan import scan
 
 SITE = "py/lib/python3.11/site-packages"
 BEGAN = 1_700_000_000.5
@@ -32,9 +33,7 @@ def tree(tmp_path):
 
 
 def ages(folder) -> Ages:
-    manifest = scan(folder, (".",))
-    found = read_distributions(manifest, lambda path: read_file(folder, path, limit=10_000))
-    return read_ages(manifest, found, folder, began=BEGAN)
+    return read_installation(built_tree(scan(folder, (".",)), folder, began=BEGAN)).ages
 
 
 def test_metadata_is_told_by_its_times_to_a_fraction_of_a_second(tree):
@@ -91,4 +90,4 @@ def test_what_changed_meanwhile_is_an_error(tree):
     manifest = scan(folder, (".",))
     (folder / "py/pyvenv.cfg").unlink()
     with pytest.raises(ManifestError, match=r"cannot read py/pyvenv\.cfg"):
-        read_ages(manifest, (), folder, began=BEGAN)
+        read_ages(built_tree(manifest, folder, began=BEGAN), ())

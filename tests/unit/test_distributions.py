@@ -433,8 +433,8 @@ def test_a_divergence_is_given_its_owner_by_the_tree_that_has_it() -> None:
     cached = {**FORMS, f"{SITE}/forms/__init__.py": "old", f"{SITE}/forms/left.html": ""}
     divergences = with_owners(
         plainly(manifest(cached), manifest(newer)).divergences,
-        owners(read(cached)).label,
-        owners(read(newer)).label,
+        owners(read(cached)).owner,
+        owners(read(newer)).owner,
     )
     labels = {divergence.key: divergence.distribution for divergence in divergences}
     assert labels[f"{SITE}/forms/left.html"] == "Forms 1.0"
@@ -444,7 +444,7 @@ def test_a_divergence_is_given_its_owner_by_the_tree_that_has_it() -> None:
     extra = {**FORMS, ".heroku/python/bin/pip": ""}
     (unowned,) = with_owners(
         plainly(manifest(extra), manifest(FORMS)).divergences,
-        owners(read(extra)).label,
-        owners(read(FORMS)).label,
+        owners(read(extra)).owner,
+        owners(read(FORMS)).owner,
     )
     assert unowned.distribution is None

@@ -1,5 +1,7 @@
 """What a request fetched: of which part, and which project."""
 
+from dataclasses import replace
+
 import pytest
 
 from harness.buildpacks.classic import ClassicKind
@@ -45,13 +47,39 @@ def fetched(url: str, method: str = "GET", sorter: Sorter = SORTER) -> list[Fetc
          "forms", ""),
         ("https://gitlab.example/acme/forms/-/archive/v1/forms-v1.tar.gz", Part.PACKAGES,
          "forms", ""),
-        ("https://data.example/stopwords.zip", Part.DOWNLOADS, "stopwords.zip", ""),
-        ("https://data.example/node-v20.tar.gz", Part.DOWNLOADS, "node-v20.tar.gz", ""),
     ],
 )  # fmt: skip
 def test_a_url_says_what_it_is_of(url, part, name, version):
     (found,) = fetched(url)
     assert (found.part, found.name, found.version) == (part, name, version)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://data.example/stopwords.zip",
+        "https://data.example/node-v20.tar.gz",
+        "https://github.com/acme/theme/archive/main.tar.gz",
+    ],
+)
+def test_what_may_be_anything_is_not_python_s(url):
+    sorter = replace(SORTER, installed=frozenset({"forms"}))
+    assert fetched(url, sorter=sorter) == []
+    assert sorter.claimed([Request(method="GET", url=url, status=200)]) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("url", "method"),
+    [
+        ("https://x.example/simple/a/", "GET"),
+        (f"https://x.example/simple/a/{DIGEST}/a-1.0-py3-none-any.whl.metadata", "GET"),
+        ("https://x.example/pypi/a/json", "GET"),
+        ("https://files.example/packages/ab/cd/ef/a_b-1.0.zip", "GET"),
+        ("https://github.com/acme/forms.git/git-upload-pack", "POST"),
+    ],
+)
+def test_what_is_python_s_is_claimed_whether_or_not_it_brings_anything(url, method):
+    assert SORTER.claimed([Request(method=method, url=url, status=200)]) == {url}
 
 
 @pytest.mark.parametrize(

@@ -25,11 +25,13 @@ UPWARD = {
 }  # fmt: skip
 PURE = {
     "harness.diagnosis", "harness.reports",
-    "harness.ecosystems.python.app_pythons", "harness.ecosystems.python.bytecode",
+    "harness.ecosystems.python.ages", "harness.ecosystems.python.app_pythons",
+    "harness.ecosystems.python.bytecode",
     "harness.ecosystems.python.bytecode_difference", "harness.ecosystems.python.bytecode_use",
     "harness.ecosystems.python.distributions", "harness.ecosystems.python.explanation",
     "harness.ecosystems.python.fetches", "harness.ecosystems.python.install_log",
-    "harness.ecosystems.python.rules", "harness.ecosystems.reuse",
+    "harness.ecosystems.python.installation", "harness.ecosystems.python.reuse",
+    "harness.ecosystems.python.rules", "harness.ecosystems.reuse", "harness.internet.forge_urls",
     "harness.runs.plan",
     "harness.scenarios.imported", "harness.scenarios.line_edits", "harness.scenarios.toml_text",
     "harness.trees.difference", "harness.trees.explainer", "harness.trees.git",

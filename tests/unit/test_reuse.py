@@ -1,15 +1,17 @@
 """What became of a cache, part by part, told by requests, by times and by the log."""
 
 import pytest
+from comparing import parts_of
 
 from harness.buildpacks.classic import ClassicKind
 from harness.ecosystems.python.ages import Ages
 from harness.ecosystems.python.distributions import Distribution, Source
 from harness.ecosystems.python.install_log import InstallLog
-from harness.ecosystems.reuse import Basis, Part, PartReuse, Reuse
+from harness.ecosystems.python.reuse import Traces
+from harness.ecosystems.reuse import Basis, Needs, Part, PartReuse, Reuse
 from harness.internet import Request
 from harness.scenarios.scenario_file import ReuseExpectation, ReuseParts
-from harness.verdicts.reuse import Needs, Traces, judge_parts, unmet_reuse, whole
+from harness.verdicts.reuse import unmet_reuse, whole
 
 SITE = ".heroku/python/lib/python3.11/site-packages"
 LANDMARK = ".heroku/python/lib/python3.11/os.py"
@@ -69,8 +71,8 @@ def traces(
     )
 
 
-def judged(cached: Traces, clean: Traces) -> dict[Part, PartReuse]:
-    return {one.part: one for one in judge_parts(cached, clean, NEEDS)}
+def judged(cached: Traces, clean: Traces, needs: Needs = NEEDS) -> dict[Part, PartReuse]:
+    return {one.part: one for one in parts_of(cached, clean, needs)}
 
 
 A, B = dist("a"), dist("b")
@@ -123,7 +125,7 @@ def test_a_tool_that_the_app_asks_for_is_a_package():
     tree = [dist("wheel")]
     needs = Needs(routes=ClassicKind.routes, tools=frozenset({"pip"}))
     build = traces(wheel("wheel"), new=tree)
-    (found,) = judge_parts(build, build, needs)
+    (found,) = judged(build, build, needs).values()
     assert (found.part, found.anew) == (Part.PACKAGES, ("wheel",))
 
 

@@ -1,15 +1,12 @@
 """Which files that tell of an installation were there before the build that left them began."""
 
-import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import groupby
-from pathlib import Path
 from typing import Final
 
+from harness.ecosystems import BuiltTree
 from harness.ecosystems.python.distributions import Distribution
-from harness.trees.directory import Folder, native, reading
 from harness.trees.manifest import EntryKind, Manifest
 
 _LANDMARKS: Final = re.compile(
@@ -31,31 +28,21 @@ class Ages:
     new: tuple[str, ...] = ()
 
 
-def read_ages(
-    manifest: Manifest, distributions: Iterable[Distribution], tree: Path, *, began: float
-) -> Ages:
+def read_ages(tree: BuiltTree, distributions: Iterable[Distribution]) -> Ages:
     """Looks at the metadata of each distribution, and at what every Python has.
 
     Args:
-        manifest: The tree's.
+        tree: The tree.
         distributions: What is installed in it.
-        tree: Its folder.
-        began: When the build began, in seconds since the epoch.
 
     Raises:
-        ManifestError: The tree is no longer as the manifest says.
+        ManifestError: The tree is no longer as its manifest says.
     """
-    ages: dict[bool, list[str]] = {True: [], False: []}
-    with Folder.top(tree) as top:
-        for _, paths in groupby(sorted(_telling(manifest, distributions)), key=_folder):
-            siblings = list(paths)
-            with top.parent_of(siblings[0]) as (folder, _):
-                for path in siblings:
-                    name = native(path.rpartition("/")[2])
-                    with reading(path):
-                        status = os.stat(name, dir_fd=folder.fd, follow_symlinks=False)
-                    ages[status.st_mtime < began].append(path)
-    return Ages(old=tuple(sorted(ages[True])), new=tuple(sorted(ages[False])))
+    times = tree.times(_telling(tree.manifest, distributions))
+    return Ages(
+        old=tuple(sorted(path for path, time in times.items() if time < tree.began)),
+        new=tuple(sorted(path for path, time in times.items() if time >= tree.began)),
+    )
 
 
 def _telling(manifest: Manifest, distributions: Iterable[Distribution]) -> Iterator[str]:

@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from packaging.utils import canonicalize_name
 
+from harness.ecosystems import Owner
 from harness.trees.git.refs import checked_out
 from harness.trees.manifest import HERE, EntryKind, Manifest, escape
 
@@ -106,18 +107,23 @@ class Owners:
         A file that no record lists belongs to the owner of its source, where it is compiled, else
         to the only owner of the nearest directory around it that has one.
         """
+        return self._owner(path)[0]
+
+    def owner(self, path: str) -> Owner | None:
+        """The same, as ecosystems say it."""
+        found, by = self._owner(path)
+        return Owner(label=found.label, by=by) if found else None
+
+    def _owner(self, path: str) -> tuple[Distribution | None, str]:
+        """The owner of a path, and the path by which it is."""
         source = _source_of(path)
         found = self.files.get(path) or self.files.get(source) or self.folders.get(source)
-        while found is None and path:
-            if path in self.folders:
-                return self.folders[path]
-            path = posixpath.dirname(path)
-        return found
-
-    def label(self, path: str) -> str | None:
-        """The same, as `name version`."""
-        found = self.of(path)
-        return found.label if found else None
+        folder = path
+        while found is None and folder:
+            if folder in self.folders:
+                return self.folders[folder], folder
+            folder = posixpath.dirname(folder)
+        return found, path
 
 
 class FindingKind(StrEnum):

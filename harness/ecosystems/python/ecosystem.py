@@ -2,8 +2,14 @@
 
 from collections.abc import Sequence
 
+from harness.ecosystems import BuiltTree, OwnerOf
+from harness.ecosystems.python.distributions import compare_distributions, owners
 from harness.ecosystems.python.explanation import explain
+from harness.ecosystems.python.install_log import read_install_log
+from harness.ecosystems.python.installation import from_text, of_trees, read_installation, to_text
+from harness.ecosystems.python.reuse import Traces, judge
 from harness.ecosystems.python.rules import RULES
+from harness.ecosystems.reuse import Needs, Reused, Trace
 from harness.trees.difference import Difference
 from harness.trees.explainer import LARGEST, Explanation, TreePair
 
@@ -25,3 +31,32 @@ class PythonEcosystem:
     def explain(self, differences: Sequence[Difference], trees: TreePair) -> Explanation:
         """See `harness.ecosystems.python.explanation`."""
         return explain(differences, trees)
+
+    def describe(self, tree: BuiltTree) -> str:
+        """Its distributions, and which files that tell of them are older than the build."""
+        return to_text(read_installation(tree))
+
+    def owners(self, installed: str) -> OwnerOf:
+        """By records, then by folders."""
+        return owners(from_text(installed).distributions).owner
+
+    def findings(self, cached: str, clean: str) -> tuple[str, ...]:
+        """Distributions by name, version, source and place."""
+        found = compare_distributions(
+            from_text(cached).distributions, from_text(clean).distributions
+        )
+        return tuple(map(str, found))
+
+    def reuse(self, cached: Trace, clean: Trace, needs: Needs) -> Reused:
+        """By times, requests and what installers print."""
+        return judge(self._traces(cached), self._traces(clean), needs)
+
+    def _traces(self, build: Trace) -> Traces:
+        installed = of_trees(build.installed.get(self.name, {}))
+        return Traces(
+            passed=build.passed,
+            requests=build.requests,
+            distributions=installed.distributions,
+            ages=installed.ages,
+            log=read_install_log(build.log),
+        )

@@ -1,7 +1,7 @@
 """What a build fetched, told by its requests: of which part of an installation, which project."""
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from urllib.parse import unquote, urlsplit
@@ -19,21 +19,16 @@ from harness.ecosystems.python.distributions import Distribution
 from harness.ecosystems.reuse import Part
 from harness.ecosystems.serving import Route
 from harness.internet import Request
+from harness.internet.forge_urls import CLONE, is_archive, repository
 
 _OK = range(200, 300)
-_GIT = "/git-upload-pack"
 _INDEX = re.compile(r"^/simple/|^/packages/")
 _SDISTS = (".tar.gz", ".zip")
-_REPOSITORY = re.compile(
-    r"^/(?P<name>.+?)(?:\.git)?"
-    r"(?:/git-upload-pack|/-?/?archive/.*|/(?:tarball|zipball|tar\.gz|zip)/.*)?/?$"
-)
-_ARCHIVE = re.compile(r"/(?:archive|tarball|zipball|tar\.gz|zip)/")
 _FIELD = re.compile(r"\\\{[a-z]+\\\}")
 _PROGRAMS = "programs of "
 _RUNTIME = "runtime."
-# A page of an index, what stands beside a wheel, a repository's branches: these bring nothing.
-_ASKING = re.compile(r"/$|\.metadata$|/info/refs$|^/simple(?:/|$)|^/packages/|^/pypi/")
+# A page of an index, and what stands beside a wheel: these bring nothing.
+_ASKING = re.compile(r"\.metadata$|^/simple(?:/|$)|^/packages/|^/pypi/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,34 +70,54 @@ class Sorter:
     installed: frozenset[str] | None = None
 
     def fetches(self, requests: Iterable[Request]) -> Iterator[Fetch]:
-        """What was fetched, in order; pages and what only asks are passed over."""
+        """What was fetched of Python, in order; pages and what only asks are passed over."""
         for request in requests:
             if request.status in _OK and request.method in {"GET", "POST"}:
                 yield from self._fetches(request.method, request.url)
 
-    def part_of(self, name: str, other: Part = Part.TOOLS) -> Part:
-        """The part that a project is of; another one where it is fetched and never installed."""
+    def claimed(self, requests: Iterable[Request]) -> frozenset[str]:
+        """The URLs that are Python's: what was fetched of it, and pages of its index."""
+        return frozenset(
+            request.url
+            for request in requests
+            if (request.method == "GET" and _ASKING.search(_path(request.url)))
+            or any(self.fetches((request,)))
+        )
+
+    def part_of(self, name: str) -> Part:
+        """The part that a project is of; what is fetched and never installed builds others."""
         if name in self.tools:
             return Part.TOOLS
-        return Part.PACKAGES if self.installed is None or name in self.installed else other
+        return Part.PACKAGES if self._may_be_installed(name) else Part.TOOLS
 
     def _fetches(self, method: str, url: str) -> Iterator[Fetch]:
-        parts = urlsplit(url)
-        path = unquote(parts.path)
+        path = _path(url)
         if method == "POST":
-            if path.endswith(_GIT):
-                for name in self._from(path):
-                    yield Fetch(part=self._repository_of(name), name=name, url=url, git=True)
-        elif served := self._served(parts.hostname or "", path):
+            if path.endswith(CLONE):
+                yield from self._from(path, url, git=True)
+        elif served := self._served(urlsplit(url).hostname or "", path):
             yield self._download(served, path, url)
         elif release := _release(path):
             name, version = release
             yield Fetch(part=self.part_of(name), name=name, version=version, url=url)
-        elif _ARCHIVE.search(path):
-            for name in self._from(path):
-                yield Fetch(part=self._repository_of(name), name=name, url=url)
-        elif not _ASKING.search(path):
-            yield Fetch(part=Part.DOWNLOADS, name=_file(path), url=url)
+        elif is_archive(path):
+            yield from self._from(path, url, git=False)
+
+    def _from(self, path: str, url: str, *, git: bool) -> Iterator[Fetch]:
+        """The distributions from the repository that a path leads to, known by its own name.
+
+        One that nothing is installed from may be anything.
+        """
+        origin = repository(path)
+        names = sorted(self.origins.get(origin, ())) or [
+            str(canonicalize_name(origin.rpartition("/")[2]))
+        ]
+        for name in names:
+            if name in self.tools or self._may_be_installed(name):
+                yield Fetch(part=self.part_of(name), name=name, url=url, git=git)
+
+    def _may_be_installed(self, name: str) -> bool:
+        return self.installed is None or name in self.installed
 
     def _download(self, served: str, path: str, url: str) -> Fetch:
         """What a route of the buildpack's kind serves."""
@@ -110,16 +125,6 @@ class Sorter:
             return Fetch(part=Part.RUNTIME, name=_file(path), url=url)
         name, version = _release(path) or (_served_name(served), "")
         return Fetch(part=Part.TOOLS, name=name, version=version, url=url)
-
-    def _repository_of(self, name: str) -> Part:
-        return self.part_of(name, Part.DOWNLOADS)
-
-    def _from(self, path: str) -> Collection[str]:
-        """The distributions from the repository that a path leads to; its own name unless known."""
-        origin = _repository(path)
-        return sorted(self.origins.get(origin, ())) or [
-            str(canonicalize_name(origin.rpartition("/")[2]))
-        ]
 
     def _served(self, host: str, path: str) -> str:
         return next(
@@ -138,15 +143,9 @@ def origins(*trees: Iterable[Distribution]) -> dict[str, frozenset[str]]:
     for tree in trees:
         for one in tree:
             if one.source is not None and one.source.url.startswith("http"):
-                origin = _repository(unquote(urlsplit(one.source.url).path))
+                origin = repository(_path(one.source.url))
                 found.setdefault(origin, set()).add(str(canonicalize_name(one.name)))
     return {origin: frozenset(names) for origin, names in found.items()}
-
-
-def _repository(path: str) -> str:
-    """`owner/name` of a repository by a path that leads to it or to an archive of it."""
-    match = _REPOSITORY.match(path)
-    return match["name"].lower() if match else ""
 
 
 def _leads(template: str, path: str) -> bool:
@@ -171,6 +170,10 @@ def _release(path: str) -> tuple[str, str] | None:
 def _served_name(served: str) -> str:
     """The project of `programs of NAME` or of `pip.tar.zst`."""
     return served.removeprefix(_PROGRAMS).partition(".")[0]
+
+
+def _path(url: str) -> str:
+    return unquote(urlsplit(url).path)
 
 
 def _file(path: str) -> str:
