@@ -15,7 +15,7 @@ from time import monotonic
 
 import pytest
 from git_repositories import GitError, git
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from harness.trees.git import index, pack, refs
@@ -206,6 +206,7 @@ _LINES = st.lists(
 
 
 @given(lines=_LINES, end=st.sampled_from(["\n", "\r\n"]))
+@example(lines=['v = a "" x'], end="\n")
 @settings(max_examples=300, deadline=None)
 def test_settings_are_read_as_git_reads_them(lines: list[str], end: str) -> None:
     data = (end.join(["[core]", *lines]) + end).encode()

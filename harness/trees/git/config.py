@@ -97,8 +97,8 @@ def _value(text: str, place: int) -> tuple[int, str | None]:
         if kind == "quote":
             quoted = not quoted
         if kind == "blank" and not quoted:
-            # Blanks count between others only.
-            blanks = found if parts or blanks else ""
+            # Blanks count between others only, whatever stands between them and comes to nothing.
+            blanks += found if parts else ""
         elif kind not in {"continued", "quote"}:
             parts += (blanks, _ESCAPES[found[1]] if kind == "escape" else found)
             blanks = ""
