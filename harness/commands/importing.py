@@ -67,8 +67,7 @@ class ImportOptions:
             folder=True,
             metavar="FOLDER",
             help="Instead of a repository's commits, take an app as it lies in a folder: deployed,"
-            " built again, and with a file more. Given again, the app becomes that of each further"
-            " folder.",
+            " built again, and with a file more; then it becomes the app of each further folder.",
         ),
     ] = ()
     output: Annotated[
@@ -89,7 +88,7 @@ class ImportOptions:
 def import_(repository: Path | None, revisions: str, options: ImportOptions) -> None:
     """Make a scenario of a project's commits, or of an app.
 
-    Of the commits those are taken that touch the project's requirements.
+    It takes the commits that touch the project's requirements.
 
     REPOSITORY is the folder of a clone; REVISIONS a range A..B, or the revision to go back from,
     HEAD where none is given. With --app there is neither.

@@ -201,7 +201,7 @@ class MatrixOptions(BuildOptions):
         Option(
             flags=("--buildpack",),
             metavar=_BUILDPACKS,
-            help="A buildpack, as for `run`; given once for each column, the oldest first.",
+            help="A buildpack, as for `run`: one for each column, the oldest first.",
         ),
     ]
 

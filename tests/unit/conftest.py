@@ -1,0 +1,56 @@
+"""The command line as a person uses it, without builds."""
+
+import signal
+import sys
+
+import pytest
+from fake_sandboxes import Broken, Nowhere
+from git_repositories import commit, git
+
+from harness.cli import main
+from harness.sandboxes import registry
+
+SCENARIO = """
+description = "An unchanged rebuild."
+[app]
+files = { "requirements.txt" = "", "runtime.txt" = "python-3.11.9" }
+[[commits]]
+message = "Rebuild"
+"""
+
+
+@pytest.fixture
+def scenario(tmp_path):
+    file = tmp_path / "rebuild.toml"
+    file.write_text(SCENARIO)
+    return str(file)
+
+
+@pytest.fixture
+def invoke(tmp_path, monkeypatch, capfd):
+    """Runs the command as installed: exit status, stdout, stderr."""
+    monkeypatch.setenv("CACHE_HARNESS_STORE", str(tmp_path / "store"))
+    monkeypatch.setattr(registry, "backends", lambda: {"nowhere": Nowhere, "broken": Broken})
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["cache-harness", *arguments])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        return exit_.value.code, *capfd.readouterr()
+
+    terminated = signal.getsignal(signal.SIGTERM)
+    yield run
+    signal.signal(signal.SIGTERM, terminated)
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A clone with two commits that touch its requirements."""
+    folder = tmp_path / "shop"
+    (folder / "requirements").mkdir(parents=True)
+    (folder / ".python-version").write_text("3.9.1\n")
+    git(folder, "init", "--quiet")
+    for pin in ("1.0", "1.1"):
+        (folder / "requirements" / "prod.txt").write_text(f"forms=={pin}\nenvconfig==2.1.0\n")
+        commit(folder, f"Pin forms {pin}")
+    return folder
