@@ -146,7 +146,8 @@ def _paths(divergences: tuple[Divergence, ...]) -> Iterator[Text]:
         for each in divergences
         if folders.isdisjoint((each.kind, each.root, folder) for folder in parents(each.path))
     ]
-    for each in sorted(shown, key=_telling)[:_MOST_PATHS]:
+    # What people wrote comes before what tools derived from it.
+    for each in sorted(shown, key=lambda one: one.derived)[:_MOST_PATHS]:
         yield Text.assemble("    ", (f"{each.kind:{_WIDTH}}", "red"), " ", _where(each))
         told = "; ".join(part for part in (each.distribution, each.why, _facts(each)) if part)
         yield Text(f"    {'':{_WIDTH}} {told}", style="dim")
@@ -159,11 +160,6 @@ def _where(each: Divergence) -> str:
     if each.kind is DivergenceKind.RELEASE:
         return "what the platform is told"
     return escape(each.key) or "the build"
-
-
-def _telling(each: Divergence) -> bool:
-    """Orders what people wrote before what tools derived from it."""
-    return ".dist-info/" in each.key or each.key.endswith(".pyc")
 
 
 def _facts(each: Divergence) -> str:

@@ -23,6 +23,30 @@ UPWARD = {
     ("storage", "ecosystems"), ("storage", "internet"), ("storage", "sandboxes"),
     ("storage", "verdicts"), ("verdicts", "runs"),
 }  # fmt: skip
+# Words of one language's packages, and who besides its ecosystem says them; the first list only
+# ever gets shorter. The second is about the harness's own code, which is Python: its plug-ins are
+# distributions, and apps are copied without what Python leaves when somebody runs them in place.
+OF_PYTHON = {
+    "dist-info": r"dist-info", "egg-info": r"egg-(?:info|link)", ".pyc": r"\.pyc\b",
+    "site-packages": r"site-packages", "__pycache__": r"__pycache__", "RECORD": r"\bRECORD\b",
+    "pyvenv.cfg": r"pyvenv", "pip": r"\bpip\b", "wheel": r"\b[Ww]heels?\b",
+}  # fmt: skip
+SPOKEN_OUTSIDE = {
+    "harness/buildpacks/classic.py": {"pip", "wheel"},
+    "harness/ecosystems/serving.py": {"pip", "wheel"},
+    "harness/internet/__init__.py": {"wheel"},
+    "harness/internet/taped.py": {"pip"},
+    "harness/internet/trust.py": {"pip"},
+    "harness/runs/session.py": {"wheel"},
+    "harness/scenarios/scenario_file.py": {"pip"},
+    "harness/stack/image.py": {"pip", "wheel"},
+    "harness/storage/content_store.py": {".pyc"},
+    "harness/storage/store.py": {"wheel"},
+}
+SPOKEN_OF_ITSELF = {
+    "harness/plugins/entry_points.py": {"dist-info", "egg-info", "__pycache__", "pip"},
+    "harness/scenarios/tree.py": {"__pycache__"},
+}
 PURE = {
     "harness.diagnosis", "harness.reports",
     "harness.ecosystems.python.ages", "harness.ecosystems.python.app_pythons",
@@ -190,6 +214,26 @@ def test_only_the_sandboxes_name_a_kind_of_sandbox(name):
 )
 def test_a_kind_of_sandbox_would_be_seen(planted):
     assert backends_named(planted)
+
+
+def words_of_python(path: str, text: str) -> set[str]:
+    """The words of Python's packages that a module says and should not."""
+    if path.startswith("harness/ecosystems/python/"):
+        return set()
+    return {word for word, pattern in OF_PYTHON.items() if re.search(pattern, text)}
+
+
+def test_only_python_s_ecosystem_speaks_of_its_packages():
+    texts = {str(path.relative_to(ROOT)): path.read_text() for path in MODULES.values()}
+    spoken = {path: words for path, text in texts.items() if (words := words_of_python(path, text))}
+    assert spoken == {**SPOKEN_OUTSIDE, **SPOKEN_OF_ITSELF}
+
+
+@pytest.mark.parametrize("planted", ["x.endswith('.pyc')", "a/site-packages/b", "# as pip does"])
+def test_a_word_of_python_s_elsewhere_would_be_seen(planted):
+    assert words_of_python("harness/verdicts/compare.py", planted)
+    assert not words_of_python("harness/ecosystems/python/rules.py", planted)
+    assert not words_of_python("harness/verdicts/compare.py", "a pipe, RECORDING, recorded")
 
 
 def test_only_history_knows_gitpython():

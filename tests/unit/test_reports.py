@@ -114,6 +114,12 @@ def test_a_divergence_is_told_in_full(told):
     assert told in console_report.plain(result(AGREES, DIVERGES))
 
 
+def test_what_people_wrote_comes_before_what_tools_derived():
+    paths = (divergence("a.lock", derived=True), divergence("b.py"), divergence("c.py"))
+    text = shown(run(result(replace(DIVERGES, divergences=paths))))
+    assert text.index("b.py") < text.index("c.py") < text.index("a.lock")
+
+
 def test_a_failure_shows_the_end_of_its_log_as_it_is():
     text = shown(run(result(FAILED)))
     assert "the clean build fails with exit status 4, in compile" in text
