@@ -8,12 +8,11 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
-
 from harness.buildpacks import BuildpackKind
 from harness.buildpacks.registry import kind_of
 from harness.bundled import bundled_buildpacks
 from harness.errors import BuildpackError
+from harness.storage.locks import locked
 from harness.storage.store import Store
 
 _URL = re.compile(r"^(https?|ssh|git|file)://|^[\w.-]+@[\w.-]+:")
@@ -148,7 +147,7 @@ def _clone(url: str, *, store: Store) -> Path:
     """A bare clone of a remote repository, kept and brought up to date."""
     final = store.root / "buildpacks" / hashlib.sha256(url.encode()).hexdigest()[:16]
     final.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(final.with_suffix(".lock")):
+    with locked(final.with_suffix(".lock")):
         if final.exists():
             fetch = (
                 "fetch",

@@ -1,6 +1,5 @@
 """What commands share: the console, tables, and files that are written."""
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,10 +58,10 @@ def check_writable(option: str, path: Path) -> None:
 
 def write_file(option: str, path: Path, text: str) -> None:
     """Writes a file whole or not at all; arguments and errors are those of `check_writable`."""
-    staged = path.with_name(f".{path.name}.{os.getpid()}")
+    from harness.storage.staging import staged_file
+
     try:
-        staged.write_text(text, encoding="utf-8")
-        staged.replace(path)
+        with staged_file(path) as staged:
+            staged.write_text(text, encoding="utf-8")
     except OSError as error:
-        staged.unlink(missing_ok=True)
         raise HarnessError(f"{option}: {error.strerror}", hint="choose another file") from error

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import secrets
 import shutil
 import threading
 import zipfile
@@ -13,6 +12,7 @@ from typing import Protocol
 from harness.errors import TapeError
 from harness.internet.exchange import Answer, Asked, Begun, Question
 from harness.internet.tape_index import TapeIndex, from_json, to_json
+from harness.storage.staging import staged_file, staged_folder
 
 INDEX = "index.json"
 BODIES = "bodies/"
@@ -123,17 +123,16 @@ class Tape:
         return unpacked
 
     def _unpack(self, sha256: str, unpacked: Path) -> None:
-        staged = unpacked.with_name(f".{sha256}")
-        try:
-            with self._archive.open(f"{BODIES}{sha256}") as source, staged.open("wb") as target:
-                shutil.copyfileobj(source, target, 1024 * 1024)
-        except (OSError, EOFError, zipfile.BadZipFile, KeyError) as error:
-            raise _damaged(self.path, f"{BODIES}{sha256}: {_why(error)}") from error
-        with staged.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != sha256:
-            raise _damaged(self.path, f"{BODIES}{sha256} has another content")
-        staged.replace(unpacked)
+        with staged_file(unpacked) as staged:
+            try:
+                with self._archive.open(f"{BODIES}{sha256}") as source, staged.open("wb") as target:
+                    shutil.copyfileobj(source, target, 1024 * 1024)
+            except (OSError, EOFError, zipfile.BadZipFile, KeyError) as error:
+                raise _damaged(self.path, f"{BODIES}{sha256}: {_why(error)}") from error
+            with staged.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+            if found != sha256:
+                raise _damaged(self.path, f"{BODIES}{sha256} has another content")
 
     def unknown(self) -> str:
         """How the line of a refusal ends where the tape had no answer either."""
@@ -151,11 +150,9 @@ class Tape:
         laid_out = self._folder / "tools" / name
         with self._lock:
             if not laid_out.is_dir():
-                staged = laid_out.with_name(f".{name}")
-                staged.mkdir(parents=True, exist_ok=True)
-                for file in files:
-                    shutil.copyfile(self.body(file.sha256), staged / file.name)
-                staged.rename(laid_out)
+                with staged_folder(laid_out) as staged:
+                    for file in files:
+                        shutil.copyfile(self.body(file.sha256), staged / file.name)
         return laid_out
 
     def offered(self, name: str, folder: Path) -> None:
@@ -176,23 +173,22 @@ def write_tape(path: Path, index: TapeIndex, body: Callable[[str], Path]) -> Non
     Raises:
         TapeError: The file cannot be written.
     """
-    staged = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     try:
-        with zipfile.ZipFile(staged, "w", zipfile.ZIP_STORED) as archive:
+        with (
+            staged_file(path) as staged,
+            zipfile.ZipFile(staged, "w", zipfile.ZIP_STORED) as archive,
+        ):
             archive.writestr(_member(INDEX), to_json(index))
             for sha256, size in index.bodies.items():
                 member = _member(f"{BODIES}{sha256}")
                 member.file_size = size  # whether the member needs zip's larger numbers
                 with body(sha256).open("rb") as source, archive.open(member, "w") as target:
                     shutil.copyfileobj(source, target, 1024 * 1024)
-        staged.replace(path)
     except OSError as error:
         raise TapeError(
             f"the tape {path} cannot be written: {error.strerror}",
             hint="make room, or name another file with --tape FILE",
         ) from error
-    finally:
-        staged.unlink(missing_ok=True)
 
 
 def _identity_of(path: Path) -> tuple[int, int, int] | None:

@@ -3,10 +3,8 @@
 import contextlib
 import ctypes
 import errno
-import fcntl
 import os
 import secrets
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +12,14 @@ from pathlib import Path
 from harness.errors import HarnessError, SandboxError, StoreError
 from harness.runs.memory import folder_of_runs
 from harness.sandboxes.registry import Backend, backends
+from harness.storage.locks import locked
+from harness.storage.staging import sweep_staged
 from harness.storage.store import Store
 from harness.trees.removal import remove_tree
 
 LOCK = "lock"
 KEPT = "kept"
 MNT_DETACH = 2
-# A staging folder is locked a moment after it is made.
-STAGING_AGE = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,15 +99,18 @@ def sweep(store: Store, kinds: Mapping[str, Backend] | None = None) -> tuple[str
     # One sweep at a time: the lock of a run is removed with its folder, and may be made anew.
     with contextlib.ExitStack() as alone:
         if store.runs.is_dir():
-            alone.enter_context(_locked(store.runs))
+            alone.enter_context(locked(store.runs))
             with _writing(store):
                 removed = _sweep_runs(store.runs, kinds)
     # After the containers that may still write there. Runs of other stores are seen to as well.
     in_memory = folder_of_runs()
     if in_memory is not None:
-        with contextlib.suppress(OSError), _locked(in_memory):
+        with contextlib.suppress(OSError), locked(in_memory):
             _sweep_runs(in_memory, kinds)
-    _sweep_staged(store)
+    for each in (store.images, store.runtimes, store.tools, store.releases):
+        sweep_staged(each)
+    for each in store.builds.glob("??"):
+        sweep_staged(each)
     return tuple(removed)
 
 
@@ -134,10 +135,10 @@ def _run_folder(runs: Path, run: str) -> Iterator[Path]:
     """Makes a run's folder and holds its lock, in which its process stands for people to see."""
     folder = runs / run
     with contextlib.ExitStack() as stack:
-        with _locked(runs / f".{LOCK}"):
+        with locked(runs / f".{LOCK}"):
             folder.mkdir(mode=0o700)
             (folder / LOCK).write_text(f"{os.getpid()}\n", encoding="ascii")
-            stack.enter_context(_locked(folder / LOCK))
+            stack.enter_context(locked(folder / LOCK))
         yield folder
 
 
@@ -149,8 +150,8 @@ def _dead(runs: Path) -> Iterator[tuple[str, contextlib.ExitStack]]:
         with contextlib.ExitStack() as stack:
             try:
                 # A run makes its folder and takes its lock while it holds this one.
-                with _locked(runs / f".{LOCK}"):
-                    stack.enter_context(_locked(entry / LOCK, wait=False))
+                with locked(runs / f".{LOCK}"):
+                    stack.enter_context(locked(entry / LOCK, wait=False))
             except (BlockingIOError, FileNotFoundError):
                 continue
             yield entry.name, stack.pop_all()
@@ -188,17 +189,6 @@ def _clear(folder: Path, own: Path, kinds: Mapping[str, Backend]) -> None:
     remove_tree(folder)
 
 
-def _sweep_staged(store: Store) -> None:
-    """Removes folders that were staged for the store and never finished."""
-    kinds = (store.images, store.runtimes, store.tools, store.releases, *store.builds.glob("??"))
-    for folder in kinds:
-        for staging in folder.glob(".staged-*"):
-            with contextlib.suppress(OSError, StoreError):
-                if time.time() - staging.lstat().st_mtime > STAGING_AGE:
-                    with _locked(staging, wait=False):
-                        remove_tree(staging)
-
-
 def _unmount_below(folder: Path) -> None:
     """Detaches what is mounted below a folder, the innermost first, where this user may."""
     root = os.fsencode(folder.resolve()) + b"/"
@@ -215,24 +205,6 @@ def _unmount_below(folder: Path) -> None:
                 f"{os.strerror(ctypes.get_errno())}",
                 hint=f"sudo umount {os.fsdecode(point)}",
             )
-
-
-@contextlib.contextmanager
-def _locked(path: Path, *, wait: bool = True) -> Iterator[None]:
-    """Holds a file's or folder's lock (flock(2)), which goes with its process.
-
-    Raises:
-        BlockingIOError: Somebody else holds it, and `wait` is false.
-        FileNotFoundError: Its folder is gone.
-    """
-    folder = path.is_dir()
-    flags = os.O_RDONLY | os.O_DIRECTORY if folder else os.O_RDWR | os.O_CREAT
-    descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        yield
-    finally:
-        os.close(descriptor)
 
 
 @contextlib.contextmanager

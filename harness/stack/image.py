@@ -4,16 +4,14 @@ import hashlib
 import json
 import platform
 import shutil
-import tempfile
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from filelock import FileLock
-
 from harness.errors import ImageError
 from harness.stack.bootstrap import Bootstrap, OnLine, quiet, unpack, write_tar
 from harness.stack.distro import SUITES, find_archive, host_distro
+from harness.storage.locks import locked
 from harness.storage.store import Store
 
 REPOSITORY = "cache-harness/stack"
@@ -143,8 +141,7 @@ def build_image(
         return kept
     try:
         store.images.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(store.images / f".{recipe.digest[:12]}.lock")
-        with lock:
+        with locked(store.images / f".{recipe.digest[:12]}.lock"):
             # Another process may have made it while this one waited.
             kept = None if fresh else find_image(store, recipe)
             return kept or _build(store, recipe, mirror, on_line)
@@ -186,8 +183,8 @@ def _build(store: Store, recipe: Recipe, mirror: str | None, on_line: OnLine) ->
     archive = find_archive(recipe.suite, mirror)
     bootstrap = Bootstrap(archive=archive, packages=recipe.packages, finish=_FINISH)
     # The name is known once the bytes are: they are made beside, on the same filesystem.
-    with tempfile.TemporaryDirectory(prefix=".staged-", dir=store.images) as folder:
-        tar = Path(folder) / "image.tar"
+    with store.scratch(store.images) as folder:
+        tar = folder / "image.tar"
         digest = write_tar(bootstrap, tar, on_line=on_line)
         final = store.images / digest
         facts = {

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +12,7 @@ from typing import Final, NamedTuple
 from blake3 import blake3
 
 from harness.errors import ManifestError
+from harness.storage.staging import STAGED, staged_file
 from harness.trees.file_reader import OPEN_FILE
 
 SPARSE: Final = ".sparse"
@@ -27,7 +27,6 @@ _PAGE = 4096
 _HOLE = bytes(_PAGE)
 # No write goes unseen, since it leaves another time than this one.
 _SEAL = 0
-_STAGED = ".staged-"
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
@@ -191,7 +190,7 @@ class Pool:
             OSError: The pool cannot be read, or something cannot be removed.
         """
         for content in self._contents():
-            if content.name.startswith(_STAGED):
+            if content.name.startswith(STAGED):
                 continue
             before = _inode(content.path)
             if _digest_at(content.path, sparse=content.name.endswith(SPARSE)) == content.name:
@@ -225,13 +224,12 @@ class Pool:
 
     def _keep(self, file: int, name: str, size: int) -> None:
         final = Path(self._path(name))
-        staged = final.with_name(f"{_STAGED}{secrets.token_hex(6)}")
-        try:
-            target = os.open(staged, _NEW_FILE, 0o444)
-        except FileNotFoundError:
-            final.parent.mkdir(parents=True, exist_ok=True)
-            target = os.open(staged, _NEW_FILE, 0o444)
-        try:
+        with staged_file(final) as staged:
+            try:
+                target = os.open(staged, _NEW_FILE, 0o444)
+            except FileNotFoundError:
+                final.parent.mkdir(parents=True, exist_ok=True)
+                target = os.open(staged, _NEW_FILE, 0o444)
             try:
                 if name.endswith(SPARSE):
                     _copy_sparse(file, target, size)
@@ -240,10 +238,6 @@ class Pool:
                 os.utime(target, ns=(_SEAL, _SEAL))
             finally:
                 os.close(target)
-            staged.replace(final)
-        except BaseException:
-            staged.unlink(missing_ok=True)
-            raise
 
 
 def _changed() -> ManifestError:

@@ -1,17 +1,15 @@
 """The folder where the harness keeps what it made or fetched once."""
 
-import fcntl
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from platformdirs import user_cache_path
 
 from harness.errors import StoreError
+from harness.storage.staging import scratch_folder, staged_folder
 
 
 def default_root() -> Path:
@@ -79,21 +77,13 @@ class Store:
 
     @contextmanager
     def staged(self, final: Path) -> Iterator[Path]:
-        """Yields an empty folder that becomes `final` when the block ends well.
-
-        A block that raises, or a process that is killed, leaves no `final`. Where another process
-        was first, its `final` stands and this one's work is dropped.
+        """Yields an empty folder that becomes `final` when the block ends well; `staged_folder`.
 
         Raises:
             StoreError: The store cannot be written.
         """
-        with self.scratch(final.parent) as staging:
-            yield staging
-            try:
-                staging.rename(final)
-            except OSError:
-                if not final.exists():
-                    raise
+        with self._made(staged_folder(final)) as folder:
+            yield folder
 
     @contextmanager
     def scratch(self, within: Path) -> Iterator[Path]:
@@ -102,19 +92,18 @@ class Store:
         Raises:
             StoreError: The store cannot be written.
         """
-        try:
-            within.mkdir(parents=True, exist_ok=True)
-            folder = Path(tempfile.mkdtemp(prefix=".staged-", dir=within))
-            # Held until the work is done, so that a sweep can tell a dead process's work.
-            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        except OSError as error:
-            raise StoreError(
-                f"cannot write to the store at {self.root}: {error.strerror}",
-                hint="free some room, or choose another folder with --store DIR",
-            ) from error
-        try:
+        with self._made(scratch_folder(within)) as folder:
             yield folder
-        finally:
-            os.close(lock)
-            shutil.rmtree(folder, ignore_errors=True)
+
+    @contextmanager
+    def _made(self, folder: AbstractContextManager[Path]) -> Iterator[Path]:
+        """Enters a folder; that it cannot be made is an error of the store's."""
+        with ExitStack() as stack:
+            try:
+                made = stack.enter_context(folder)
+            except OSError as error:
+                raise StoreError(
+                    f"cannot write to the store at {self.root}: {error.strerror}",
+                    hint="free some room, or choose another folder with --store DIR",
+                ) from error
+            yield made

@@ -1,6 +1,7 @@
 """What of an image is pure: the archive it comes from, the commands that make it, its name."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from harness.stack.distro import (
     parse_os_release,
 )
 from harness.stack.image import Recipe, build_image, find_image, kept_images, remove_image
+from harness.storage.staging import sweep_staged
 from harness.storage.store import Store
 
 WORDS = st.from_regex(r"[a-z][a-z0-9.-]{0,12}", fullmatch=True)
@@ -241,13 +243,16 @@ def test_an_image_is_built_into_the_store_once(monkeypatch, tmp_path):
         import tarfile
 
         made.append(bootstrap.archive.suite)
+        # It takes long, so that another run may sweep meanwhile.
+        os.utime(tar.parent, (0, 0))
+        sweep_staged(store.images)
         with tarfile.open(tar, "w") as archive:
             archive.add(__file__, "./etc/file")
             archive.add(__file__, "./dev/file")
         return "f" * 64
 
-    monkeypatch.setattr(image, "write_tar", write)
     store = Store(root=tmp_path)
+    monkeypatch.setattr(image, "write_tar", write)
     first = build_image(store, suite="trixie", mirror="https://own.test")
     assert (first.rootfs / "etc/file").is_file()
     assert not (first.rootfs / "dev/file").exists()
