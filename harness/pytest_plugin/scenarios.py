@@ -56,15 +56,13 @@ class Scenarios:
         is_worker = hasattr(config, "workerinput")
         try:
             known = tuple(load_known(file) for file in options.known_files)
-            files = report_files(options.reports, write_known=options.write_known, known=known)
+            files = () if is_worker else report_files(
+                options.reports, write_known=options.write_known, known=known
+            )  # fmt: skip
         except HarnessError as error:
             raise pytest.UsageError(str(error)) from error
-        return cls(
-            options=options,
-            known=known,
-            files=() if is_worker else files,
-            jobs=options.jobs or (1 if is_worker else os.cpu_count() or 1),
-        )
+        jobs = options.jobs or (1 if is_worker else os.cpu_count() or 1)
+        return cls(options=options, known=known, files=files, jobs=jobs)
 
     def run(self, file: Path) -> Run:
         """Runs all builds of a scenario, and holds what they show against what is known.
