@@ -18,9 +18,11 @@ from benchmarks.stopwatch import Stopwatch
 from harness.internet import Internet
 from harness.internet.server import InternetServer, OnRequest
 from harness.reports import console
+from harness.runs.opening import open_session
 from harness.runs.runner import run_scenarios
 from harness.runs.schedule import Schedule
-from harness.runs.session import Session, Settings
+from harness.runs.session import Session
+from harness.runs.settings import Settings
 from harness.sandboxes import Job, Listeners, OnOutput, Outcome, Sandbox, Serve, sockets
 from harness.scenarios.scenario import load_scenarios
 from harness.storage.builds import BuildStore
@@ -123,7 +125,7 @@ def _seconds(settings: Settings, scenarios: tuple[Path, ...]) -> tuple[dict[str,
         with watch.span(_READ):
             loaded = load_scenarios(scenarios)
         with watch.span(_OPEN):
-            session = stack.enter_context(Session.open(settings))
+            session = stack.enter_context(open_session(settings))
         with (
             watch.span(_PLAN),
             patch.object(session.sandbox, "run", _timed_run(watch, session.sandbox)),

@@ -28,9 +28,10 @@ from harness.builds.run import run_build
 from harness.ecosystems.installed import built_tree
 from harness.ecosystems.python.installation import read_installation
 from harness.errors import HarnessError
+from harness.runs.opening import open_session
 from harness.runs.progress import Label, Silent
 from harness.runs.runner import run_scenarios
-from harness.runs.session import Session, Settings
+from harness.runs.settings import Settings
 from harness.scenarios.scenario import load_scenarios
 from harness.storage.caches.restore import lay_out
 from harness.storage.caches.save import record
@@ -166,7 +167,7 @@ class _Bench:
         for _ in range(2):
             began = time.perf_counter()
             loaded = load_scenarios((suite,))
-            with Session.open(settings) as session:
+            with open_session(settings) as session:
                 run = run_scenarios(loaded, session=session, jobs=1)
             seconds.append(time.perf_counter() - began)
             found.append(run.builds)
@@ -210,7 +211,7 @@ def _plan(settings: Settings, suite: Path) -> Planned:
     began = time.perf_counter()
     scenarios = load_scenarios((suite,))
     reading = time.perf_counter() - began
-    with Session.open(settings) as session:
+    with open_session(settings) as session:
         wall, cpu = time.perf_counter(), time.process_time()
         try:
             run_scenarios(scenarios, session=session, jobs=1, observer=_UntilFirstBuild())
@@ -262,12 +263,12 @@ class _Large:
         seconds: dict[str, float] = {}
         settings = Settings(buildpack=str(buildpack), sandbox="bubblewrap", store=self._store)
         (scenario,) = load_scenarios((self._suite,))
-        with Session.open(settings) as session:
+        with open_session(settings) as session:
             commit = commits_of(scenario, session)[0]
-            with session.place("large", cache=self.size) as place, _timing(seconds, "whole"):
+            with session.places.place("large", cache=self.size) as place, _timing(seconds, "whole"):
                 with _timing(seconds, "run_build, its cache laid out"):
                     build = run_build(
-                        session.inputs(commit),
+                        session.inputs.of(commit),
                         cache=self._lay_out,
                         sandbox=session.sandbox,
                         server=session.server,
@@ -276,7 +277,7 @@ class _Large:
                     )
                 seconds["inside the sandbox"] = build.outcome.seconds
                 with _timing(seconds, "scan"):
-                    manifest = scan(build.tree, session.roots(commit))
+                    manifest = scan(build.tree, session.inputs.roots(commit))
                 with _timing(seconds, "keep"):
                     found = read_installation(built_tree(manifest, build.tree, began=build.began))
                     session.builds.keep(
@@ -287,7 +288,7 @@ class _Large:
                         distributions=found.distributions,
                         ages=found.ages,
                         checks=(),
-                        aside=session.folder("aside"),
+                        aside=session.places.folder("aside"),
                     )
             if not build.outcome.passed or not manifest.entries:
                 raise HarnessError("the build with a large cache failed")

@@ -25,8 +25,10 @@ from harness.builds.run import Inputs, run_build
 from harness.ecosystems.installed import built_tree
 from harness.ecosystems.python.installation import read_installation
 from harness.errors import HarnessError
+from harness.runs.opening import open_session
 from harness.runs.plan import Commit
-from harness.runs.session import Session, Settings
+from harness.runs.session import Session
+from harness.runs.settings import Settings
 from harness.sandboxes import End, Job, OnOutput, Outcome, Serve
 from harness.sandboxes.bubblewrap.rootfs import image_root, resolved
 from harness.scenarios.scenario import load_scenarios
@@ -85,7 +87,7 @@ def measure(store: Path, folder: Path, *, rounds: int) -> Report:
     times: dict[str, dict[str, list[float]]] = {}
     for sandbox in _GOALS:
         settings = Settings(buildpack=str(buildpack), sandbox=sandbox, store=kept)
-        with Session.open(settings) as session:
+        with open_session(settings) as session:
             (scenario,) = load_scenarios((scenarios,))
             bench = _Bench(session, commits_of(scenario, session)[0], folder / sandbox)
             with _bare(sandbox, bench.job, kept, session.image) as bare:
@@ -118,7 +120,7 @@ class _Bench:
     def __init__(self, session: Session, commit: Commit, folder: Path) -> None:
         self._session = session
         self._commit = commit
-        self._inputs: Inputs = session.inputs(commit)
+        self._inputs: Inputs = session.inputs.of(commit)
         self._folders = (folder / str(number) for number in itertools.count())
         recorder = _Recorder()
         run_build(
@@ -171,7 +173,7 @@ class _Bench:
             trust=session.trust,
             folder=folder,
         )
-        manifest = scan(build.tree, session.roots(self._commit))
+        manifest = scan(build.tree, session.inputs.roots(self._commit))
         found = read_installation(built_tree(manifest, build.tree, began=build.began))
         session.builds.keep(
             hashlib.sha256(secrets.token_bytes()).hexdigest(),

@@ -166,7 +166,7 @@ def run_plainly(
     """
     commits = [commits_of(scenario, session) for scenario in scenarios]
     for commit in (commit for each in commits for commit in each):
-        session.inputs(commit)
+        session.inputs.of(commit)
     sandbox = PlainDocker(image)
     with contextlib.closing(sandbox), ThreadPoolExecutor(jobs) as pool:
         began = time.monotonic()
@@ -197,7 +197,7 @@ def _scenario(
             if arm is Arm.CACHED:
                 left = build.cache
         cache = left
-        lines.append(_differing(trees[0], trees[1], session.roots(commit)))
+        lines.append(_differing(trees[0], trees[1], session.inputs.roots(commit)))
     return PlainScenario(
         name=commits[0].scenario.name,
         seconds=time.monotonic() - began,
@@ -214,7 +214,7 @@ def _build(
     commit: Commit, cache: Path | None, session: Session, sandbox: PlainDocker, folder: Path
 ) -> Build:
     build = run_build(
-        session.inputs(commit),
+        session.inputs.of(commit),
         cache=partial(_copy, cache) if cache else None,
         sandbox=sandbox,
         server=session.server,

@@ -23,7 +23,8 @@ from benchmarks.report import Report, Spread, Table, save, show
 from benchmarks.stores import cold_store, scratch
 from harness.bundled import DEFAULT_BUILDPACK, bundled_scenarios
 from harness.errors import HarnessError
-from harness.runs.session import Session, Settings
+from harness.runs.opening import open_session
+from harness.runs.settings import Settings
 from harness.scenarios.scenario import load_scenarios
 from harness.storage.store import Store
 from harness.trees.removal import remove_tree
@@ -215,7 +216,7 @@ def _plain(
     settings = Settings(
         buildpack=buildpack, sandbox="docker", store=cold_store(store, place / "store")
     )
-    with Session.open(settings) as session:
+    with open_session(settings) as session:
         return run_plainly(
             load_scenarios(scenarios),
             session=session,

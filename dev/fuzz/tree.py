@@ -12,7 +12,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from harness.ecosystems.python.tools import BASE_TOOLS, fetch_tool
+from harness.ecosystems.python.tools.names import BASE_TOOLS
+from harness.ecosystems.python.tools.single import fetch_tool
 from harness.storage.store import Store
 
 # Those that are for every Python, since what is kept of them is shared by all.

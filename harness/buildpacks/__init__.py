@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from harness.ecosystems.serving import Route
+from harness.ecosystems.route import Route
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

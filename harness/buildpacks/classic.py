@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from harness.buildpacks import Command, Paths, Recipe
-from harness.ecosystems.serving import Route
+from harness.ecosystems.route import Route
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PROGRAMS = ("detect", "compile")

@@ -10,7 +10,7 @@ from harness.commands.option import Option
 from harness.sandboxes import MEBIBYTE, Limits
 
 if TYPE_CHECKING:
-    from harness.runs.session import Settings
+    from harness.runs.settings import Settings
 
 _LIMITS = Limits()
 _BUILDPACKS = "PATH|GIT-URL@REF|NAME"
@@ -152,7 +152,7 @@ class BuildOptions(ABC):
         """What a session is to use."""
 
     def _settings(self, buildpack: str, **more: Any) -> "Settings":
-        from harness.runs.session import Settings
+        from harness.runs.settings import Settings
         from harness.storage.store import Store
 
         return Settings(

@@ -14,8 +14,8 @@ from harness.errors import TapeError
 from harness.internet.recorder import Recorder
 from harness.reports import tape as tape_report
 from harness.runs.display import showing
+from harness.runs.opening import open_session
 from harness.runs.runner import run_scenarios
-from harness.runs.session import Session
 from harness.scenarios.scenario import load_scenarios
 from harness.verdicts.known import load_known, with_known
 from harness.verdicts.result import Run
@@ -49,9 +49,9 @@ def run_builds(
     settings = options.settings()
     jobs = options.jobs or os.cpu_count() or 1
     recorded: RenderableType | TapeError | None = None
-    with showing(console) as observer, Session.open(settings, observer=observer) as session:
+    with showing(console) as observer, open_session(settings, observer=observer) as session:
         found = run_scenarios(loaded, session=session, jobs=jobs, known=known, observer=observer)
-        kept = session.work_folder if options.keep else None
+        kept = session.folder if options.keep else None
         if isinstance(session.beyond, Recorder) and options.tape is not None:
             recorded = _save(session.beyond, options.tape, found)
     result = with_known(found, known)

@@ -21,13 +21,14 @@ def runtime_pack(prefix: Path, store: Path) -> None:
 
     PREFIX is a prefix, or an executable in it.
     """
-    from harness.ecosystems.python.runtimes.runtime import pack_runtime
+    from harness.ecosystems.python.runtimes.interpreter import read_interpreter
+    from harness.ecosystems.python.runtimes.pack import pack_runtime
     from harness.stack.image import kept_images
     from harness.storage.store import Store
 
     kept = Store(root=store)
     images = kept_images(kept)
-    packed = pack_runtime(prefix, kept, image=images[0] if images else None)
+    packed = pack_runtime(read_interpreter(prefix), kept, image=images[0] if images else None)
     stdout().print(f"Python {packed.version}: {packed.gz.parent}", markup=False)
 
 

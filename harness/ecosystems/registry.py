@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from harness.ecosystems import Ecosystem
+from harness.ecosystems.serving import ServingEcosystem
 from harness.errors import EcosystemError
 from harness.plugins.entry_points import Plugin, plugins
 from harness.trees.explainer import Explainer
@@ -35,6 +36,15 @@ def identities() -> tuple[tuple[str, str], ...]:
         EcosystemError: One cannot be imported or goes by two names.
     """
     return tuple((plugin.name, plugin.identity(made)) for plugin, made in _installed())
+
+
+def serving_ecosystems() -> tuple[ServingEcosystem, ...]:
+    """Those that serve something to the sealed internet, by name.
+
+    Raises:
+        EcosystemError: One cannot be imported, or there is none.
+    """
+    return tuple(each for each in ecosystems() if isinstance(each, ServingEcosystem))
 
 
 def explainers(ecosystems: Iterable[Ecosystem]) -> tuple[Explainer, ...]:

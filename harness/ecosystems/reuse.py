@@ -5,7 +5,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from harness.ecosystems.serving import Route
+from harness.ecosystems.route import Route
 from harness.internet import Request
 
 

@@ -25,7 +25,7 @@ class Repository:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseFile:
-    """A wheel or an sdist: its file name, its bytes' place, and their sha256 in hex."""
+    """A file of a release: its name, its bytes' place, and their sha256 in hex."""
 
     name: str
     path: Path

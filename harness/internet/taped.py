@@ -19,7 +19,7 @@ from harness.internet.tape import Beyond
 
 LARGEST_BODY = 64 * 1024 * 1024  # bytes that a build may post; git's requests are far smaller
 
-PATIENCE = 5.0  # seconds that a client is let wait for a first byte: pip waits for 15
+PATIENCE = 5.0  # seconds that a client is let wait for a first byte: installers wait for 15 or more
 _LOOK = 0.05  # seconds between looks at a file that grows
 _CHUNK = 256 * 1024
 

@@ -13,6 +13,7 @@ from harness.commands.options import RunOptions
 from harness.commands.report_files import ReportFile, report_files
 from harness.errors import ExitCode, HarnessError, refusal
 from harness.reports import console
+from harness.runs.opening import open_session
 from harness.runs.runner import run_scenarios
 from harness.runs.session import Session
 from harness.scenarios.scenario import load_scenario
@@ -72,7 +73,7 @@ class Scenarios:
         """
         scenario = load_scenario(file)
         if self._session is None:
-            self._session = self._exits.enter_context(Session.open(self.options.settings()))
+            self._session = self._exits.enter_context(open_session(self.options.settings()))
         found = run_scenarios((scenario,), session=self._session, jobs=self.jobs, known=self.known)
         return with_known(found, self.known)
 
@@ -93,7 +94,7 @@ class Scenarios:
         if isinstance(item, ScenarioItem) and call.when == "call" and item.found is not None:
             setattr(report, _RUN, dump(item.found))
             if self.options.keep and self._session is not None:
-                setattr(report, _KEPT, str(self._session.work_folder))
+                setattr(report, _KEPT, str(self._session.folder))
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

@@ -17,10 +17,11 @@ from harness.ecosystems.registry import ecosystems
 from harness.errors import HarnessError, InputError, StoreError
 from harness.plugins.code_digest import code_digest
 from harness.runs.memory import outgrew
+from harness.runs.places import Place
 from harness.runs.plan import Arm, Pair, PlannedBuild, control, missing, plan, repeated
 from harness.runs.progress import Label, Observer, Silent
 from harness.runs.schedule import Schedule
-from harness.runs.session import Place, Session
+from harness.runs.session import Session
 from harness.scenarios.gitobjects import commit_shas
 from harness.scenarios.history import play_app
 from harness.scenarios.scenario import Scenario, Stage
@@ -116,7 +117,7 @@ class _Run:
             for spec in buildpacks
             for scenario in scenarios
         ]
-        self._session.begin_run()
+        self._session.serving.begin_run()
         # All of them before any is planned, which waits for the build tools that it is offered.
         for case in cases:
             self._set_out(case)
@@ -148,9 +149,9 @@ class _Run:
         """Finds what the case's commits are, and begins to fetch what their builds need."""
         session = self._session
         with _error_of(case):
-            pythons = session.pythons(case.scenario.python_slots(), case.buildpack)
+            pythons = session.serving.pythons(case.scenario.python_slots(), case.buildpack)
             case.stages = case.scenario.stages(pythons)
-            session.begin_fetching(case.buildpack, case.stages)
+            session.serving.begin(case.buildpack, case.stages)
 
     def _plan(self, case: _Case) -> None:
         session, stages = self._session, case.stages
@@ -161,10 +162,12 @@ class _Run:
                 case.scenario,
                 stages,
                 buildpack=partial(at_revision, case.buildpack),
-                digest=session.inputs_digest,
+                digest=session.inputs.key,
             )
             if session.settings.keep:
-                play_app(stages, session.folder(f"{case.scenario.name.replace('/', '-')}-app"))
+                play_app(
+                    stages, session.places.folder(f"{case.scenario.name.replace('/', '-')}-app")
+                )
             case.pairs = pairs
             case.shas = commit_shas((stage.tree, stage.message, stage.time) for stage in stages)
             case.judgements = tuple(_judgement_key(case, index) for index in range(len(pairs)))
@@ -287,20 +290,20 @@ class _Run:
             commits=len(case.pairs),
             arm=str(arm),
         )
-        inputs = session.inputs(commit)
+        inputs = session.inputs.of(commit)
         if self._schedule.stopped:
             raise HarnessError("stopped")
         with self._lock:
             self._ran += 1
         called = f"{name.replace('/', '-')}-{number}-{arm}"
         cache = parent.facts.cache.size if parent and parent.facts.cache else 0
-        with session.place(called, cache=cache, on_disk=planned.on_disk) as place:
+        with session.places.place(called, cache=cache, on_disk=planned.on_disk) as place:
             build = self._run_at(place, label, inputs, parent)
             if not (place.in_memory and outgrew(build.outcome, build.log)):
                 return self._kept(planned, build, place, parent)
-            session.done_with(place.folder)
+            session.places.done_with(place.folder)
         # Its files took the memory that it lacked: how it ends is told by another run, on disk.
-        with session.place(called, on_disk=True) as place:
+        with session.places.place(called, on_disk=True) as place:
             build = self._run_at(place, label, inputs, parent)
             return self._kept(planned, build, place, parent)
 
@@ -324,7 +327,9 @@ class _Run:
     ) -> Built:
         session = self._session
         commit = planned.commit
-        manifest = scan(build.tree, session.roots(commit), without=session.not_deployed(commit))
+        manifest = scan(
+            build.tree, session.inputs.roots(commit), without=session.inputs.not_deployed(commit)
+        )
         found = read_installation(built_tree(manifest, build.tree, began=build.began))
         wanted = self._expected.get(planned.key, {}) if build.outcome.passed else {}
         built = self._builds.keep(
@@ -340,16 +345,16 @@ class _Run:
                 Check(expectation=name, fault=expectations.fault(one, build.tree))
                 for name, one in wanted.items()
             ),
-            aside=session.folder(f"{place.folder.name}-ended"),
+            aside=session.places.folder(f"{place.folder.name}-ended"),
         )
-        session.done_with(place.folder, built)
+        session.places.done_with(place.folder, built.folder)
         return built
 
     def _judge(self, case: _Case, index: int, place: int) -> None:
         arms = self._arms(case, index)
         earlier = [self._arms(case, before) for before in range(index)]
         found = judge.look(
-            arms, self._session.roots(arms.commit), earlier, ecosystems=self._ecosystems
+            arms, self._session.inputs.roots(arms.commit), earlier, ecosystems=self._ecosystems
         )
         if not found.divergences:
             self._settle(case, index, found, {})
@@ -395,15 +400,15 @@ class _Run:
             second.get(Arm.REPEATED),
             earlier=earlier,
             shas=case.shas,
-            kind=self._session.buildpack_of(arms.commit).kind,
-            tools=self._session.tools(arms.commit),
+            kind=self._session.buildpacks.get(arms.commit.buildpack).kind,
+            tools=self._session.serving.tools(arms.commit),
             ecosystems=self._ecosystems,
         )
         asked_for = (*arms.cached.facts.requests, *arms.clean.facts.requests)
         step = replace(
             step,
             divergences=_with_origins(step.divergences, earlier, case.shas),
-            stand_ins=self._session.stand_ins(arms.commit, asked_for),
+            stand_ins=self._session.serving.stand_ins(arms.commit, asked_for),
         )
         if all(built.stored for built in (arms.cached, arms.clean)):
             self._builds.keep_judgement(case.judgements[index], step)

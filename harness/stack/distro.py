@@ -15,13 +15,8 @@ SUITES = {
 }
 """Suites of each distribution, newest first: what was built on an older one runs on the first."""
 
-AHEAD = {
-    "debian": {"3.15": "forky", "3.14": "forky"},
-    "ubuntu": {"3.14": "resolute"},
-}
-"""By distribution, minor versions of Python, the newest first, that only a suite newer than the
-image's has. Such a Python is made when a build asks for it: see
-`harness.ecosystems.python.runtimes.ahead`."""
+NEWER_SUITES = {"debian": ("forky",), "ubuntu": ("resolute",)}
+"""Suites newer than those, whose packages are only ever extracted."""
 
 COMPONENTS = {"debian": ("main",), "ubuntu": ("main", "universe")}
 
@@ -191,7 +186,7 @@ def network_options(dump: str) -> tuple[tuple[str, str], ...]:
 
 def distro_of(suite: str) -> str | None:
     """The distribution that has a suite of this name, or None for an unknown suite."""
-    return next((name for name in SUITES if suite in {*SUITES[name], *AHEAD[name].values()}), None)
+    return next((name for name in SUITES if suite in (*SUITES[name], *NEWER_SUITES[name])), None)
 
 
 def choose_source(sources: tuple[Source, ...], distro: Distro) -> Source | None:

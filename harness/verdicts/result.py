@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from harness.ecosystems.python.pythons import StandIn
 from harness.ecosystems.reuse import PartReuse, Reuse
+from harness.ecosystems.serving import StandIn
 from harness.errors import ExitCode
 from harness.internet import Request
 from harness.trees.explainer import Note

@@ -12,8 +12,10 @@ from git_repositories import commit, git
 
 from harness.bundled import bundled_repositories
 from harness.ecosystems.python.index.package_index import PythonIndex
-from harness.ecosystems.python.releases import build_release
-from harness.ecosystems.python.tools import BASE_TOOLS, fetch_tool
+from harness.ecosystems.python.releases.build import build_release
+from harness.ecosystems.python.tools.names import BASE_TOOLS
+from harness.ecosystems.python.tools.single import fetch_tool
+from harness.ecosystems.serving import Workshop
 from harness.errors import ReleaseError
 from harness.internet import Download, Internet, Release, Repository, Request
 from harness.internet.server import InternetServer
@@ -121,11 +123,10 @@ def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clients]:
     )
     release = build_release(
         project(b"1.1", b"from the index"),
+        Workshop(sandbox=sandbox, scratch=base),
         label="forms@v1.1",
         tools=tuple(t for t in tools if f"{t.project}=={t.version}" != OLD_PIP),
         store=Store(root=base / "store"),
-        sandbox=sandbox,
-        scratch=base,
     )
     repository, shas = make_repository(base / "forms.git", base / "work")
     runtime = base / "runtime.tar.zst"
@@ -423,11 +424,10 @@ def test_a_release_that_does_not_build_says_why(clients: Clients, tmp_path: Path
     with pytest.raises(ReleaseError, match=r"(?s)broken@x does not build.*status 1.*no way"):
         build_release(
             Tree(entries={"setup.py": File(data=b"raise SystemExit('no way')\n")}),
+            Workshop(sandbox=clients.sandbox, scratch=tmp_path),
             label="broken@x",
             tools=tools_of(clients),
             store=Store(root=tmp_path / "store"),
-            sandbox=clients.sandbox,
-            scratch=tmp_path,
         )
     assert not [path for path in (tmp_path / "store").rglob("*") if path.is_file()]
 
@@ -436,11 +436,10 @@ def test_a_release_has_the_same_bytes_again(clients: Clients, tmp_path: Path) ->
     (first,) = (each for each in clients.internet.releases if each.project == "acme-forms")
     second = build_release(
         project(b"1.1", b"from the index"),
+        Workshop(sandbox=clients.sandbox, scratch=tmp_path),
         label="forms@v1.1",
         tools=tools_of(clients),
         store=Store(root=tmp_path / "another"),
-        sandbox=clients.sandbox,
-        scratch=tmp_path,
     )
     assert [file.sha256 for file in first.files] == [file.sha256 for file in second.files]
     for release in (first, second):

@@ -12,21 +12,17 @@ from pathlib import Path
 import pytest
 from wheels import wheel, wheel_name
 
-from harness.ecosystems.python.runtimes.ahead import PythonsAhead
+from harness.ecosystems.python.runtimes.check import check, works
+from harness.ecosystems.python.runtimes.ensure import ensure_runtimes
 from harness.ecosystems.python.runtimes.interpreter import read_interpreter
-from harness.ecosystems.python.runtimes.runtime import (
-    HOME,
-    check,
-    ensure_runtimes,
-    lay_out,
-    pack_runtime,
-    suite_runtime,
-    works,
-)
+from harness.ecosystems.python.runtimes.layout import HOME, lay_out
+from harness.ecosystems.python.runtimes.on_demand import SUITES_WITH, RuntimesOnDemand
+from harness.ecosystems.python.runtimes.pack import pack_runtime
 from harness.ecosystems.python.runtimes.stand_in import NOTE, stand_in_archive
+from harness.ecosystems.python.runtimes.suite import suite_runtime
 from harness.ecosystems.python.runtimes.system import System
 from harness.errors import RuntimeArchiveError
-from harness.stack.distro import AHEAD, SUITES, distro_of
+from harness.stack.distro import SUITES, distro_of
 from harness.stack.image import Image, build_image
 from harness.storage.store import Store, default_root
 
@@ -90,9 +86,11 @@ def test_a_runtime_works_where_a_buildpack_unpacks_it(kept, bwrap, tmp_path, pos
                                tmp_path)  # fmt: skip
 
 
-@pytest.mark.parametrize("minor", sorted({minor for each in AHEAD.values() for minor in each}))
+@pytest.mark.parametrize(
+    "minor", sorted({minor for suites in SUITES_WITH.values() for minor in suites})
+)
 def test_so_does_one_of_a_newer_suite_under_another_version(kept, bwrap, tmp_path, minor):
-    ahead = PythonsAhead(Store(root=default_root()), kept)
+    ahead = RuntimesOnDemand(Store(root=default_root()), kept)
     if minor not in ahead.minors:
         pytest.skip(f"this distribution's newer suites have no Python {minor}")
     runtime = ahead.of_minor(minor)
@@ -139,9 +137,9 @@ def works_where_it_is_unpacked(runtime, archive, kept, bwrap, tmp_path):
 
 
 def test_the_same_prefix_gives_the_same_bytes_in_any_store(kept, tmp_path):
-    prefix, root = kept.rootfs / "usr", kept.rootfs
-    first = pack_runtime(prefix, Store(root=tmp_path / "a"), image=kept, root=root)
-    second = pack_runtime(prefix, Store(root=tmp_path / "b/deeper"), image=kept, root=root)
+    python = read_interpreter(kept.rootfs / "usr", root=kept.rootfs)
+    first = pack_runtime(python, Store(root=tmp_path / "a"), image=kept)
+    second = pack_runtime(python, Store(root=tmp_path / "b/deeper"), image=kept)
     for kind in ("runtime.tar.gz", "runtime.tar.zst", "pip.tar.zst"):
         (one, sha256), (other, again) = first.archive(kind), second.archive(kind)
         assert sha256 == again == hashlib.sha256(one.read_bytes()).hexdigest()
@@ -161,7 +159,7 @@ def test_the_same_prefix_gives_the_same_bytes_in_any_store(kept, tmp_path):
 
 
 def test_the_interpreter_that_runs_these_tests_can_be_packed(kept, tmp_path):
-    packed = pack_runtime(Path(sys.base_prefix), Store(root=tmp_path), image=kept)
+    packed = pack_runtime(read_interpreter(Path(sys.base_prefix)), Store(root=tmp_path), image=kept)
     assert packed.version == ".".join(map(str, sys.version_info[:3]))
 
 
@@ -216,7 +214,7 @@ def test_libraries_that_the_image_lacks_come_along(kept, tmp_path):
 
 def test_a_kept_runtime_is_tried_in_an_image_that_it_was_not_packed_for(kept, tmp_path):
     prefix, root = kept.rootfs / "usr", kept.rootfs
-    runtime = pack_runtime(prefix, Store(root=tmp_path), image=kept, root=root)
+    runtime = pack_runtime(read_interpreter(prefix, root=root), Store(root=tmp_path), image=kept)
     assert works(runtime, kept)
     assert works(runtime, replace(kept, digest="1" * 64))
     other = replace(kept, digest="2" * 64, rootfs=tmp_path)

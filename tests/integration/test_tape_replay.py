@@ -17,8 +17,9 @@ from traces import need
 from wheels import wheel, wheel_name
 
 from harness.ecosystems.python.buildpack_scripts import pinned_tools
-from harness.ecosystems.python.pip import index_urls
-from harness.ecosystems.python.tools import BASE_TOOLS, fetch_tool
+from harness.ecosystems.python.tools.names import BASE_TOOLS
+from harness.ecosystems.python.tools.pip import index_urls
+from harness.ecosystems.python.tools.single import fetch_tool
 from harness.internet.tape import read_index
 
 pytestmark = [pytest.mark.image, pytest.mark.bubblewrap, pytest.mark.timeout(900)]

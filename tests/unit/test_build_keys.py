@@ -2,21 +2,24 @@
 
 import hashlib
 from contextlib import ExitStack
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
+from fake_sandboxes import Nowhere
+from runtimes import runtime
 
 import harness
 from harness.buildpacks import Command
 from harness.buildpacks.classic import ClassicKind
 from harness.builds.run import Inputs
-from harness.ecosystems.python.fetcher import Fetcher
-from harness.ecosystems.python.pythons import StandIn
-from harness.ecosystems.python.runtimes.runtime import Runtime
-from harness.ecosystems.python.tools import BASE_TOOLS
-from harness.internet import Release, Request
+from harness.ecosystems.python.runtimes.on_demand import RuntimesOnDemand
+from harness.ecosystems.python.runtimes.supply import RuntimeSupply
+from harness.ecosystems.python.serving import PythonServing
+from harness.ecosystems.python.tools.fetcher import Fetcher
+from harness.ecosystems.python.tools.names import BASE_TOOLS
+from harness.ecosystems.serving import StandIn, Supplies, Workshop
+from harness.internet import Request
 from harness.internet.exchange import Answer, Asked
 from harness.internet.recorder import Recorder
 from harness.internet.routes import Routes
@@ -24,16 +27,18 @@ from harness.internet.tape import Tape, write_tape
 from harness.internet.tape_index import TapeIndex, ToolFile
 from harness.internet.upstream import Upstream
 from harness.plugins.code_digest import NOT_BUILDING, code_digest
-from harness.runs import session as session_module
+from harness.runs import inputs as inputs_module
+from harness.runs.buildpacks import Buildpacks
+from harness.runs.inputs import CommitInputs
+from harness.runs.internet import CommitInternet
 from harness.runs.plan import Commit, control, plan
-from harness.runs.session import Session, Settings
-from harness.runs.workspace import Workspace
+from harness.runs.serving import CommitServing
+from harness.runs.settings import Settings
 from harness.sandboxes import Limits
 from harness.scenarios.scenario import Scenario, load_scenario
 from harness.scenarios.tree import File, Tree
 from harness.scenarios.world import BranchTip, PublishedRelease, Tag
 from harness.storage.store import Store
-from harness.trees.removal import Remover
 
 SCENARIO = """
 description = "d"
@@ -63,42 +68,60 @@ def store(tmp_path: Path) -> Store:
     return store
 
 
-def runtime(folder: Path, content: str = "a") -> Runtime:
-    return Runtime(
-        version="3.11.2", digest="d", origin="x", bundled=(),
-        gz=folder / "a.gz", zst=folder / "a.zst", pip=folder / "pip.zst",
-        gz_sha256=content * 64, zst_sha256=content * 64, pip_sha256=content * 64,
-    )  # fmt: skip
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """A run's inputs; nothing is built, so a sandbox is no more than its identity here."""
+
+    inputs: CommitInputs
+    serving: CommitServing
+    buildpacks: Buildpacks
+
+    def key(self, commit: Commit) -> str:
+        return self.inputs.key(commit)
 
 
 @pytest.fixture
 def bench(store: Store, tmp_path: Path):
-    """Makes sessions; nothing is built, so a sandbox is no more than its name here."""
-    opened = ExitStack()
+    """Makes benches."""
+    with ExitStack() as exits:
 
-    def make(
-        *,
-        sandbox: str = "docker",
-        code: str = "",
-        image: str = "i",
-        runtimes=None,
-        beyond=None,
-        **settings,
-    ) -> Session:
-        return Session(
-            Settings(store=store, **{"buildpack": "root-requirements", **settings}),
-            workspace=opened.enter_context(Workspace.open(store)),
-            sandbox=SimpleNamespace(name=sandbox),
-            sandbox_identity=code,
-            image="shown",
-            image_identity=image,
-            runtimes=(runtime(tmp_path),) if runtimes is None else runtimes,
-            remover=Remover(),
-            fetcher=opened.enter_context(Fetcher(store, beyond)),
-            beyond=beyond,
-        )
+        def make(
+            *,
+            sandbox: tuple[str, str, str] = ("docker", "", "i"),
+            ecosystems: tuple[tuple[str, str], ...] = (("python", ""),),
+            runtimes=None,
+            beyond=None,
+            tools=(),
+            **settings,
+        ) -> Bench:
+            folder = tmp_path / f"bench{len(list(tmp_path.glob('bench*')))}"
+            fetcher = exits.enter_context(Fetcher(store, beyond))
+            (folder / "served").mkdir(parents=True)
+            python = PythonServing(
+                Supplies(store=store, folder=folder / "served", pins=tools),
+                fetcher,
+                RuntimeSupply(
+                    (runtime("3.11.2", tmp_path),) if runtimes is None else runtimes,
+                    on_demand=RuntimesOnDemand(store, None),
+                ),
+            )
+            buildpacks = Buildpacks(store, folder / "buildpacks")
+            serving = CommitServing({"python": python}, buildpacks)
+            internet = CommitInternet(
+                serving,
+                Workshop(sandbox=Nowhere(None), scratch=folder),
+                folder=folder / "forks",
+                beyond=beyond.identity if beyond else "",
+            )
+            inputs = CommitInputs(
+                Settings(store=store, **settings),
+                ecosystems=ecosystems,
+                sandbox=sandbox,
+                buildpacks=buildpacks,
+                internet=internet,
+            )
+            return Bench(inputs=inputs, serving=serving, buildpacks=buildpacks)
 
-    with opened:
         yield make
 
 
@@ -177,9 +200,10 @@ COMMITS = {
         replace(fork, revisions=fork.revisions[:-1]) for fork in c.scenario.forks))),
 }  # fmt: skip
 SESSIONS = {
-    "the sandbox": {"sandbox": "bubblewrap"},
-    "the sandbox's code": {"code": "another"},
-    "the image": {"image": "j"},
+    "the sandbox": {"sandbox": ("bubblewrap", "", "i")},
+    "the sandbox's code": {"sandbox": ("docker", "another", "i")},
+    "an ecosystem's code": {"ecosystems": (("python", "another"),)},
+    "the image": {"sandbox": ("docker", "", "j")},
     "limits: memory": {"limits": Limits(memory=1)},
     "limits: processes": {"limits": Limits(processes=1)},
     "limits: output": {"limits": Limits(output=1)},
@@ -193,72 +217,26 @@ SESSIONS = {
 @pytest.mark.parametrize("change", COMMITS.values(), ids=COMMITS)
 def test_a_change_of_the_commit_changes_the_key(bench, commit, change):
     session = bench()
-    assert session.inputs_digest(change(commit)) != session.inputs_digest(commit)
-
-
-def test_the_forge_shows_the_branches_and_tags_of_the_commit(bench, commit):
-    branches = (BranchTip(fork="forms", branch="next", revision="v1", sha=SHA),)
-    tags = (Tag(fork="forms", tag="v1.0", revision="v1", sha=SHA),)
-    session = bench()
-    (first,) = session.inputs(commit).internet.repositories
-    (changed,) = session.inputs(seen(commit, branches=branches, tags=tags)).internet.repositories
-    assert [name for name, _ in first.refs] == ["refs/heads/main"]
-    assert first.head == "refs/heads/main"
-    assert changed.refs == (("refs/heads/next", SHA), ("refs/tags/v1.0", SHA))
-    assert changed.head == "refs/heads/next"
-
-
-def test_a_release_is_built_from_the_fork_s_files_and_its_submodules(
-    bench, commit, tmp_path, monkeypatch
-):
-    file = tmp_path / "scenarios" / "with-submodules.toml"
-    forks = '"countries", "currencies", "invoices"'
-    file.write_text(SCENARIO.replace('"forms"', forks).replace("forms", "invoices"))
-    scenario = load_scenario(file)
-    built = []
-
-    def build_release(tree: Tree, **_: object) -> Release:
-        built.append(tree)
-        return Release(project="invoices", version="1.0", files=())
-
-    monkeypatch.setattr(session_module, "build_release", build_release)
-    (invoices,) = (fork for fork in scenario.forks if fork.name == "invoices")
-    release = PublishedRelease(fork="invoices", revision="v1", sha=invoices.sha("v1"))
-    (stage, _) = scenario.stages({})
-    commit = replace(commit, scenario=scenario, stage=stage)
-    bench().inputs(seen(commit, releases=(release,)))
-    assert "invoices/currencies/countries/currency.txt" in built[0]
-
-
-def test_a_release_is_served_as_the_scenario_says(bench, commit, monkeypatch):
-    release = Release(project="forms", version="1.0", files=())
-    monkeypatch.setattr(session_module, "build_release", lambda *_, **__: release)
-    (forms,) = (fork for fork in commit.scenario.forks if fork.name == "forms")
-    published = tuple(
-        PublishedRelease(fork="forms", revision="v1", sha=forms.sha("v1"), yanked=yanked, host=host)
-        for yanked, host in ((None, ""), ("bad", "index.example.com"))
-    )
-    served = bench().inputs(seen(commit, releases=published)).internet.releases[:2]
-    assert served == (release, replace(release, yanked="bad", host="index.example.com"))
+    assert session.key(change(commit)) != session.key(commit)
 
 
 @pytest.mark.parametrize("change", SESSIONS.values(), ids=SESSIONS)
 def test_a_change_of_what_the_run_is_asked_to_use_changes_the_key(bench, commit, change):
-    assert bench(**change).inputs_digest(commit) != bench().inputs_digest(commit)
+    assert bench(**change).key(commit) != bench().key(commit)
 
 
 def test_each_change_is_different_from_each_other(bench, commit):
-    digests = [bench().inputs_digest(change(commit)) for change in COMMITS.values()]
-    digests += [bench(**change).inputs_digest(commit) for change in SESSIONS.values()]
+    digests = [bench().key(change(commit)) for change in COMMITS.values()]
+    digests += [bench(**change).key(commit) for change in SESSIONS.values()]
     assert len(set(digests)) == len(COMMITS) + len(SESSIONS)
 
 
 def test_another_content_under_the_same_names_changes_the_key(bench, commit, store, tmp_path):
-    first = bench().inputs_digest(commit)
-    assert bench(runtimes=(runtime(tmp_path, "b"),)).inputs_digest(commit) != first
+    first = bench().key(commit)
+    assert bench(runtimes=(runtime("3.11.2", tmp_path, content="b"),)).key(commit) != first
     (wheel,) = store.tools.glob("pip-25*/*.whl")
     wheel.write_bytes(b"another pip")
-    assert bench().inputs_digest(commit) != first
+    assert bench().key(commit) != first
 
 
 @pytest.fixture
@@ -292,19 +270,19 @@ def test_what_a_tape_could_answer_is_in_the_key(bench, commit, tape):
         tape(method="POST"), tape(accept="x"), tape(git_protocol="version=2"),
         tape(credentials=True), tape(body="1" * 64),
     ]  # fmt: skip
-    digests = [bench(beyond=each).inputs_digest(commit) for each in tapes]
+    digests = [bench(beyond=each).key(commit) for each in tapes]
     assert len(set(digests)) == len(tapes)
 
 
 def test_the_same_tape_is_the_same_wherever_it_lies(bench, commit, tape):
-    digests = {bench(beyond=each).inputs_digest(commit) for each in (tape(), tape())}
+    digests = {bench(beyond=each).key(commit) for each in (tape(), tape())}
     assert len(digests) == 1
     # Wheels that no build is offered change nothing.
-    assert {bench(beyond=tape(wheel=True)).inputs_digest(commit)} == digests
+    assert {bench(beyond=tape(wheel=True)).key(commit)} == digests
 
 
 def test_a_wheel_on_the_tape_is_offered_in_place_of_the_store_s(bench, commit, tape, tmp_path):
-    first = bench(beyond=tape()).inputs_digest(commit)
+    first = bench(beyond=tape()).key(commit)
     wheel = tmp_path / "wheel"
     wheel.write_bytes(b"another pip")
     digest = hashlib.sha256(b"another pip").hexdigest()
@@ -318,13 +296,13 @@ def test_a_wheel_on_the_tape_is_offered_in_place_of_the_store_s(bench, commit, t
     path = tmp_path / "with-pip.tape"
     write_tape(path, index, lambda sha256: files.get(sha256, tmp_path / sha256))
     with Tape.open(path, tmp_path / "with-pip") as with_pip:
-        assert bench(beyond=with_pip).inputs_digest(commit) != first
+        assert bench(beyond=with_pip).key(commit) != first
 
 
 def test_a_recording_s_builds_are_nobody_else_s(bench, commit, tape, tmp_path):
     before = tape()
     digests = [
-        bench(beyond=each).inputs_digest(commit)
+        bench(beyond=each).key(commit)
         for each in (
             None, before, recorder(tmp_path / "1"), recorder(tmp_path / "2"),
             recorder(tmp_path / "3", before), recorder(tmp_path / "4", before),
@@ -340,20 +318,21 @@ def test_another_content_of_the_buildpack_changes_the_key(bench, commit, tmp_pat
         (folder / "bin" / name).write_text("#!/bin/sh\n")
         (folder / "bin" / name).chmod(0o755)
     commit = replace(commit, buildpack=str(folder))
-    first = bench().inputs_digest(commit)
+    first = bench().key(commit)
     (folder / "bin" / "compile").write_text("#!/bin/sh\ntrue\n")
-    second = bench().inputs_digest(commit)
+    second = bench().key(commit)
     (folder / "bin" / "compile").chmod(0o644)
-    assert len({first, second, bench().inputs_digest(commit)}) == 3
+    assert len({first, second, bench().key(commit)}) == 3
 
 
-def test_another_code_of_the_kind_and_another_recipe_change_the_key(bench, commit):
-    session, digests = bench(), []
-    given = session.buildpack(commit.buildpack)
+def test_another_code_of_the_kind_and_another_recipe_change_the_key(bench, commit, monkeypatch):
+    one, keys = bench(), []
+    given = one.buildpacks.get(commit.buildpack)
     for changed in ({}, {"kind_identity": "another"}, {"kind": Wordy()}):
-        session.buildpack = lambda _, changed=changed: replace(given, **changed)
-        digests.append(session.inputs_digest(commit))
-    assert len(set(digests)) == 3
+        buildpack = replace(given, **changed)
+        monkeypatch.setattr(one.buildpacks, "get", lambda _, buildpack=buildpack: buildpack)
+        keys.append(one.key(commit))
+    assert len(set(keys)) == 3
 
 
 class Wordy(ClassicKind):
@@ -372,37 +351,39 @@ def test_every_input_of_a_build_is_among_what_was_changed():
     assert {field.name for field in fields(Limits)} - {"seconds"} == limits
 
 
-def test_what_is_served_under_another_version_is_in_the_key(bench, commit, store, tmp_path):
-    (tmp_path / "a.zst").write_bytes(b"zst")
-    (tmp_path / "a.gz").write_bytes(b"gz")
+def test_what_is_served_under_another_version_is_in_the_key(bench, commit, tmp_path):
+    at_hand = runtime("3.11.2", tmp_path)
+    at_hand.zst.write_bytes(b"zst")
+    at_hand.gz.write_bytes(b"gz")
     (tmp_path / "known/bin").mkdir(parents=True)
     for name, text in (("compile", 'LATEST_PYTHON_3_11="3.11.9"\n'), ("detect", "")):
         (tmp_path / "known/bin" / name).write_text(text)
-    session = bench(buildpack=str(tmp_path / "known"))
+    one = bench(runtimes=(at_hand,))
     commit = replace(commit, buildpack=str(tmp_path / "known"))
 
-    def digest(version: str, **changes) -> str:
+    def served(version: str, **changes) -> str:
         file = File(data=f"{version}\n".encode())
-        one = replace(other_tree(commit, ".python-version", file), **changes)
-        served = {d.path for d in session.inputs(one).internet.downloads}
-        assert (f"/python-{version}.tar.zst" in served) == (version != "3.11.10")
-        # The app's own files set apart: what tells is what could be downloaded.
-        return session._served_digest(session.buildpack_of(one), one)
+        asking = replace(other_tree(commit, ".python-version", file), **changes)
+        (served,) = one.serving.served(asking)
+        paths = {download.path for download in served.downloads}
+        assert (f"/python-{version}.tar.zst" in paths) == (version != "3.11.10")
+        # The app's own files set apart: what counts is what could be downloaded.
+        return served.digest
 
-    exact, earlier, refused = digest("3.11.2"), digest("3.11.1"), digest("3.11.10")
+    exact, earlier, refused = served("3.11.2"), served("3.11.1"), served("3.11.10")
     assert len({exact, earlier, refused}) == 2  # the latest is served in each
     assert exact == refused
     # What an earlier commit asked for, its cache may ask for again.
     before = other_tree(commit, ".python-version", File(data=b"3.11.1\n"))
-    assert digest("3.11.2", before=before) == earlier
-    assert session.stand_ins(before, ()) == ()
+    assert served("3.11.2", before=before) == earlier
+    assert one.serving.stand_ins(before, ()) == ()
     host = "https://runtimes.cache-harness.invalid"
     asked_for = [
         Request(method="GET", url=f"{host}/python-3.11.1.tar.zst", status=200),
         Request(method="GET", url=f"{host}/python-3.11.2.tar.zst", status=200),
         Request(method="GET", url=f"{host}/python-3.11.9.tar.zst", status=404),
     ]
-    assert session.stand_ins(before, asked_for) == (StandIn(asked="3.11.1", served="3.11.2"),)
+    assert one.serving.stand_ins(before, asked_for) == (StandIn(asked="3.11.1", served="3.11.2"),)
 
 
 @pytest.mark.parametrize(
@@ -414,26 +395,24 @@ def test_what_is_served_under_another_version_is_in_the_key(bench, commit, store
 )
 def test_what_no_build_can_see_does_not(bench, commit, change):
     session = bench()
-    assert session.inputs_digest(change(commit)) == session.inputs_digest(commit)
+    assert session.key(change(commit)) == session.key(commit)
 
 
 def test_it_is_the_same_in_each_run(bench, commit):
-    assert bench().inputs_digest(commit) == bench().inputs_digest(commit)
-    assert bench(limits=Limits(seconds=5)).inputs_digest(commit) == bench().inputs_digest(commit)
+    assert bench().key(commit) == bench().key(commit)
+    assert bench(limits=Limits(seconds=5)).key(commit) == bench().key(commit)
 
 
 def test_the_cache_and_the_repetition_are_in_the_key(bench, scenario):
-    first, second = plan(
-        scenario, scenario.stages({}), buildpack=asked, digest=bench().inputs_digest
-    )
+    first, second = plan(scenario, scenario.stages({}), buildpack=asked, digest=bench().key)
     keys = {first.clean.key, second.clean.key, second.cached.key, control(second.clean).key}
     assert len(keys) == 4
 
 
 def test_the_harness_s_own_code_is_in_the_key(bench, commit, monkeypatch):
-    first = bench().inputs_digest(commit)
-    monkeypatch.setattr(session_module, "code_digest", lambda **_: "another")
-    assert bench().inputs_digest(commit) != first
+    first = bench().key(commit)
+    monkeypatch.setattr(inputs_module, "code_digest", lambda **_: "another")
+    assert bench().key(commit) != first
 
 
 def test_code_that_only_judges_is_told_apart():
@@ -446,7 +425,7 @@ def test_code_that_only_judges_is_told_apart():
 
 
 def test_a_tool_that_the_app_asks_for_is_none(bench, commit):
-    session = bench(tools=("pip==1.0",))
-    assert {"pip", "setuptools", "wheel", "flit-core", "poetry"} <= session.tools(commit)
+    serving = bench(tools=("pip==1.0",)).serving
+    assert {"pip", "setuptools", "wheel", "flit-core", "poetry"} <= serving.tools(commit)
     asking = other_tree(commit, "requirements/more.txt", File(data=b"Wheel==0.1\nflit_core\n"))
-    assert session.tools(commit) - session.tools(asking) == {"wheel", "flit-core"}
+    assert serving.tools(commit) - serving.tools(asking) == {"wheel", "flit-core"}

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.ecosystems.python import fetcher
-from harness.ecosystems.python.fetcher import Fetcher, Wanted
+from harness.ecosystems.python.tools import fetcher
+from harness.ecosystems.python.tools.fetcher import Fetcher, Wanted
 from harness.errors import ReleaseError
 from harness.internet import Release
 from harness.storage.store import Store

@@ -19,7 +19,7 @@ FLOORS = (
 )  # fmt: skip
 # Imports that still go up; the list only ever gets shorter.
 UPWARD = {
-    ("ecosystems", "buildpacks"), ("storage", "builds"),
+    ("storage", "builds"),
     ("storage", "ecosystems"), ("storage", "internet"), ("storage", "sandboxes"),
     ("storage", "verdicts"), ("verdicts", "runs"),
 }  # fmt: skip
@@ -33,11 +33,7 @@ OF_PYTHON = {
 }  # fmt: skip
 SPOKEN_OUTSIDE = {
     "harness/buildpacks/classic.py": {"pip", "wheel"},
-    "harness/ecosystems/serving.py": {"pip", "wheel"},
-    "harness/internet/__init__.py": {"wheel"},
-    "harness/internet/taped.py": {"pip"},
     "harness/internet/trust.py": {"pip"},
-    "harness/runs/session.py": {"wheel"},
     "harness/scenarios/scenario_file.py": {"pip"},
     "harness/stack/image.py": {"pip", "wheel"},
     "harness/storage/content_store.py": {".pyc"},
@@ -76,7 +72,9 @@ FILE_CALLS = {
 }  # fmt: skip
 SPEAKERS = {"cli", "commands", "pytest_plugin", "runs.display"}
 # Run inside the sandbox as programs of their own.
-SCRIPTS = frozenset({"harness.ecosystems.python.build_hooks", "harness.sandboxes.bind_listeners"})
+SCRIPTS = frozenset(
+    {"harness.ecosystems.python.releases.hooks", "harness.sandboxes.bind_listeners"}
+)
 SPEAKING = {
     "print", "input", "exit", "quit", "sys.exit", "os._exit", "os.abort", "sys.stdout.write",
     "sys.stderr.write", "click.echo", "click.secho", "rich.print", "SystemExit",

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from harness.commands.click_options import takes
 from harness.commands.option import Option, options_of
 from harness.commands.options import MatrixOptions, RecordOptions, RunOptions
-from harness.runs.session import Settings
+from harness.runs.settings import Settings
 from harness.sandboxes import MEBIBYTE, Limits
 from harness.storage.store import Store
 

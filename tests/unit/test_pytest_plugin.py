@@ -37,7 +37,7 @@ from harness.verdicts.result import Builds, Result, Reuse, Run, Seconds, Step, V
 
 @contextmanager
 def opened(settings):
-    yield SimpleNamespace(settings=settings, work_folder=Path("work"))
+    yield SimpleNamespace(settings=settings, folder=Path("work"))
 
 
 def judged(given, *, session, jobs, known):
@@ -65,7 +65,7 @@ def judged(given, *, session, jobs, known):
     return Run(results=(result,), builds=Builds(needed=2, run=1, reused=1))
 
 
-scenarios.Session.open = opened
+scenarios.open_session = opened
 scenarios.run_scenarios = judged
 """
 

@@ -8,12 +8,12 @@ import zipfile
 
 import pytest
 
-from harness.ecosystems.python.releases import (
+from harness.ecosystems.python.releases.build_system import (
     BuildSystem,
+    is_project,
     read_build_system,
-    repack_sdist,
-    repack_wheel,
 )
+from harness.ecosystems.python.releases.repack import repack_sdist, repack_wheel
 from harness.errors import ReleaseError
 from harness.scenarios.tree import File, Link, Tree
 
@@ -148,3 +148,17 @@ def test_a_pyproject_that_is_no_text() -> None:
     tree = Tree(entries={"pyproject.toml": File(data=os.fsencode("\udcff"))})
     with pytest.raises(ReleaseError, match=r"forms@bad's pyproject\.toml"):
         read_build_system(tree, "forms@bad")
+
+
+@pytest.mark.parametrize(
+    ("files", "is_one"),
+    [
+        (["pyproject.toml"], True),
+        (["setup.py", "x.py"], True),
+        (["setup.cfg"], True),
+        (["src/setup.py"], False),
+        ([], False),
+    ],
+)
+def test_a_project_says_how_it_is_built(files, is_one) -> None:
+    assert is_project(Tree(entries={name: File(data=b"") for name in files})) == is_one

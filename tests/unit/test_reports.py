@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from harness.ecosystems.python.pythons import StandIn
 from harness.ecosystems.reuse import Basis, Part, PartReuse, Reuse
+from harness.ecosystems.serving import StandIn
 from harness.internet import Request
 from harness.reports import console as console_report
 from harness.reports import json as json_report

@@ -22,14 +22,8 @@ from harness.ecosystems.python.runtimes.interpreter import (
     installed_minors,
     read_interpreter,
 )
-from harness.ecosystems.python.runtimes.runtime import (
-    FORMAT,
-    HOME,
-    _left_out,
-    _rewrite_prefix,
-    available_runtimes,
-    leave_out,
-)
+from harness.ecosystems.python.runtimes.layout import HOME, _left_out, _rewrite_prefix, leave_out
+from harness.ecosystems.python.runtimes.runtime import FORMAT, available_runtimes
 from harness.ecosystems.python.runtimes.system import System, parse_links
 from harness.errors import RuntimeArchiveError
 from harness.storage.store import Store

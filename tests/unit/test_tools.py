@@ -9,8 +9,9 @@ import pytest
 from packaging.requirements import Requirement
 from wheels import wheel, wheel_name
 
-from harness.ecosystems.python.pip import index_urls
-from harness.ecosystems.python.tools import BASE_TOOLS, fetch_tool
+from harness.ecosystems.python.tools.names import BASE_TOOLS
+from harness.ecosystems.python.tools.pip import index_urls
+from harness.ecosystems.python.tools.single import fetch_tool
 from harness.errors import ReleaseError
 from harness.storage.store import Store
 

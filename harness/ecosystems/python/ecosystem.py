@@ -9,15 +9,15 @@ from harness.ecosystems.python.install_log import read_install_log
 from harness.ecosystems.python.installation import from_text, of_trees, read_installation, to_text
 from harness.ecosystems.python.reuse import Traces, judge
 from harness.ecosystems.python.rules import RULES
+from harness.ecosystems.python.supplier import PythonSupplies
 from harness.ecosystems.reuse import Needs, Reused, Trace
 from harness.trees.difference import Difference
 from harness.trees.explainer import LARGEST, Explanation, TreePair
 
 
-class PythonEcosystem:
+class PythonEcosystem(PythonSupplies):
     """Python: distributions, compiled files, and what its installers leave."""
 
-    name = "python"
     rules = RULES
 
     def largest(self, path: str) -> int:  # noqa: ARG002

@@ -17,7 +17,7 @@ from packaging.utils import (
 
 from harness.ecosystems.python.distributions import Distribution
 from harness.ecosystems.reuse import Part
-from harness.ecosystems.serving import Route
+from harness.ecosystems.route import Route
 from harness.internet import Request
 from harness.internet.forge_urls import CLONE, is_archive, repository
 

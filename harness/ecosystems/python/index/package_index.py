@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 from starlette.responses import Response
 
-from harness.ecosystems.python import pip
 from harness.ecosystems.python.index import project_json, simple
 from harness.ecosystems.python.index.projects import group
+from harness.ecosystems.python.tools import pip
 from harness.internet import Internet
 from harness.internet.package_index import IndexUrls, Read, Responder
 

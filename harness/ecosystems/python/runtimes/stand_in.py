@@ -25,7 +25,7 @@ def stand_in_archive(runtime: Runtime, version: str, kind: str, folder: Path) ->
     Args:
         runtime: What is served.
         version: The version that it is asked for by, as in `3.14.7`.
-        kind: As `harness.ecosystems.serving.Route.serves` has it.
+        kind: As `harness.ecosystems.python.serving` has it.
         folder: An existing folder for the archive.
 
     Returns:

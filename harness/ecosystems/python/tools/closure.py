@@ -13,8 +13,9 @@ from packaging.markers import default_environment
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
-from harness.ecosystems.python.pip import download
-from harness.ecosystems.python.tools import kept, kept_release, pinned
+from harness.ecosystems.python.tools.kept import kept, kept_release
+from harness.ecosystems.python.tools.pin import pinned
+from harness.ecosystems.python.tools.pip import download
 from harness.errors import ReleaseError
 from harness.internet import Release
 from harness.internet.tape import Toolbox

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.ecosystems.python.required import required
+from harness.ecosystems.python.app_requirements import required
 from harness.scenarios.tree import File, Link, Tree
 
 PYPROJECT = """\

@@ -1,26 +1,14 @@
 """Which Pythons builds may ask for, and which runtime is served for each."""
 
-from pathlib import Path
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from runtimes import runtime
 
 from harness.ecosystems.python.buildpack_scripts import KnownPythons
-from harness.ecosystems.python.pythons import Asked, asked, minor_of, offers, sibling
-from harness.ecosystems.python.runtimes.runtime import Runtime
+from harness.ecosystems.python.runtimes.offers import Asked, asked, offers
 
 OLDER = KnownPythons(latest={"3.12": "3.12.3", "3.13": "3.13.2"}, default="3.13")
 NEWER = KnownPythons(latest={"3.13": "3.13.15", "3.14": "3.14.7"}, default="3.14")
 NOTHING = KnownPythons()
-
-
-def runtime(version: str) -> Runtime:
-    file = Path(f"/nowhere/{version}")
-    return Runtime(
-        version=version, digest=version, origin="", bundled=(), gz=file, zst=file, pip=file,
-        gz_sha256="", zst_sha256="", pip_sha256="",
-    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -69,24 +57,3 @@ def test_what_is_served_for_it(at_hand, versions, served):
 def test_a_runtime_that_is_there_twice_is_offered_once_where_it_came_first():
     found = offers(map(runtime, ["3.11.2", "3.9.2", "3.11.2"]), Asked())
     assert [one.version for one in found] == ["3.11.2", "3.9.2"]
-
-
-@pytest.mark.parametrize(
-    ("version", "taken", "other"),
-    [
-        ("3.11.2", [], "3.11.1"),
-        ("3.11.2", ["3.11.1", "3.11.2", "3.9.0"], "3.11.0"),
-        ("3.15.0", ["3.15.0"], "3.15.1"),
-        ("3.15.0rc1", ["3.15.0rc1"], "3.15.1"),
-    ],
-)
-def test_the_sibling_is_another_release_of_the_same_minor(version, taken, other):
-    assert sibling(version, taken) == other
-
-
-@given(patch=st.integers(0, 30), taken=st.sets(st.integers(0, 40)))
-def test_the_sibling_is_never_one_that_is_at_hand(patch, taken):
-    versions = {f"3.11.{one}" for one in taken} | {f"3.11.{patch}"}
-    found = sibling(f"3.11.{patch}", versions)
-    assert found not in versions
-    assert minor_of(found) == "3.11"

@@ -1,23 +1,27 @@
-"""Pythons that only suites newer than the image's have, made when builds ask for one."""
+"""Runtimes that an ordinary run has none of, made when builds ask for one."""
 
 from collections.abc import Iterator
 
-from harness.ecosystems.python.runtimes.runtime import (
-    Runtime,
-    available_runtimes,
-    packing,
-    suite_runtime,
-    works,
-)
+from harness.ecosystems.python.runtimes.check import works
+from harness.ecosystems.python.runtimes.pack import packing
+from harness.ecosystems.python.runtimes.runtime import Runtime, available_runtimes
+from harness.ecosystems.python.runtimes.suite import suite_runtime
 from harness.errors import HarnessError
 from harness.stack.bootstrap import OnLine, quiet
-from harness.stack.distro import AHEAD, distro_of
+from harness.stack.distro import distro_of
 from harness.stack.image import Image
 from harness.storage.once import Once
 from harness.storage.store import Store
 
+SUITES_WITH = {
+    "debian": {"3.15": "forky", "3.14": "forky"},
+    "ubuntu": {"3.14": "resolute"},
+}
+"""By distribution, minor versions of Python, the newest first, that only a suite newer than the
+image's has."""
 
-class PythonsAhead:
+
+class RuntimesOnDemand:
     """Runtimes beside those of an ordinary run; safe to use from several threads."""
 
     def __init__(self, store: Store, image: Image | None, *, on_line: OnLine = quiet) -> None:
@@ -32,7 +36,7 @@ class PythonsAhead:
         self._image = image
         self._on_line = on_line
         self._made: Once[str, Runtime | None] = Once()
-        self._suites = AHEAD.get(distro_of(image.suite) or "", {}) if image else {}
+        self._suites = SUITES_WITH.get(distro_of(image.suite) or "", {}) if image else {}
 
     @property
     def minors(self) -> tuple[str, ...]:

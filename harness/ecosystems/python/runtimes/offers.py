@@ -6,10 +6,7 @@ from dataclasses import dataclass
 from packaging.version import Version
 
 from harness.ecosystems.python.buildpack_scripts import KnownPythons
-from harness.ecosystems.python.runtimes.runtime import Runtime
-
-SLOTS = ("default", "other")
-"""What `${python@…}` names of the runtimes at hand, the first chosen first."""
+from harness.ecosystems.python.runtimes.runtime import Runtime, minor_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,19 +33,6 @@ class Offer:
     def stands_in(self) -> bool:
         """Whether it is served under the version of another release."""
         return self.version != self.runtime.version
-
-
-def minor_of(version: str) -> str:
-    """As in `3.14`, of a whole version or a minor one."""
-    return ".".join(version.split(".")[:2])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StandIn:
-    """A version that a build asked for, and the runtime's own that it got in its place."""
-
-    asked: str
-    served: str
 
 
 def asked(history: Iterable[tuple[KnownPythons, frozenset[str]]]) -> Asked:
@@ -100,18 +84,6 @@ def _stand_ins(runtimes: tuple[Runtime, ...], wanted: Asked) -> Iterator[Offer]:
             if runtime.minor == minor_of(version):
                 yield Offer(version=version, runtime=runtime)
                 break
-
-
-def sibling(version: str, taken: Iterable[str]) -> str:
-    """Another release of the same minor version, which no runtime at hand is.
-
-    The one before it, where there is one: what is older has been released.
-    """
-    minor, patch = minor_of(version), Version(version).micro
-    for other in (*range(patch - 1, -1, -1), *range(patch + 1, patch + 100)):
-        if f"{minor}.{other}" not in taken:
-            return f"{minor}.{other}"
-    raise AssertionError("a hundred releases of one Python are at hand")
 
 
 def _newest(versions: Iterable[str]) -> dict[str, Version]:

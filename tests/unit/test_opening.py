@@ -4,8 +4,9 @@ import pytest
 from fake_sandboxes import Nowhere
 
 from harness.errors import StoreError
+from harness.runs.opening import open_session
 from harness.runs.progress import Silent
-from harness.runs.session import Session, Settings
+from harness.runs.settings import Settings
 from harness.sandboxes import registry
 from harness.storage.builds import BuildStore
 from harness.storage.store import Store
@@ -37,7 +38,7 @@ def test_a_store_in_which_no_room_can_be_made_is_told_and_no_error(tmp_path, mon
         image="host",
         store=Store(root=tmp_path / "store"),
     )
-    with Session.open(settings, observer=notes):
+    with open_session(settings, observer=notes):
         assert not pruned
     assert pruned
     assert notes.told == ["no room was made in the store: cannot write to the store"] * fails

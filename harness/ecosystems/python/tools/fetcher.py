@@ -1,14 +1,15 @@
 """Build tools on their way: each is fetched once in a run, several side by side."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from typing import Self
 
-from harness.ecosystems.python.closure import fetch_closure
-from harness.ecosystems.python.tools import fetch_tool, merged
-from harness.internet import Release
+from harness.ecosystems.python.tools.closure import fetch_closure
+from harness.ecosystems.python.tools.single import fetch_tool
+from harness.internet import Release, ReleaseFile
 from harness.internet.tape import Toolbox
 from harness.storage.store import Store
 
@@ -94,3 +95,15 @@ class Fetcher:
         return fetch_closure(
             pin, pythons, store=self._store, toolbox=self._toolbox, stop=self._stop
         )
+
+
+def merged(*groups: Iterable[Release]) -> tuple[Release, ...]:
+    """The releases of several groups, each file once."""
+    files: dict[tuple[str, str], dict[str, ReleaseFile]] = {}
+    for release in chain.from_iterable(groups):
+        own = files.setdefault((release.project, release.version), {})
+        own.update((file.name, file) for file in release.files)
+    return tuple(
+        Release(project=project, version=version, files=tuple(own.values()))
+        for (project, version), own in files.items()
+    )

@@ -1,0 +1,77 @@
+"""What Python needs to serve builds, before it is known in which image they run."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from harness.ecosystems.python.index.package_index import PythonIndex
+from harness.ecosystems.python.runtimes.ensure import ensure_runtimes
+from harness.ecosystems.python.runtimes.on_demand import RuntimesOnDemand
+from harness.ecosystems.python.runtimes.runtime import Runtime, available_runtimes
+from harness.ecosystems.python.runtimes.supply import RuntimeSupply
+from harness.ecosystems.python.serving import PythonServing
+from harness.ecosystems.python.tools.fetcher import Fetcher, Wanted
+from harness.ecosystems.python.tools.names import BASE_TOOLS
+from harness.ecosystems.serving import Supplies
+from harness.errors import RuntimeArchiveError
+from harness.stack.image import Image
+
+
+class PythonSupplies:
+    """Python as what serves; see `ServingEcosystem`."""
+
+    name = "python"
+    index = PythonIndex()
+
+    @contextmanager
+    def supplier(self, supplies: Supplies) -> Iterator["PythonSupplier"]:
+        """Yields Python's side of a run; what is being fetched when the block ends is given up."""
+        supplies.folder.mkdir(parents=True)
+        with Fetcher(supplies.store, supplies.toolbox) as fetcher:
+            yield PythonSupplier(supplies, fetcher)
+
+
+class PythonSupplier:
+    """Begins to fetch build tools, and makes the runtimes for an image; see `Supplier`."""
+
+    def __init__(self, supplies: Supplies, fetcher: Fetcher) -> None:
+        """Used by `PythonSupplies.supplier`."""
+        self._supplies = supplies
+        self._fetcher = fetcher
+
+    def begin(self) -> None:
+        """Begins to fetch the tools that every build is offered."""
+        self._fetcher.begin(Wanted(tools=BASE_TOOLS))
+
+    def serving(self, image: Image | None) -> PythonServing:
+        """What is served to builds in an image; its runtimes are made now where they are missing.
+
+        Raises:
+            RuntimeArchiveError: A version that the operator named is missing, or there are too few.
+        """
+        supplies = self._supplies
+        runtimes = _at_hand(supplies, image)
+        here = {runtime.version for runtime in runtimes}
+        for version in supplies.versions:
+            if version not in here:
+                raise RuntimeArchiveError(
+                    f"--python {version}: there is no runtime of that version",
+                    hint="`cache-harness runtime list` shows those at hand;"
+                    " `cache-harness runtime pack PREFIX` packs another",
+                )
+        supply = RuntimeSupply(
+            runtimes,
+            preferred=supplies.versions,
+            on_demand=RuntimesOnDemand(supplies.store, image, on_line=supplies.on_line),
+        )
+        return PythonServing(supplies, self._fetcher, supply)
+
+
+def _at_hand(supplies: Supplies, image: Image | None) -> tuple[Runtime, ...]:
+    """The runtimes that every build can have, those that the operator named among them."""
+    store, named = supplies.store, supplies.versions
+    if image is None:
+        kept = available_runtimes(store)
+        return tuple(each for each in kept if not each.on_demand or each.version in named)
+    runtimes = ensure_runtimes(store, image, on_line=supplies.on_line)
+    chosen = (each for each in available_runtimes(store) if each.version in named)
+    return tuple(dict.fromkeys((*chosen, *runtimes)))

@@ -1,0 +1,144 @@
+"""What ecosystems serve, asked by commit and buildpack."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+from fake_ecosystems import FakeEcosystem, FakeServing
+
+from harness.buildpacks.classic import ClassicKind
+from harness.buildpacks.source import Buildpack
+from harness.ecosystems.serving import Served, Supplies
+from harness.errors import BuildpackError, RuntimeArchiveError
+from harness.internet import Release, Request
+from harness.runs.plan import plan
+from harness.runs.serving import CommitServing, ecosystems_of, open_suppliers
+from harness.scenarios.scenario import Scenario, load_scenario
+from harness.storage.store import Store
+
+SCENARIO = """
+description = "d"
+[app]
+message = "First"
+files = { "app.txt" = "x\\n" }
+[[commits]]
+message = "Second"
+buildpack = "v2"
+stack = "heroku-22"
+[[commits.edits]]
+do = "write"
+path = "other.txt"
+text = "x\\n"
+"""
+
+
+class TwoTongued(ClassicKind):
+    name = "two-tongued"
+    ecosystems = ("python", "toys")
+
+
+class Mute(ClassicKind):
+    name = "mute"
+    ecosystems = ()
+
+
+@pytest.fixture
+def buildpacks(tmp_path):
+    """Every spec is a buildpack's; `kind` is the kind of them all."""
+
+    def get(spec: str) -> Buildpack:
+        return Buildpack(
+            spec=spec, folder=tmp_path / spec.replace("/", "_"), revision="", kind=found.kind,
+            digest=spec,
+        )  # fmt: skip
+
+    found = SimpleNamespace(get=get, kind=TwoTongued())
+    return found
+
+
+@pytest.fixture
+def scenario(tmp_path) -> Scenario:
+    file = tmp_path / "scenarios" / "s.toml"
+    file.parent.mkdir()
+    file.write_text(SCENARIO)
+    return load_scenario(file)
+
+
+@pytest.fixture
+def commits(scenario):
+    pairs = plan(
+        scenario, scenario.stages({}), buildpack=lambda at: f"/bp@{at or 'v1'}", digest=lambda _: ""
+    )
+    return [pair.commit for pair in pairs]
+
+
+def test_each_ecosystem_of_the_buildpack_s_kind_is_asked_in_its_order(buildpacks, commits):
+    python, toys = (
+        FakeServing(Served(releases=(Release(project=name, version="1", files=()),)))
+        for name in ("python", "toys")
+    )
+    serving = CommitServing({"toys": toys, "other": FakeServing(), "python": python}, buildpacks)
+    assert serving.served(commits[0]) == (python.all, toys.all)
+    assert serving.at(commits[0]) == (python, toys)
+    asked = [Request(method="GET", url="u", status=200)]
+    stand_ins = serving.stand_ins(commits[1], iter(asked))
+    assert [(one.asked, one.served) for one in stand_ins] == [("u", "heroku-22")] * 2
+    assert serving.tools(commits[1]) == {"tool-for-2"}
+    assert serving.tools(commits[0]) == {"tool-for-1"}
+
+
+def test_a_commit_demands_by_the_commits_before_it_as_well(buildpacks, scenario):
+    python, toys = FakeServing(), FakeServing()
+    serving = CommitServing({"python": python, "toys": toys}, buildpacks)
+    serving.begin("/bp@v1", scenario.stages({}))
+    assert python.begun == toys.begun
+    first, second = python.begun
+    assert [one.buildpack.digest for one in second.history] == ["/bp@v1", "/bp@v2"]
+    assert (second.buildpack.digest, second.stack) == ("/bp@v2", "heroku-22")
+    assert second.buildpack.routes == ClassicKind.routes
+    assert "other.txt" in second.app.entries
+    assert second.history[:1] == first.history
+
+
+def test_a_run_begins_with_what_failed_in_none(buildpacks):
+    python = FakeServing()
+    CommitServing({"python": python}, buildpacks).begin_run()
+    assert python.forgotten == 1
+
+
+def test_pythons_are_python_s_to_choose(buildpacks):
+    serving = CommitServing({"python": FakeServing(), "toys": FakeServing()}, buildpacks)
+    assert serving.pythons(frozenset({"default"}), "/bp") == {"default": "1.0 of _bp"}
+
+
+def test_a_buildpack_without_python_has_no_python_to_choose(buildpacks):
+    buildpacks.kind = Mute()
+    serving = CommitServing({}, buildpacks)
+    assert serving.pythons(frozenset(), "/bp") == {}
+    with pytest.raises(RuntimeArchiveError, match=r"\$\{python@default\} stands for nothing: /bp"):
+        serving.pythons(frozenset({"default", "other"}), "/bp")
+
+
+def test_an_ecosystem_that_is_not_there_is_named(buildpacks, commits):
+    serving = CommitServing({"python": FakeServing()}, buildpacks)
+    with pytest.raises(BuildpackError, match="two-tongued kind, whose ecosystem 'toys'"):
+        serving.served(commits[0])
+    installed = [FakeEcosystem("python")]
+    with pytest.raises(BuildpackError, match="'toys'"):
+        ecosystems_of([buildpacks.get("/bp")], installed)
+
+
+def test_only_the_ecosystems_that_are_needed_are_opened(buildpacks, tmp_path):
+    installed = [FakeEcosystem(name) for name in ("python", "ruby", "toys")]
+    mute = replace(buildpacks.get("/mute"), kind=Mute())
+    assert ecosystems_of([mute], installed) == ()
+    needed = ecosystems_of([buildpacks.get("/bp"), mute], installed)
+    assert [one.name for one in needed] == ["python", "toys"]
+    supplies = Supplies(store=Store(root=tmp_path), folder=tmp_path / "served")
+    with open_suppliers(needed, supplies) as suppliers:
+        suppliers.begin()
+        assert [one.begun for one in installed] == [1, 0, 1]
+        assert suppliers.servings(None).keys() == {"python", "toys"}
+        assert needed[0].supplies.folder == tmp_path / "served" / "python"
+        assert all(one.open for one in needed)
+    assert not any(one.open for one in needed)
