@@ -11,6 +11,7 @@ from unittest.mock import patch
 import docker
 
 import harness.builds.run
+import harness.runs.keeping
 import harness.runs.runner
 import harness.storage.builds
 from benchmarks.report import Table
@@ -26,6 +27,7 @@ from harness.runs.settings import Settings
 from harness.sandboxes import Job, Listeners, OnOutput, Outcome, Sandbox, Serve, sockets
 from harness.scenarios.scenario import load_scenarios
 from harness.storage.builds import BuildStore
+from harness.storage.judgements import Judgements
 from harness.verdicts import judge
 
 _START = "starting Python, imports"
@@ -65,14 +67,14 @@ _PLACES: tuple[tuple[object, str, str], ...] = (
     (docker.APIClient, "start", _ENGINE),
     (docker.APIClient, "remove_container", _ENGINE),
     (Session, "inputs", _INPUTS),
-    (harness.runs.runner, "scan", _SCAN),
-    (harness.runs.runner, "read_installation", _DISTRIBUTIONS),
+    (harness.runs.keeping, "scan", _SCAN),
+    (harness.runs.keeping, "describe", _DISTRIBUTIONS),
     (BuildStore, "keep", _KEEP),
     (harness.storage.builds, "record", _RECORD),
     (harness.storage.builds, "keep_contents", _COMPARED),
-    (judge, "look", _JUDGE),
+    (judge, "compare_arms", _JUDGE),
     (judge, "judge", _JUDGE),
-    (BuildStore, "keep_judgement", _JUDGE),
+    (Judgements, "keep", _JUDGE),
     (Schedule, "run", _WAIT),
 )
 
@@ -128,7 +130,9 @@ def _seconds(settings: Settings, scenarios: tuple[Path, ...]) -> tuple[dict[str,
             session = stack.enter_context(open_session(settings))
         with (
             watch.span(_PLAN),
-            patch.object(session.sandbox, "run", _timed_run(watch, session.sandbox)),
+            patch.object(
+                session.machine.sandbox, "run", _timed_run(watch, session.machine.sandbox)
+            ),
         ):
             result = run_scenarios(loaded, session=session, jobs=1)
         with watch.span(_REPORT):

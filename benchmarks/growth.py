@@ -25,9 +25,9 @@ from benchmarks.options import options
 from benchmarks.report import Report, Spread, Table, save, show
 from benchmarks.stores import cold_store, scratch
 from harness.builds.run import run_build
-from harness.ecosystems.installed import built_tree
-from harness.ecosystems.python.installation import read_installation
+from harness.ecosystems.registry import ecosystems, explainers
 from harness.errors import HarnessError
+from harness.runs.keeping import to_keep
 from harness.runs.opening import open_session
 from harness.runs.progress import Label, Silent
 from harness.runs.runner import run_scenarios
@@ -36,8 +36,8 @@ from harness.scenarios.scenario import load_scenarios
 from harness.storage.caches.restore import lay_out
 from harness.storage.caches.save import record
 from harness.storage.content_store import Pool
+from harness.trees.explainer import largest
 from harness.trees.removal import remove_tree
-from harness.trees.scan import scan
 from harness.verdicts.result import Builds
 
 NAME = "growth"
@@ -269,28 +269,26 @@ class _Large:
                 with _timing(seconds, "run_build, its cache laid out"):
                     build = run_build(
                         session.inputs.of(commit),
-                        cache=self._lay_out,
-                        sandbox=session.sandbox,
-                        server=session.server,
-                        trust=session.trust,
+                        session.machine,
                         folder=place.folder,
+                        caches=lambda _, target: self._lay_out(target),
                     )
                 seconds["inside the sandbox"] = build.outcome.seconds
                 with _timing(seconds, "scan"):
-                    manifest = scan(build.tree, session.inputs.roots(commit))
-                with _timing(seconds, "keep"):
-                    found = read_installation(built_tree(manifest, build.tree, began=build.began))
-                    session.builds.keep(
-                        hashlib.sha256(secrets.token_bytes()).hexdigest(),
+                    new = to_keep(
                         build,
-                        parent=None,
-                        manifest=manifest,
-                        distributions=found.distributions,
-                        ages=found.ages,
-                        checks=(),
-                        aside=session.places.folder("aside"),
+                        session.inputs.preparation(commit),
+                        ecosystems(),
+                        expected={},
+                        in_memory=place.in_memory,
+                        with_caches=True,
                     )
-            if not build.outcome.passed or not manifest.entries:
+                with _timing(seconds, "keep"):
+                    key = hashlib.sha256(secrets.token_bytes()).hexdigest()
+                    session.builds.keep(
+                        key, new, parent=None, largest=largest(explainers(ecosystems()))
+                    )
+            if not build.outcome.passed or not new.trees[0].manifest.entries:
                 raise HarnessError("the build with a large cache failed")
         return seconds.items()
 

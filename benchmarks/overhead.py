@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -21,10 +22,10 @@ from benchmarks.options import options
 from benchmarks.plain import PlainDocker
 from benchmarks.report import Report, Spread, Table, save, show
 from benchmarks.stores import cold_store, scratch
-from harness.builds.run import Inputs, run_build
-from harness.ecosystems.installed import built_tree
-from harness.ecosystems.python.installation import read_installation
+from harness.builds.run import run_build
+from harness.ecosystems.registry import ecosystems, explainers
 from harness.errors import HarnessError
+from harness.runs.keeping import to_keep
 from harness.runs.opening import open_session
 from harness.runs.plan import Commit
 from harness.runs.session import Session
@@ -34,7 +35,7 @@ from harness.sandboxes.bubblewrap.rootfs import image_root, resolved
 from harness.scenarios.scenario import load_scenarios
 from harness.stack.image import kept_images
 from harness.storage.store import Store
-from harness.trees.scan import scan
+from harness.trees.explainer import largest
 
 NAME = "overhead"
 
@@ -119,16 +120,12 @@ class _Bench:
 
     def __init__(self, session: Session, commit: Commit, folder: Path) -> None:
         self._session = session
-        self._commit = commit
-        self._inputs: Inputs = session.inputs.of(commit)
+        self._inputs = session.inputs.of(commit)
         self._folders = (folder / str(number) for number in itertools.count())
         recorder = _Recorder()
         run_build(
             self._inputs,
-            cache=None,
-            sandbox=recorder,
-            server=session.server,
-            trust=session.trust,
+            replace(session.machine, sandbox=recorder),
             folder=next(self._folders),
         )
         self.job = recorder.jobs[0]
@@ -144,49 +141,37 @@ class _Bench:
         }
 
     def _run(self) -> None:
-        _passed(self._session.sandbox.run(self.job, on_output=_drop))
+        _passed(self._session.machine.sandbox.run(self.job, on_output=_drop))
 
     def _served(self) -> None:
-        serve = self._session.server.serving(self._inputs.internet, _drop)
-        _passed(self._session.sandbox.run(self.job, serve=serve, on_output=_drop))
+        serve = self._session.machine.server.serving(self._inputs.internet, _drop)
+        _passed(self._session.machine.sandbox.run(self.job, serve=serve, on_output=_drop))
 
     def _build(self) -> None:
         session = self._session
-        build = run_build(
-            self._inputs,
-            cache=None,
-            sandbox=session.sandbox,
-            server=session.server,
-            trust=session.trust,
-            folder=next(self._folders),
-        )
+        build = run_build(self._inputs, session.machine, folder=next(self._folders))
         _passed(build.outcome)
 
     def _whole(self) -> None:
         session = self._session
         folder = next(self._folders)
-        build = run_build(
-            self._inputs,
-            cache=None,
-            sandbox=session.sandbox,
-            server=session.server,
-            trust=session.trust,
-            folder=folder,
+        build = run_build(self._inputs, session.machine, folder=folder)
+        new = to_keep(
+            build,
+            self._inputs.preparation,
+            ecosystems(),
+            expected={},
+            in_memory=False,
+            with_caches=True,
         )
-        manifest = scan(build.tree, session.inputs.roots(self._commit))
-        found = read_installation(built_tree(manifest, build.tree, began=build.began))
         session.builds.keep(
             hashlib.sha256(secrets.token_bytes()).hexdigest(),
-            build,
+            new,
             parent=None,
-            manifest=manifest,
-            distributions=found.distributions,
-            ages=found.ages,
-            checks=(),
-            aside=folder.with_name(f"{folder.name}-ended"),
+            largest=largest(explainers(ecosystems())),
         )
         _passed(build.outcome)
-        if not any(path.endswith("/x.py") for path in manifest.entries):
+        if not any(path.endswith("/x.py") for path in new.trees[0].manifest.entries):
             raise HarnessError("the trivial buildpack's module was not found")
 
 

@@ -6,14 +6,15 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from benchmarks.commits import commits_of
-from harness.builds.run import Build, run_build
+from harness.builds.result import Build
+from harness.builds.run import run_build
 from harness.errors import SandboxError
-from harness.runs.plan import Arm, Commit
+from harness.runs.plan import Commit
 from harness.runs.session import Session
 from harness.sandboxes import (
     NAME_SERVER,
@@ -28,6 +29,8 @@ from harness.sandboxes import (
 )
 from harness.scenarios.scenario import Scenario
 from harness.scenarios.scenario_file import BuildExpectation
+from harness.trees.named import APP
+from harness.verdicts.arms import Arm
 
 _CHUNK = 64 * 1024
 
@@ -193,11 +196,13 @@ def _scenario(
             given = cache if arm is Arm.CACHED else None
             build = _build(commit, given, session, sandbox, folder / f"{number}-{arm}")
             builds.append(PlainBuild(commit=number, arm=arm, seconds=time.monotonic() - started))
-            trees.append(build.tree)
+            trees.append(build.trees[APP])
             if arm is Arm.CACHED:
-                left = build.cache
+                left = build.caches["cache"]
         cache = left
-        lines.append(_differing(trees[0], trees[1], session.inputs.roots(commit)))
+        lines.append(
+            _differing(trees[0], trees[1], session.inputs.preparation(commit).results[0].roots)
+        )
     return PlainScenario(
         name=commits[0].scenario.name,
         seconds=time.monotonic() - began,
@@ -206,7 +211,7 @@ def _scenario(
     )
 
 
-def _copy(cache: Path, target: Path) -> None:
+def _copy(cache: Path, _: str, target: Path) -> None:
     subprocess.run(["cp", "-a", str(cache), str(target)], check=True)
 
 
@@ -215,11 +220,9 @@ def _build(
 ) -> Build:
     build = run_build(
         session.inputs.of(commit),
-        cache=partial(_copy, cache) if cache else None,
-        sandbox=sandbox,
-        server=session.server,
-        trust=session.trust,
+        replace(session.machine, sandbox=sandbox),
         folder=folder,
+        caches=partial(_copy, cache) if cache else None,
     )
     expected = commit.stage.build is BuildExpectation.PASSES
     if cache is None and build.outcome.passed is not expected:

@@ -68,14 +68,14 @@ def _scan(original: Path, changed: Path) -> tuple[float, list[str] | None]:  # n
 def _direct(original: Path, changed: Path) -> tuple[float, list[str] | None]:
     start = time.perf_counter()
     found = compare_trees(original, changed, WHOLE_TREE)
-    return time.perf_counter() - start, [one.key for one in found.divergences]
+    return time.perf_counter() - start, [one.path for one in found.divergences]
 
 
 def _manifests(original: Path, changed: Path) -> tuple[float, list[str] | None]:
     sides = scan(original, WHOLE_TREE), scan(changed, WHOLE_TREE)
     start = time.perf_counter()
     found = compare(TreePair(cached=sides[0], clean=sides[1]))
-    return time.perf_counter() - start, [one.key for one in found.divergences]
+    return time.perf_counter() - start, [one.path for one in found.divergences]
 
 
 def _load(original: Path, changed: Path) -> tuple[float, list[str] | None]:  # noqa: ARG001

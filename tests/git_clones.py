@@ -84,7 +84,7 @@ def clones(root: Path) -> Clones:
 
 
 def diverging(found: Comparison) -> list[tuple[str, str]]:
-    return [(one.kind.value, one.key) for one in found.divergences]
+    return [(one.kind.value, one.path) for one in found.divergences]
 
 
 def whys(found: Comparison) -> str:

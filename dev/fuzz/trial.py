@@ -143,7 +143,7 @@ class Fuzz:
             faults.append("manifests that were stored show something else")
         without = self._compare(trees, manifests, None)
         lockstep = compare_trees(trees[Side.CACHED], trees[Side.CLEAN], WHOLE_TREE)
-        ours, theirs = ([(one.kind.value, one.key, one.why) for one in each.divergences]
+        ours, theirs = ([(one.kind.value, one.path, one.why) for one in each.divergences]
                         for each in (without, lockstep))  # fmt: skip
         if ours != theirs or lockstep.set_aside != without.set_aside:
             faults.append(f"side by side {theirs} {lockstep.set_aside}, by manifests {ours}"
@@ -161,13 +161,13 @@ def _level(found: Comparison) -> Level:
 
 def _faults(change: Change, level: Level, found: Comparison) -> list[str]:
     if level not in change.levels:
-        names = [(one.kind.value, one.key) for one in found.divergences][:3]
+        names = [(one.kind.value, one.path) for one in found.divergences][:3]
         rules = [each.rule for each in found.notes]
         rules += [each.rule for each in found.set_aside]
         return [f"is told as {level} {names or rules or ''}, not {' or '.join(change.levels)}"]
     if level is not Level.DIVERGES:
         return []
-    named = {one.key or "." for one in found.divergences}
+    named = {one.path or "." for one in found.divergences}
     # Of a repository that is gone as a whole, each file need not be told.
     wanted = {path for path in change.paths if not in_git(path)}
     faults = []

@@ -1,79 +1,119 @@
-"""What a buildpack kind is: how to recognise one, run it, and what of its output is deployed."""
+"""What a buildpack kind is: how to recognise one, what a build of it runs, how to read its log."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from harness.buildpacks.preparation import Preparation
 from harness.ecosystems.route import Route
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Paths:
-    """Where a build's folders are inside the sandbox; `build` may differ from build to build."""
+class Buildpack:
+    """A buildpack ready to be copied into builds.
 
-    buildpack: str
-    build: str
-    cache: str
-    env: str
-    home: str
+    Attributes:
+        spec: How the operator named it.
+        folder: Its files, without a `.git`.
+        revision: The commit it is at, or empty for a plain folder.
+        kind: How it is run and read.
+        kind_identity: By what the kind is known; empty for the harness's own.
+        digest: sha256 of its files, in hex.
+    """
+
+    spec: str
+    folder: Path
+    revision: str
+    kind: "BuildpackKind"
+    kind_identity: str = ""
+    digest: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
-    """One step of a recipe.
+class Member:
+    """One buildpack of those that build an app one after the other.
 
     Attributes:
-        name: What reports call it, such as `compile`.
-        argv: Its program and arguments, as paths inside the sandbox.
-        decides: Whether its failure is the build's. Steps that only report do not decide.
-        always: Whether it runs though an earlier step failed.
-        silent: Whether its standard output is for the platform, and no part of the build's log.
-        deployed: Whether its standard output decides what is deployed, as the add-ons and process
-            types that `bin/release` names: then it is compared.
-        sources: Scripts that set its environment, as far as they are there.
+        name: What tells it from the others; empty for the one under test.
+        buildpack: Its files, and the kind by which it runs.
     """
 
     name: str
-    argv: tuple[str, ...]
-    decides: bool = True
-    always: bool = False
-    silent: bool = False
-    deployed: bool = False
-    sources: tuple[str, ...] = ()
+    buildpack: Buildpack
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """By what its builds are known, wherever its files are."""
+        buildpack = self.buildpack
+        return (self.name, buildpack.digest, buildpack.kind.name, buildpack.kind_identity)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """What a build runs, in which environment, from which folder; pure data.
+class Setting:
+    """What a kind is told of a build.
 
-    `export` is the script in which it may leave variables for the buildpacks after it.
+    Attributes:
+        sequence: The buildpacks in the order in which they run, the one under test among them.
+        stack: The stack's name.
+        build: What to name the build's folder after, where the kind has one that may change from
+            build to build: other names are other paths.
+        cache_apart: Whether the cache is on another mount than the build.
     """
 
-    commands: tuple[Command, ...]
-    env: tuple[tuple[str, str], ...]
-    cwd: str
-    export: str = ""
+    sequence: tuple[Member, ...]
+    stack: str
+    build: str = "app"
+    cache_apart: bool = False
 
 
 class BuildpackKind(Protocol):
-    """How buildpacks of one API are run and read. Knows the API, not one buildpack's policy."""
+    """How buildpacks of one API are run on one platform. Knows no single buildpack's policy.
+
+    What a build runs, in which folders, what it leaves and what crosses from it to the next build
+    is the kind's to say, in `prepare`; the harness acts on nothing else.
+    """
 
     name: str
+
+    @property
+    def fallback(self) -> bool:
+        """Whether another kind that recognises a buildpack as well is preferred."""
+        ...
+
     ecosystems: tuple[str, ...]
     """Names of the languages' ecosystems from which its buildpacks install."""
-    roots: tuple[str, ...]
-    """Globs of what is deployed, relative to the build dir: it is compared. `.` is all of it."""
-    not_deployed: tuple[str, ...]
-    """Globs of what the platform does not deploy though it lies there: it is passed over."""
-    routes: tuple[Route, ...]
-    """Downloads that buildpacks of this kind make, apart from git and the package index."""
+
+    @property
+    def stack(self) -> str:
+        """The stack on which an app is built unless it says otherwise."""
+        ...
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """Downloads that buildpacks of this kind make, apart from git and the package index."""
+        ...
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """Folders in which a language is installed, relative to the app's tree.
+
+        In another tree they are named with it, as in `layers:python`.
+        """
+        ...
 
     def recognises(self, folder: Path) -> bool:
         """Whether the folder holds a buildpack of this kind."""
         ...
 
-    def recipe(self, folder: Path, paths: Paths, *, stack: str) -> Recipe:
-        """What to run for one build."""
+    def prepare(self, setting: Setting) -> Preparation:
+        """What one build runs, in which folders, and what it leaves.
+
+        Args:
+            setting: The buildpacks, of which the one under test is of this kind, and the rest.
+
+        Raises:
+            BuildpackError: A buildpack of the sequence cannot run beside one of this kind.
+        """
         ...
 
     def reasons(self, log: str) -> tuple[str, ...]:

@@ -5,10 +5,15 @@ Source: https://devcenter.heroku.com/articles/buildpack-api
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
-from harness.buildpacks import Command, Paths, Recipe
+from harness.buildpacks import Member, Setting
+from harness.buildpacks.platform import HEROKU, SCALINGO, Platform
+from harness.buildpacks.preparation import Command, Content, Copy, Place, Preparation
 from harness.ecosystems.route import Route
+from harness.errors import BuildpackError
+from harness.trees.named import CacheTree, ResultTree
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PROGRAMS = ("detect", "compile")
@@ -20,83 +25,142 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class ClassicKind:
-    """Buildpacks of the classic API that install Python under `.heroku`."""
+    """Buildpacks of the classic API on a platform.
+
+    For another platform it takes a subclass with another `name` and `platform`.
+    """
 
     name = "classic"
-    ecosystems = ("python",)
-    # The platform packs the whole build dir.
-    roots = (".",)
-    not_deployed = ()
-    routes = (
-        Route(
-            host="heroku-buildpack-python.s3*.amazonaws.com",
-            path="/{stack}/runtimes/python-{version}.tar.gz",
-            serves="runtime.tar.gz",
-        ),
-        Route(
-            host="heroku-buildpack-python.s3*.amazonaws.com",
-            path="/python-{version}-ubuntu-{ubuntu}-{arch}.tar.zst",
-            serves="runtime.tar.zst",
-        ),
-        Route(
-            host="heroku-buildpack-python.s3*.amazonaws.com",
-            path="/common/{wheel}",
-            serves="tool",
-        ),
-        Route(
-            host="releases.astral.sh",
-            path="/github/uv/releases/download/{version}/uv-{machine}-unknown-linux-gnu.tar.gz",
-            serves="programs of uv",
-        ),
-        Route(
-            host="github.com",
-            path="/astral-sh/uv/releases/download/{version}/uv-{machine}-unknown-linux-gnu.tar.gz",
-            serves="programs of uv",
-        ),
-        Route(
-            host="runtimes.cache-harness.invalid",
-            path="/python-{version}.tar.zst",
-            serves="runtime.tar.zst",
-        ),
-        Route(
-            host="runtimes.cache-harness.invalid",
-            path="/pip-for-{version}.tar.zst",
-            serves="pip.tar.zst",
-        ),
-        Route(
-            host="runtimes.cache-harness.invalid", path="/default-python", serves="default python"
-        ),
-    )
+    platform: Platform = HEROKU
+    ecosystems: tuple[str, ...] = ("python",)
+
+    @property
+    def fallback(self) -> bool:
+        """Whether a kind of more than this API is preferred."""
+        return type(self) is ClassicKind
+
+    @property
+    def stack(self) -> str:
+        """The platform's stack."""
+        return self.platform.stack
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """What buildpacks of the platform download."""
+        return self.platform.routes
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """The folder of the app in which a language is installed."""
+        return (self.platform.prefix,)
 
     def recognises(self, folder: Path) -> bool:
-        """Whether `bin/detect` and `bin/compile` are there."""
-        return all((folder / "bin" / program).is_file() for program in _PROGRAMS)
+        """Whether `bin/detect` and `bin/compile` are there, and are meant for the platform."""
+        programs = [folder / "bin" / program for program in _PROGRAMS]
+        if not all(program.is_file() for program in programs):
+            return False
+        mark = self.platform.mark.encode()
+        return mark in programs[-1].read_bytes()
 
-    def recipe(self, folder: Path, paths: Paths, *, stack: str) -> Recipe:
-        """Detect, compile, report where the buildpack has it, release where it has it."""
-        programs = f"{paths.buildpack}/bin"
-        arguments = (paths.build, paths.cache, paths.env)
-        commands = [
-            Command(name="detect", argv=(f"{programs}/detect", paths.build)),
-            Command(name="compile", argv=(f"{programs}/compile", *arguments)),
+    def prepare(self, setting: Setting) -> Preparation:
+        """The buildpacks of a sequence, one after the other, on one build dir and one cache dir.
+
+        Args:
+            setting: The buildpacks, and what else decides.
+
+        Raises:
+            BuildpackError: One of them has another API.
+        """
+        platform = self.platform
+        build = platform.build.format(build=setting.build)
+        cache = platform.cache_apart if setting.cache_apart else platform.cache
+        arguments = (build, cache, platform.env)
+        places = [
+            Place(path=build, holds=Content.APP),
+            Place(path=platform.env, holds=Content.CONFIG_VARS),
         ]
-        if os.access(folder / "bin" / "report", os.X_OK):
-            report = (f"{programs}/report", *arguments)
-            commands.append(
-                Command(name="report", argv=report, decides=False, always=True, silent=True)
-            )
-        if os.access(folder / "bin" / "release", os.X_OK):
-            release = (f"{programs}/release", paths.build)
-            commands.append(Command(name="release", argv=release, deployed=True))
-        env = (("HOME", paths.home), ("LANG", "C.UTF-8"), ("PATH", _PATH), ("STACK", stack))
-        return Recipe(
-            commands=tuple(commands), env=env, cwd=paths.home, export=f"{paths.buildpack}/export"
+        commands: list[Command] = []
+        exports: list[str] = []
+        for member in setting.sequence:
+            self._check(member)
+            folder = f"{platform.others}/{member.name}" if member.name else platform.buildpack
+            if folder not in {place.path for place in places}:
+                places.append(Place(path=folder, holds=_files(member)))
+            prefix = f"{member.name}:" if member.name else ""
+            commands += [
+                replace(command, name=f"{prefix}{command.name}", sources=tuple(exports))
+                for command in _commands(member.buildpack.folder, folder, arguments)
+            ]
+            exports.append(f"{folder}/export")
+        return Preparation(
+            mounts=_mounts(build, cache, platform.env, platform.buildpack, platform.home),
+            places=tuple(places),
+            commands=tuple(commands),
+            env=(
+                ("HOME", platform.home),
+                ("LANG", "C.UTF-8"),
+                ("PATH", _PATH),
+                ("STACK", setting.stack),
+            ),
+            cwd=platform.home,
+            # The platform packs the whole build dir.
+            results=(ResultTree(path=build),),
+            caches=(CacheTree(name="cache", path=cache),),
         )
 
     def reasons(self, log: str) -> tuple[str, ...]:
         """Lines in which the buildpack says that it drops the cache, without their decoration."""
         lines = _ESCAPES.sub("", log).splitlines()
         return tuple(filter(None, map(_reason, lines)))
+
+    def _check(self, member: Member) -> None:
+        kind: object = member.buildpack.kind
+        if not isinstance(kind, ClassicKind):
+            raise BuildpackError(
+                f"{member.buildpack.spec} is a buildpack of the {member.buildpack.kind.name} kind,"
+                f" and cannot run in one build with {self.name} ones",
+                hint=f"list only buildpacks of the {self.name} kind in `buildpacks`",
+            )
+
+
+class ScalingoKind(ClassicKind):
+    """Buildpacks of the classic API on Scalingo."""
+
+    name = "scalingo"
+    platform = SCALINGO
+
+
+def _commands(files: Path, folder: str, arguments: tuple[str, str, str]) -> list[Command]:
+    """Detect, compile, report where the buildpack has it, release where it has it.
+
+    Args:
+        files: The buildpack's files on the host.
+        folder: Where they are inside the sandbox.
+        arguments: The build dir, the cache dir and the folder of the config vars.
+    """
+    programs = f"{folder}/bin"
+    commands = [
+        Command(name="detect", argv=(f"{programs}/detect", arguments[0])),
+        Command(name="compile", argv=(f"{programs}/compile", *arguments)),
+    ]
+    if os.access(files / "bin" / "report", os.X_OK):
+        report = (f"{programs}/report", *arguments)
+        commands.append(
+            Command(name="report", argv=report, decides=False, always=True, silent=True)
+        )
+    if os.access(files / "bin" / "release", os.X_OK):
+        release = (f"{programs}/release", arguments[0])
+        commands.append(Command(name="release", argv=release, deployed=True))
+    return commands
+
+
+def _files(member: Member) -> Copy:
+    return Copy(folder=member.buildpack.folder, identity=member.identity)
+
+
+def _mounts(*paths: str) -> tuple[str, ...]:
+    """The outermost folders of some paths, each once."""
+    return tuple(dict.fromkeys("/" + path.split("/")[1] for path in paths))
 
 
 def _reason(line: str) -> str:

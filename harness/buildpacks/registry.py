@@ -41,17 +41,17 @@ def kind_of(folder: Path, *, spec: str) -> Installed:
 
     Args:
         folder: The buildpack.
-        spec: How the operator named it, for the message.
+        spec: How the message begins: who named it, and how.
 
     Raises:
         BuildpackError: No kind recognises it, or one cannot be imported.
     """
     known = kinds()
-    for one in known:
+    for one in sorted(known, key=lambda one: one.kind.fallback):
         if one.kind.recognises(folder):
             return one
     names = ", ".join(one.kind.name for one in known)
     raise BuildpackError(
-        f"--buildpack {spec}: no buildpack of a known kind ({names}) is there",
+        f"{spec}: no buildpack of a known kind ({names}) is there",
         hint="name the folder or repository that holds bin/detect and bin/compile",
     )

@@ -5,39 +5,18 @@ import os
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
-from harness.buildpacks import BuildpackKind
+from harness.buildpacks import Buildpack
 from harness.buildpacks.registry import kind_of
 from harness.bundled import bundled_buildpacks
 from harness.errors import BuildpackError
+from harness.scenarios.tree import Tree, digest, write_tree
 from harness.storage.locks import locked
 from harness.storage.store import Store
 
 _URL = re.compile(r"^(https?|ssh|git|file)://|^[\w.-]+@[\w.-]+:")
 _GIT_ENV = {"GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Buildpack:
-    """A buildpack ready to be copied into builds.
-
-    Attributes:
-        spec: How the operator named it.
-        folder: Its files, without a `.git`.
-        revision: The commit it is at, or empty for a plain folder.
-        kind: How it is run and read.
-        kind_identity: By what the kind is known; empty for the harness's own.
-        digest: sha256 of its files, in hex.
-    """
-
-    spec: str
-    folder: Path
-    revision: str
-    kind: BuildpackKind
-    kind_identity: str = ""
-    digest: str
 
 
 def bundled_names() -> tuple[str, ...]:
@@ -63,17 +42,42 @@ def resolve(spec: str, *, store: Store, into: Path) -> Buildpack:
         _copy(bundled_buildpacks() / spec, target, follow=True)
     elif not _URL.match(spec) and Path(spec).is_dir():
         # Seen to first: copying some other folder, such as a home, would take long.
-        kind_of(Path(spec), spec=spec)
+        kind_of(Path(spec), spec=f"--buildpack {spec}")
         # The bundled ones, and those with a fault below them, have links to what they share.
         bundled = bundled_buildpacks() in Path(spec).resolve().parents
         _copy(Path(spec), target, follow=bundled)
     else:
         revision = _export(spec, store=store, target=target)
-    found = kind_of(target, spec=spec)
+    found = kind_of(target, spec=f"--buildpack {spec}")
     return Buildpack(
         spec=spec,
         folder=target,
         revision=revision,
+        kind=found.kind,
+        kind_identity=found.identity,
+        digest=_digest(target),
+    )
+
+
+def from_tree(name: str, files: Tree, *, into: Path) -> Buildpack:
+    """Brings a fixture's files into a folder of their own, as a buildpack.
+
+    Args:
+        name: What the scenario calls it.
+        files: Its files.
+        into: A folder for the files; it is made.
+
+    Raises:
+        BuildpackError: They are not a buildpack of a known kind.
+    """
+    target = into / hashlib.sha256(f"{name} {digest(files)}".encode()).hexdigest()[:16]
+    if not target.exists():
+        write_tree(files, target)
+    found = kind_of(target, spec=f"the scenario's buildpack {name}")
+    return Buildpack(
+        spec=name,
+        folder=target,
+        revision="",
         kind=found.kind,
         kind_identity=found.identity,
         digest=_digest(target),

@@ -20,13 +20,13 @@ def store() -> None:
 @store_option
 def store_show(store: Path) -> None:
     """Show disk usage."""
-    from harness.storage.builds import BuildStore
     from harness.storage.store import Store
+    from harness.storage.upkeep import Upkeep
 
     kept = Store(root=store)
-    stored = BuildStore(kept)
+    stored = Upkeep(kept)
     builds = stored.listing()
-    caches = [one.listing for one in builds if one.has_cache]
+    caches = [one.listings for one in builds if one.has_caches]
     contents = stored.contents_rooms()
     rows = [
         ("builds", str(len(builds)), _megabytes(sum(one.size for one in builds))),
@@ -57,10 +57,10 @@ def store_show(store: Path) -> None:
 @store_option
 def store_prune(*, size: float | None, days: float | None, everything: bool, store: Path) -> None:
     """Drop caches, then builds, that were not used for longest."""
-    from harness.storage.builds import DEFAULT_LIMIT, BuildStore
     from harness.storage.store import Store
+    from harness.storage.upkeep import DEFAULT_LIMIT, Upkeep
 
-    builds = BuildStore(Store(root=store))
+    builds = Upkeep(Store(root=store))
     if everything:
         freed = builds.prune(limit=0, age=0)
     elif size is None and days is None:
@@ -82,11 +82,11 @@ def store_prune(*, size: float | None, days: float | None, everything: bool, sto
 @store_option
 def store_verify(store: Path) -> int:
     """Read every stored build whole, and drop those that are damaged."""
-    from harness.storage.builds import BuildStore
     from harness.storage.store import Store
+    from harness.storage.upkeep import Upkeep
 
     console = stdout()
-    builds = BuildStore(Store(root=store))
+    builds = Upkeep(Store(root=store))
     with builds.in_use():
         damaged = list(builds.verify())
     for key, fault in damaged:

@@ -82,7 +82,7 @@ def _holds(divergence: Divergence, manifest: Manifest | None, wanted: object) ->
     # A tree with nothing in it (a build that stopped early) does not lack one file in particular.
     if manifest is None or not manifest.entries:
         return False
-    return _held(divergence, manifest.entries.get(divergence.key)) == wanted
+    return _held(divergence, manifest.entries.get(divergence.path)) == wanted
 
 
 def _held(divergence: Divergence, entry: Entry | None) -> object:

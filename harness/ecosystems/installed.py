@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from harness.ecosystems import BuiltTree, Ecosystem, Owner, OwnerOf
 from harness.trees.manifest import Manifest
@@ -9,6 +10,12 @@ from harness.trees.scan import read_file, read_times
 
 Installed = Mapping[str, str]
 """What ecosystems described of one tree, by their names; those that found nothing are left out."""
+
+InstalledByTree = Mapping[str, Mapping[str, str]]
+"""The same of all trees of a build, by the trees' names."""
+
+INSTALLED: Final = "installed"
+"""Under which name that is stored with a build."""
 
 
 def built_tree(manifest: Manifest, folder: Path, *, began: float) -> BuiltTree:

@@ -10,6 +10,7 @@ from rich.text import Text
 from harness.ecosystems.reuse import Part, PartReuse, Reuse
 from harness.reports.printing import printable
 from harness.trees.manifest import escape, parents
+from harness.trees.named import shown as shown_path
 from harness.verdicts.compare import Divergence, DivergenceKind, facts
 from harness.verdicts.result import Result, Run, Step, Verdict
 
@@ -137,14 +138,14 @@ def _unstable(step: Step) -> str:
 def _paths(divergences: tuple[Divergence, ...]) -> Iterator[Text]:
     # A missing or leftover folder stands for what is in it.
     folders = {
-        (each.kind, each.root, each.path)
+        (each.kind, each.tree, each.path)
         for each in divergences
         if each.kind in {DivergenceKind.LEFTOVER, DivergenceKind.MISSING}
     }
     shown = [
         each
         for each in divergences
-        if folders.isdisjoint((each.kind, each.root, folder) for folder in parents(each.path))
+        if folders.isdisjoint((each.kind, each.tree, folder) for folder in parents(each.path))
     ]
     # What people wrote comes before what tools derived from it.
     for each in sorted(shown, key=lambda one: one.derived)[:_MOST_PATHS]:
@@ -159,7 +160,7 @@ def _paths(divergences: tuple[Divergence, ...]) -> Iterator[Text]:
 def _where(each: Divergence) -> str:
     if each.kind is DivergenceKind.RELEASE:
         return "what the platform is told"
-    return escape(each.key) or "the build"
+    return shown_path(each.tree, escape(each.path)) or "the build"
 
 
 def _facts(each: Divergence) -> str:

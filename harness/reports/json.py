@@ -8,7 +8,7 @@ from harness.trees.manifest import ALGORITHM, Entry, escape
 from harness.verdicts.compare import Divergence
 from harness.verdicts.result import Failure, Known, Result, Run, Step
 
-FORMAT = 1
+FORMAT = 2
 
 
 def render(run: Run) -> str:
@@ -93,8 +93,8 @@ def _known(known: Known) -> dict[str, Any]:
 
 def _divergence(divergence: Divergence) -> dict[str, Any]:
     return {
+        "tree": divergence.tree,
         "path": escape(divergence.path),
-        "root": escape(divergence.root),
         "kind": str(divergence.kind),
         "distribution": divergence.distribution,
         "cached": _entry(divergence.cached),

@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
-from harness.buildpacks.source import Buildpack, resolve
+from harness.buildpacks import Buildpack
+from harness.buildpacks.source import from_tree, resolve
+from harness.scenarios.scenario import Stage
+from harness.scenarios.tree import Tree, digest
 from harness.storage.once import Once
 from harness.storage.store import Store
 
@@ -23,3 +26,20 @@ class Buildpacks:
             BuildpackError: Nothing is there, or git cannot bring it.
         """
         return self._brought.get(spec, lambda: resolve(spec, store=self._store, into=self._folder))
+
+    def of_tree(self, name: str, files: Tree) -> Buildpack:
+        """The buildpack that a scenario brings along.
+
+        Args:
+            name: What the scenario calls it.
+            files: Its files.
+
+        Raises:
+            BuildpackError: They are not a buildpack of a known kind.
+        """
+        key = f"{name} {digest(files)}"
+        return self._brought.get(key, lambda: from_tree(name, files, into=self._folder))
+
+    def stack(self, spec: str, stage: Stage) -> str:
+        """The stack on which a commit is built: the platform's own unless the scenario says one."""
+        return stage.world.stack or self.get(spec).kind.stack

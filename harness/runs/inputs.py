@@ -1,7 +1,11 @@
 """What goes into the builds of commits, and the key of it."""
 
-from harness.buildpacks.sequence import Neighbour
-from harness.builds.run import Inputs, own_recipe
+from collections.abc import Iterator
+from dataclasses import replace
+
+from harness.buildpacks import Member, Setting
+from harness.buildpacks.preparation import Preparation
+from harness.builds.inputs import Inputs
 from harness.plugins.code_digest import NOT_BUILDING, code_digest
 from harness.runs import key
 from harness.runs.buildpacks import Buildpacks
@@ -39,32 +43,47 @@ class CommitInputs:
         self._buildpacks = buildpacks
         self._internet = internet
 
-    def roots(self, commit: Commit) -> tuple[str, ...]:
-        """Globs of what is compared, relative to the build dir."""
-        kind = self._buildpacks.get(commit.buildpack).kind
-        return (*kind.roots, *self._settings.compare)
+    def preparation(self, commit: Commit) -> Preparation:
+        """What a build of a commit runs, in which folders, and what it leaves.
 
-    def not_deployed(self, commit: Commit) -> tuple[str, ...]:
-        """Globs of what is passed over below these roots."""
-        return self._buildpacks.get(commit.buildpack).kind.not_deployed
+        Raises:
+            BuildpackError: A buildpack of the commit's is not one, or cannot run beside the others.
+        """
+        kind = self._buildpacks.get(commit.buildpack).kind
+        prepared = kind.prepare(
+            Setting(
+                sequence=tuple(self._sequence(commit)),
+                stack=self._buildpacks.stack(commit.buildpack, commit.stage),
+                build=commit.build,
+                cache_apart=commit.cache_apart,
+            )
+        )
+        results = (
+            replace(tree, roots=tuple(dict.fromkeys((*tree.roots, *self._settings.compare))))
+            for tree in prepared.results
+        )
+        return replace(prepared, results=tuple(results))
+
+    def _sequence(self, commit: Commit) -> Iterator[Member]:
+        for name in commit.stage.world.buildpacks:
+            if name == SUBJECT:
+                yield Member(name="", buildpack=self._buildpacks.get(commit.buildpack))
+            else:
+                files = commit.scenario.fixtures[name]
+                yield Member(name=name, buildpack=self._buildpacks.of_tree(name, files))
 
     def of(self, commit: Commit) -> Inputs:
-        """All that goes into a build of a commit, but its cache.
+        """All that goes into a build of a commit, but its caches.
 
         Raises:
             HarnessError: A release does not build, or a build tool cannot be fetched.
         """
-        world = commit.stage.world
         return Inputs(
             app=commit.stage.tree,
             mtime=commit.mtime,
-            buildpack=self._buildpacks.get(commit.buildpack),
+            preparation=self.preparation(commit),
             internet=self._internet.of(commit),
-            env=world.env,
-            stack=world.stack,
-            build_path=commit.build_path,
-            row=_row(commit),
-            cache_apart=commit.cache_apart,
+            env=commit.stage.world.env,
             limits=self._settings.limits,
         )
 
@@ -82,35 +101,10 @@ class CommitInputs:
                 ecosystems=self._ecosystems,
                 sandbox=self._sandbox,
                 limits=self._settings.limits,
-                preparation=self._preparation(commit),
+                preparation=self.preparation(commit).identity,
                 env=commit.stage.world.env,
                 app=digest(commit.stage.tree),
                 mtime=commit.mtime,
                 internet=self._internet.identity(commit),
             )
         )
-
-    def _preparation(self, commit: Commit) -> tuple[object, ...]:
-        """What runs, and what of it is compared."""
-        buildpack, stack = self._buildpacks.get(commit.buildpack), commit.stage.world.stack
-        return (
-            (buildpack.digest, buildpack.kind.name, buildpack.kind_identity),
-            # The recipe as well: a kind may act on more than its code and the buildpack.
-            own_recipe(
-                buildpack,
-                stack=stack,
-                build_path=commit.build_path,
-                cache_apart=commit.cache_apart,
-            ),
-            (self.roots(commit), self.not_deployed(commit)),
-            (stack, commit.build_path, commit.cache_apart),
-            [(one.name, digest(one.files)) if one else "" for one in _row(commit)],
-        )
-
-
-def _row(commit: Commit) -> tuple[Neighbour | None, ...]:
-    fixtures = commit.scenario.fixtures
-    return tuple(
-        None if name == SUBJECT else Neighbour(name=name, files=fixtures[name])
-        for name in commit.stage.world.buildpacks
-    )

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
+from harness.builds.result import BuildRecord
+from harness.builds.run import Machine
 from harness.ecosystems.registry import identities, serving_ecosystems
 from harness.ecosystems.serving import Serving, Supplies, Workshop
 from harness.errors import StoreError
@@ -22,7 +24,10 @@ from harness.sandboxes.registry import Backend, BaseImage, backend, choose
 from harness.stack.bootstrap import OnLine
 from harness.stack.image import build_image
 from harness.storage.builds import BuildStore
+from harness.storage.judgements import Judgements
+from harness.storage.upkeep import Upkeep
 from harness.trees.removal import Remover
+from harness.verdicts.result import Step
 
 
 @contextmanager
@@ -73,10 +78,10 @@ def open_session(settings: Settings, *, observer: Observer | None = None) -> Ite
             settings=settings,
             folder=workspace.folder,
             places=Places(workspace, remover, memory=settings.limits.memory, keep=settings.keep),
-            sandbox=sandbox.sandbox,
+            machine=Machine(
+                sandbox=sandbox.sandbox, server=server, trust_mounts=trust[0], trust_env=trust[1]
+            ),
             image=sandbox.image,
-            server=server,
-            trust=trust,
             beyond=beyond,
             buildpacks=buildpacks,
             serving=serving,
@@ -87,12 +92,13 @@ def open_session(settings: Settings, *, observer: Observer | None = None) -> Ite
                 buildpacks=buildpacks,
                 internet=internet,
             ),
-            builds=BuildStore(store, fresh=settings.fresh),
+            builds=BuildStore(store, BuildRecord, fresh=settings.fresh),
+            judgements=Judgements(store, Step, fresh=settings.fresh),
         )
         with session.in_use():
             yield session
         try:
-            session.builds.make_room()
+            Upkeep(store).make_room()
         except StoreError as error:
             # What the run found is worth more than room.
             note(f"no room was made in the store: {error.message}")

@@ -3,21 +3,11 @@
 import hashlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 
 from harness.scenarios.scenario import Scenario, Stage, mtime
 from harness.scenarios.scenario_file import BuildPath, CacheMount
 
-_FIXED_BUILD_PATH = "/tmp/build_app"  # noqa: S108 - a path inside the sandbox
-
-
-class Arm(StrEnum):
-    """One side of a comparison."""
-
-    CACHED = "cached"
-    CLEAN = "clean"
-    CONTROL = "control"
-    REPEATED = "repeated"
+_FIXED_BUILD = "app"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +18,7 @@ class Commit:
         scenario: The scenario whose commit it is.
         buildpack: The buildpack at this commit, as the operator named it.
         stage: The app, the world and what is expected.
-        build_path: Where the app lies inside the sandbox, the same for both arms.
+        build: What the build's folder is named after, the same for both arms.
         mtime: Modification time of the app's files in seconds since the epoch; None for now.
         cache_apart: Whether the cache is on another mount than the build.
         before: The commit before it, whose cache it may be given; None for the first.
@@ -37,7 +27,7 @@ class Commit:
     scenario: Scenario
     buildpack: str
     stage: Stage
-    build_path: str
+    build: str
     mtime: int | None
     cache_apart: bool
     before: "Commit | None" = field(default=None, repr=False, compare=False)
@@ -162,17 +152,16 @@ def missing(
 
 
 def _commit(scenario: Scenario, stage: Stage, buildpack: str, before: Commit | None) -> Commit:
-    path = _FIXED_BUILD_PATH
+    name = _FIXED_BUILD
     if scenario.axes.build_path is BuildPath.NEW:
         # New for each commit, as on the platform; the arms of one commit share it, so that they
         # differ in nothing but their cache.
         name = hashlib.sha256(f"{scenario.name} {stage.index}".encode()).hexdigest()[:8]
-        path = f"/tmp/build_{name}"  # noqa: S108
     return Commit(
         scenario=scenario,
         buildpack=buildpack,
         stage=stage,
-        build_path=path,
+        build=name,
         mtime=mtime(scenario.axes, stage),
         cache_apart=scenario.axes.cache_mount is CacheMount.OTHER,
         before=before,

@@ -6,31 +6,34 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 from harness.buildpacks.source import at_revision
-from harness.builds.run import Build, Inputs, run_build
+from harness.builds.inputs import Inputs
+from harness.builds.result import Build
+from harness.builds.run import run_build
 from harness.diagnosis.origin import with_origins
-from harness.ecosystems.installed import built_tree
-from harness.ecosystems.python.installation import read_installation
-from harness.ecosystems.registry import ecosystems
+from harness.ecosystems.registry import ecosystems, explainers
 from harness.errors import HarnessError, InputError, StoreError
 from harness.plugins.code_digest import code_digest
+from harness.runs.keeping import to_keep
 from harness.runs.memory import outgrew
 from harness.runs.places import Place
-from harness.runs.plan import Arm, Pair, PlannedBuild, control, missing, plan, repeated
+from harness.runs.plan import Pair, PlannedBuild, control, missing, plan, repeated
 from harness.runs.progress import Label, Observer, Silent
 from harness.runs.schedule import Schedule
 from harness.runs.session import Session
+from harness.sandboxes import End
 from harness.scenarios.gitobjects import commit_shas
 from harness.scenarios.history import play_app
 from harness.scenarios.scenario import Scenario, Stage
 from harness.scenarios.scenario_file import Expectation
-from harness.storage.builds import Built, Check
-from harness.trees.scan import scan
-from harness.verdicts import expectations, judge
+from harness.trees.explainer import largest
+from harness.verdicts import judge
+from harness.verdicts.arms import Arm, Arms, Stored
 from harness.verdicts.compare import Comparison, Divergence, gather
-from harness.verdicts.judge import Arms
+from harness.verdicts.judge import Context, SecondRuns
 from harness.verdicts.known import KnownFile, all_known
 from harness.verdicts.result import Builds, Result, Run, Step
 
@@ -101,9 +104,10 @@ class _Run:
         self._observer = observer
         self._builds = session.builds
         self._ecosystems = ecosystems()
+        self._largest = largest(explainers(self._ecosystems))
         self._schedule = Schedule()
         self._lock = threading.Lock()
-        self._built: dict[str, Built] = {}
+        self._built: dict[str, Stored] = {}
         self._expected: dict[str, _Expected] = {}
         self._caches: dict[str, bool] = {}
         self._must_run: frozenset[str] = frozenset()
@@ -128,7 +132,7 @@ class _Run:
         try:
             self._schedule.run(jobs)
         except BaseException:
-            self._session.sandbox.close()
+            self._session.machine.sandbox.close()
             self._schedule.join()
             raise
         for case in cases:
@@ -175,7 +179,7 @@ class _Run:
     def _look_up(self, cases: Iterable[_Case]) -> None:
         for case in cases:
             for index, key in enumerate(case.judgements):
-                step = self._builds.judged(key)
+                step = self._session.judgements.find(key)
                 if step is not None and (
                     step.repeated or self._is_known(case, index, step.divergences)
                 ):
@@ -251,8 +255,8 @@ class _Run:
         parent = self._built.get(build.cache.key) if build.cache else None
         if found is None or found.facts.parent != (parent.facts.instance if parent else ""):
             return
-        wanted = self._expected.get(build.key, {}) if found.facts.outcome.passed else {}
-        if all(found.check(name) is not None for name in wanted):
+        wanted = self._expected.get(build.key, {}) if found.record.outcome.passed else {}
+        if all(found.record.check(name) is not None for name in wanted):
             with self._lock:
                 self._built[build.key] = found
 
@@ -262,7 +266,7 @@ class _Run:
     def _has_cache(self, build: PlannedBuild) -> bool:
         # Looked at once: it takes a walk over the whole of it.
         if build.key not in self._caches:
-            self._caches[build.key] = self._builds.has_cache(self._built[build.key])
+            self._caches[build.key] = self._builds.has_caches(self._built[build.key])
         return self._caches[build.key]
 
     # --- doing ---------------------------------------------------------------------------------
@@ -273,15 +277,15 @@ class _Run:
             self._take(planned)
             built = self._built.get(planned.key)
             carried = planned.key in self._carried
-            if built is None or (carried and not self._builds.has_cache(built)):
+            if built is None or (carried and not self._builds.has_caches(built)):
                 parent = self._built[planned.cache.key] if planned.cache else None
                 built = self._really_build(case, planned, arm, parent)
         with self._lock:
             self._built[planned.key] = built
 
     def _really_build(
-        self, case: _Case, planned: PlannedBuild, arm: Arm, parent: Built | None
-    ) -> Built:
+        self, case: _Case, planned: PlannedBuild, arm: Arm, parent: Stored | None
+    ) -> Stored:
         session, commit = self._session, planned.commit
         name, number = case.scenario.name, planned.commit.stage.index + 1
         label = Label(
@@ -296,7 +300,7 @@ class _Run:
         with self._lock:
             self._ran += 1
         called = f"{name.replace('/', '-')}-{number}-{arm}"
-        cache = parent.facts.cache.size if parent and parent.facts.cache else 0
+        cache = sum(one.size for one in parent.facts.caches) if parent else 0
         with session.places.place(called, cache=cache, on_disk=planned.on_disk) as place:
             build = self._run_at(place, label, inputs, parent)
             if not (place.in_memory and outgrew(build.outcome, build.log)):
@@ -307,45 +311,39 @@ class _Run:
             build = self._run_at(place, label, inputs, parent)
             return self._kept(planned, build, place, parent)
 
-    def _run_at(self, place: Place, label: Label, inputs: Inputs, parent: Built | None) -> Build:
+    def _run_at(self, place: Place, label: Label, inputs: Inputs, parent: Stored | None) -> Build:
         session = self._session
         self._observer.build_started(label)
         build = run_build(
             inputs,
-            cache=partial(self._builds.lay_out_cache, parent) if parent else None,
-            sandbox=session.sandbox,
-            server=session.server,
-            trust=session.trust,
+            session.machine,
             folder=place.folder,
+            caches=partial(self._builds.lay_out_cache, parent) if parent else None,
             on_line=lambda line: self._observer.build_line(label, line),
         )
         self._observer.build_ended(label, build.outcome.how(), build.outcome.seconds)
         return build
 
     def _kept(
-        self, planned: PlannedBuild, build: Build, place: Place, parent: Built | None
-    ) -> Built:
+        self, planned: PlannedBuild, build: Build, place: Place, parent: Stored | None
+    ) -> Stored:
         session = self._session
-        commit = planned.commit
-        manifest = scan(
-            build.tree, session.inputs.roots(commit), without=session.inputs.not_deployed(commit)
+        new = to_keep(
+            build,
+            session.inputs.preparation(planned.commit),
+            self._ecosystems,
+            expected=self._expected.get(planned.key, {}),
+            in_memory=place.in_memory,
+            with_caches=planned.key in self._carried,
         )
-        found = read_installation(built_tree(manifest, build.tree, began=build.began))
-        wanted = self._expected.get(planned.key, {}) if build.outcome.passed else {}
+        # Another run of a build that its time limit ended may end otherwise.
+        timed_out = build.outcome.end is End.TIMEOUT
         built = self._builds.keep(
             planned.key,
-            build,
-            in_memory=place.in_memory,
-            with_cache=planned.key in self._carried,
+            new,
             parent=parent,
-            manifest=manifest,
-            distributions=found.distributions,
-            ages=found.ages,
-            checks=tuple(
-                Check(expectation=name, fault=expectations.fault(one, build.tree))
-                for name, one in wanted.items()
-            ),
-            aside=session.places.folder(f"{place.folder.name}-ended"),
+            largest=self._largest,
+            aside=session.places.folder(f"{place.folder.name}-ended") if timed_out else None,
         )
         session.places.done_with(place.folder, built.folder)
         return built
@@ -353,14 +351,12 @@ class _Run:
     def _judge(self, case: _Case, index: int, place: int) -> None:
         arms = self._arms(case, index)
         earlier = [self._arms(case, before) for before in range(index)]
-        found = judge.look(
-            arms, self._session.inputs.roots(arms.commit), earlier, ecosystems=self._ecosystems
-        )
+        found = judge.compare_arms(arms, self._ecosystems, earlier)
         if not found.divergences:
             self._settle(case, index, found, {})
             return
         # Where only the cached build worked on disk, the control build tells what that changes.
-        on_disk = arms.clean.facts.in_memory and not arms.cached.facts.in_memory
+        on_disk = arms.clean.record.in_memory and not arms.cached.record.in_memory
         pair = case.pairs[index]
         runs = {Arm.CONTROL: control(pair.clean, on_disk=on_disk)}
         if not self._is_known(case, index, gather(found.divergences)):
@@ -391,27 +387,29 @@ class _Run:
         self, case: _Case, index: int, found: Comparison, runs: Mapping[Arm, PlannedBuild]
     ) -> None:
         arms = self._arms(case, index)
+        commit = case.pairs[index].commit
         earlier = [self._arms(case, before) for before in range(index)]
         second = {arm: self._built[build.key] for arm, build in runs.items()}
         step = judge.judge(
             arms,
             found,
-            second.get(Arm.CONTROL),
-            second.get(Arm.REPEATED),
-            earlier=earlier,
-            shas=case.shas,
-            kind=self._session.buildpacks.get(arms.commit.buildpack).kind,
-            tools=self._session.serving.tools(arms.commit),
-            ecosystems=self._ecosystems,
+            SecondRuns(control=second.get(Arm.CONTROL), repeated=second.get(Arm.REPEATED)),
+            Context(
+                earlier=earlier,
+                shas=case.shas,
+                kind=self._session.buildpacks.get(commit.buildpack).kind,
+                tools=self._session.serving.tools(commit),
+                ecosystems=self._ecosystems,
+            ),
         )
-        asked_for = (*arms.cached.facts.requests, *arms.clean.facts.requests)
+        asked_for = (*arms.cached.record.requests, *arms.clean.record.requests)
         step = replace(
             step,
             divergences=_with_origins(step.divergences, earlier, case.shas),
-            stand_ins=self._session.serving.stand_ins(arms.commit, asked_for),
+            stand_ins=self._session.serving.stand_ins(commit, asked_for),
         )
         if all(built.stored for built in (arms.cached, arms.clean)):
-            self._builds.keep_judgement(case.judgements[index], step)
+            self._session.judgements.keep(case.judgements[index], step)
         with self._lock:
             case.steps[index] = step
         if not case.open:
@@ -420,7 +418,8 @@ class _Run:
     def _arms(self, case: _Case, index: int) -> Arms:
         pair = case.pairs[index]
         return Arms(
-            commit=pair.commit,
+            stage=pair.commit.stage,
+            file=pair.commit.scenario.file,
             cached=self._built[pair.cached.key],
             clean=self._built[pair.clean.key],
         )
@@ -447,7 +446,7 @@ class _Run:
             scenario=case.scenario.name,
             file=_shown(case.scenario.file),
             buildpack=case.buildpack,
-            sandbox=self._session.sandbox.name,
+            sandbox=self._session.machine.sandbox.name,
             image=self._session.image,
             steps=tuple(step for _, step in sorted(case.steps.items())),
             error=str(case.error) if case.error else "",
@@ -473,14 +472,18 @@ def _with_origins(
     divergences: tuple[Divergence, ...], earlier: Sequence[Arms], shas: Sequence[str]
 ) -> tuple[Divergence, ...]:
     """The divergences of the commit after these, with the commits that they come from."""
-    if not divergences:
-        return ()
-    return with_origins(
-        divergences,
-        tuple(each.clean.manifest() for each in earlier),
-        tuple(each.cached.manifest() for each in earlier),
-        commits=shas,
-    )
+    found: list[Divergence] = []
+    for tree, mine in groupby(divergences, key=lambda one: one.tree):
+        if not tree:
+            found += mine
+            continue
+        found += with_origins(
+            mine,
+            tuple(each.clean.manifest(tree) for each in earlier),
+            tuple(each.cached.manifest(tree) for each in earlier),
+            commits=shas,
+        )
+    return tuple(found)
 
 
 def _build_task(build: PlannedBuild) -> str:

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
-from harness.buildpacks.source import Buildpack, at_revision
+from harness.buildpacks import Buildpack
+from harness.buildpacks.source import at_revision
 from harness.ecosystems.serving import (
     BuildpackFiles,
     CommitFiles,
@@ -93,7 +94,8 @@ class CommitServing:
         for stage in stages:
             buildpack = self._buildpacks.get(at_revision(spec, stage.world.buildpack))
             history.append(CommitFiles(buildpack=_files(buildpack), app=stage.tree))
-            demand = Demand(history=tuple(history), stack=stage.world.stack)
+            stack = stage.world.stack or buildpack.kind.stack
+            demand = Demand(history=tuple(history), stack=stack)
             for serving in self._of(buildpack):
                 serving.begin(demand)
 
@@ -114,7 +116,7 @@ class CommitServing:
                 )
                 for one in commit.history
             ),
-            stack=commit.stage.world.stack,
+            stack=self._buildpacks.stack(commit.buildpack, commit.stage),
         )
 
 

@@ -5,16 +5,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.builds.result import BuildRecord
+from harness.builds.run import Machine
 from harness.internet.recorder import Recorder
-from harness.internet.server import InternetServer
 from harness.internet.tape import Tape
 from harness.runs.buildpacks import Buildpacks
 from harness.runs.inputs import CommitInputs
 from harness.runs.places import Places
 from harness.runs.serving import CommitServing
 from harness.runs.settings import Settings
-from harness.sandboxes import Mount, Sandbox
 from harness.storage.builds import BuildStore
+from harness.storage.judgements import Judgements
+from harness.verdicts.result import Step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,29 +27,27 @@ class Session:
         settings: What the run is asked to use.
         folder: The run's own folder.
         places: Where its builds work.
-        sandbox: Where they run.
         image: What reports call its image.
-        server: Answers for the sealed internet.
-        trust: The mounts and variables by which a sandbox trusts the server.
+        machine: What they run on: the sandbox, and the server of the sealed internet.
         beyond: What answers where a scenario has nothing; None where that is nothing.
         buildpacks: The buildpacks.
         serving: What ecosystems serve.
         inputs: What goes into builds.
         builds: The builds that are stored.
+        judgements: What was judged of them.
     """
 
     settings: Settings
     folder: Path
     places: Places
-    sandbox: Sandbox
+    machine: Machine
     image: str
-    server: InternetServer
-    trust: tuple[tuple[Mount, ...], tuple[tuple[str, str], ...]]
     beyond: Tape | Recorder | None
     buildpacks: Buildpacks
     serving: CommitServing
     inputs: CommitInputs
-    builds: BuildStore
+    builds: BuildStore[BuildRecord]
+    judgements: Judgements[Step]
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
@@ -59,3 +59,4 @@ class Session:
                 if self.settings.recording and not self.settings.keep:
                     # Nobody will ever ask for them: what they saw has no name but this run's.
                     self.builds.forget_own()
+                    self.judgements.forget_own()

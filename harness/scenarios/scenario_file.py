@@ -9,8 +9,8 @@ from pydantic import ConfigDict, Discriminator, Field, Tag
 
 from harness.scenarios.edits import STRICT, Edit
 from harness.scenarios.fork import BranchName, Name, TagName
+from harness.trees.named import APP
 
-DEFAULT_STACK = "heroku-24"
 SUBJECT = "subject"
 """What a list of buildpacks calls the one under test."""
 
@@ -192,6 +192,10 @@ class Expectation:
         NonEmpty | None, Field(description="Where each symbolic link at the path points to.")
     ] = None
     absent: Annotated[bool, Field(description="True where nothing may be at the path.")] = False
+    tree: Annotated[
+        NonEmpty,
+        Field(description="The tree that the path is in, where a build leaves more than the app."),
+    ] = APP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,7 +218,7 @@ class Changes:
         str | None,
         Field(
             pattern=r"^[a-z0-9][a-z0-9.-]*$",
-            description=f"The stack from this commit on; `{DEFAULT_STACK}` at first.",
+            description="The stack from this commit on; the platform's own at first.",
         ),
     ] = None
     buildpack: Annotated[

@@ -30,7 +30,6 @@ from harness.scenarios.tree import File, Tree, path_fault
 from harness.scenarios.wording import one_of
 from harness.scenarios.world import changed, first_world, world_faults
 
-_PROGRAMS = ("bin/detect", "bin/compile")
 STAND_IN_PYTHONS = {
     "default": "3.11.7",
     "other": "3.10.13",
@@ -235,16 +234,9 @@ def _neighbour_problems(case: _Case, place: Place, names: tuple[str, ...]) -> It
         if name == SUBJECT:
             continue
         try:
-            files = case.sources.fixture(name).entries
+            case.sources.fixture(name)
         except EditError as error:
             yield case.document.problem(at, error.message, f"`{SUBJECT}`, or {error.expected}")
-            continue
-        for program in _PROGRAMS:
-            leaf = files.get(program)
-            if not (isinstance(leaf, File) and leaf.executable):
-                message = f"`{name}` is no buildpack: it has no executable `{program}`"
-                yield case.document.problem(at, message, "a fixture that is one")
-                break
 
 
 def _changes(case: _Case, place: Place, raw: dict[str, Any]) -> tuple[Changes, frozenset[str]]:

@@ -8,7 +8,6 @@ from functools import reduce
 from harness.scenarios.fork import Fork, reference_fault
 from harness.scenarios.positions import Place
 from harness.scenarios.scenario_file import (
-    DEFAULT_STACK,
     SUBJECT,
     BranchMove,
     Changes,
@@ -69,7 +68,7 @@ class World:
         branches: Every branch of every fork of the scenario.
         tags: Every tag of every one.
         releases: What the index holds besides build tools.
-        stack: The stack's name, as in `STACK`.
+        stack: The stack's name, as in `STACK`; empty for the platform's own.
         buildpack: The buildpack's revision, or None for the one that the run was asked for.
         buildpacks: The buildpacks that run, in order: `subject`, and fixtures.
     """
@@ -78,7 +77,7 @@ class World:
     branches: tuple[BranchTip, ...] = ()
     tags: tuple[Tag, ...] = ()
     releases: tuple[PublishedRelease, ...] = ()
-    stack: str = DEFAULT_STACK
+    stack: str = ""
     buildpack: str | None = None
     buildpacks: tuple[str, ...] = (SUBJECT,)
 

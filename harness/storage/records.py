@@ -3,7 +3,7 @@
 import hashlib
 import json
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from cattrs import BaseValidationError, Converter
 
@@ -28,8 +28,24 @@ def load(kind: type[T], text: str) -> T:
     body = body.removesuffix("\n")
     if _digest(body) != digest:
         raise StoreError("a stored result is damaged", hint="`cache-harness store verify`")
+    return restored(kind, json.loads(body))
+
+
+def plain(record: object) -> Any:
+    """A frozen dataclass as values that JSON has, to be a part of another record."""
+    return _converter().unstructure(record)
+
+
+def restored(kind: type[T], value: Any) -> T:
+    """The record that `plain` made these values of; for `object` the values themselves.
+
+    Raises:
+        StoreError: They are of another kind.
+    """
+    if kind is object:
+        return value  # type: ignore[no-any-return]
     try:
-        return _converter().structure(json.loads(body), kind)
+        return _converter().structure(value, kind)
     except (ValueError, TypeError, KeyError, AttributeError, BaseValidationError) as error:
         raise StoreError(
             f"a stored result is of another version: {error!r}",

@@ -36,12 +36,12 @@ class Store:
 
     @property
     def tools(self) -> Path:
-        """Wheels of the build tools, fetched once from the operator's index."""
+        """Build tools, fetched once from the operator's index."""
         return self.root / "tools"
 
     @property
     def releases(self) -> Path:
-        """Wheels and sdists built from forks."""
+        """Releases built from forks."""
         return self.root / "releases"
 
     @property

@@ -19,7 +19,7 @@ _HEADED: Final = struct.Struct(f"32s32s{HEAD}s")
 
 def keep_contents(
     manifest: Manifest, tree: Path, pool: Pool, into: Path, *, largest: Callable[[str], int]
-) -> None:
+) -> tuple[str, ...]:
     """Keeps what the regular files of a manifest hold, each content once.
 
     Args:
@@ -28,6 +28,9 @@ def keep_contents(
         pool: Where contents are kept.
         into: A file to write, by which `Contents` finds them again.
         largest: Says of a path how many bytes a file there may have; larger ones are left out.
+
+    Returns:
+        The paths of files that were left out, sorted.
 
     Raises:
         ManifestError: A file cannot be read, or holds something else by now.
@@ -51,6 +54,13 @@ def keep_contents(
         for digest, (head, name) in headed.items()
     )
     into.write_bytes(blake3(known).digest() + known)
+    return tuple(
+        sorted(
+            path
+            for path, entry in manifest.entries.items()
+            if entry.kind is EntryKind.FILE and entry.size > largest(path)
+        )
+    )
 
 
 class Contents:

@@ -3,12 +3,13 @@
 import posixpath
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from harness.trees.difference import Difference, Place, differences, leaves
 from harness.trees.explainer import Explainer, Explanation, Note, Rule, TreePair
 from harness.trees.manifest import ALGORITHM, HERE, Entry, EntryKind, escape
+from harness.trees.named import shown
 
 _DIGEST_SHOWN = 8
 _LONGEST_SHOWN = 300
@@ -47,9 +48,9 @@ class Divergence:
 
     Attributes:
         kind: In what way.
-        root: The compared root, relative to the build dir; empty where there is no path.
-        path: The path, relative to the root; `.` is the root itself. Empty for an outcome and for
-            what the platform is told.
+        tree: The name of the result tree; empty where there is no path.
+        path: The path, relative to the tree, as in a manifest. Empty for an outcome and for what
+            the platform is told.
         cached: What the cached tree has there.
         clean: What the clean tree has there.
         distribution: The package that owns the path, as `name version`, where one does.
@@ -62,7 +63,7 @@ class Divergence:
     """
 
     kind: DivergenceKind
-    root: str = ""
+    tree: str = ""
     path: str = ""
     cached: Entry | None = None
     clean: Entry | None = None
@@ -72,13 +73,6 @@ class Divergence:
     together: str = ""
     derived: bool = False
     paths: tuple[str, ...] = ()
-
-    @property
-    def key(self) -> str:
-        """The path relative to the build dir, as in a manifest."""
-        if self.path == HERE:
-            return self.root
-        return self.path if self.root in {"", HERE} else f"{self.root}/{self.path}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +88,7 @@ class Comparison:
     """What comparing two trees showed.
 
     Attributes:
-        divergences: Where they differ, sorted by root, path and kind.
+        divergences: Where they differ, sorted by tree, path and kind.
         notes: Where they differ in a way that is no fault, by rule.
         set_aside: What was not counted as a divergence, by rule; a path may count under several.
         compared: How many paths other than directories there are in either tree; 0 is no agreement.
@@ -129,8 +123,8 @@ def compare(trees: TreePair, explainers: Sequence[Explainer] = ()) -> Comparison
     return Comparison(
         divergences=tuple(
             sorted(
-                (_divergence(one, trees, explainers) for one in (*standing, *found.values())),
-                key=lambda one: (one.root, one.path, one.kind),
+                (_divergence(one, explainers) for one in (*standing, *found.values())),
+                key=lambda one: (one.tree, one.path, one.kind),
             )
         ),
         notes=tuple(
@@ -180,17 +174,41 @@ def _set_aside(
                 yield SetAside(rule=rule.name, count=counts[rule])
 
 
-def _divergence(one: Difference, trees: TreePair, explainers: Iterable[Explainer]) -> Divergence:
-    root, inside = (trees.cached if one.clean is None else trees.clean).split(one.path)
+def _divergence(one: Difference, explainers: Iterable[Explainer]) -> Divergence:
     return Divergence(
         kind=DivergenceKind(one.kind.value),
-        root=root,
-        path=inside,
+        path=one.path,
         cached=one.cached,
         clean=one.clean,
         why=one.why,
         together=one.together,
         derived=any(explainer.is_derived(one.path) for explainer in explainers),
+    )
+
+
+def merged(found: Mapping[str, Comparison]) -> Comparison:
+    """What comparing several trees showed, each path with its tree's name.
+
+    Args:
+        found: What comparing each showed, by the tree's name.
+    """
+    counts: Counter[str] = Counter()
+    notes: dict[tuple[str, str], list[str]] = {}
+    for tree, one in found.items():
+        for aside in one.set_aside:
+            counts[aside.rule] += aside.count
+        for note in one.notes:
+            paths = notes.setdefault((note.rule, note.why), [])
+            paths += [shown(tree, path) for path in note.paths]
+    return Comparison(
+        divergences=tuple(
+            replace(each, tree=tree) for tree, one in found.items() for each in one.divergences
+        ),
+        notes=tuple(
+            Note(rule=rule, why=why, paths=tuple(paths)) for (rule, why), paths in notes.items()
+        ),
+        set_aside=tuple(SetAside(rule=rule, count=count) for rule, count in counts.items()),
+        compared=sum(one.compared for one in found.values()),
     )
 
 
@@ -204,10 +222,10 @@ def gather(divergences: Iterable[Divergence]) -> tuple[Divergence, ...]:
     together: dict[tuple[str, DivergenceKind, str], list[Divergence]] = {}
     for one in divergences:
         if one.together:
-            together.setdefault((one.root, one.kind, one.together), []).append(one)
+            together.setdefault((one.tree, one.kind, one.together), []).append(one)
         else:
             rest.append(one)
-    for (root, kind, said), alike in together.items():
+    for (tree, kind, said), alike in together.items():
         if len(alike) == 1:
             rest += alike
             continue
@@ -215,13 +233,13 @@ def gather(divergences: Iterable[Divergence]) -> tuple[Divergence, ...]:
         rest.append(
             Divergence(
                 kind=kind,
-                root=root,
+                tree=tree,
                 path=folder or HERE,
                 why=f"{len(alike)} {said}",
-                paths=tuple(one.key for one in alike),
+                paths=tuple(one.path for one in alike),
             )
         )
-    return tuple(sorted(rest, key=lambda one: (one.root, one.path, one.kind)))
+    return tuple(sorted(rest, key=lambda one: (one.tree, one.path, one.kind)))
 
 
 def split_noise(
@@ -237,13 +255,13 @@ def split_noise(
         Divergences in which the two clean trees agree, by path and kind, and those in which they
         do not.
     """
-    unstable: dict[str, set[DivergenceKind]] = {}
+    unstable: dict[tuple[str, str], set[DivergenceKind]] = {}
     for one in noise:
-        unstable.setdefault(one.key, set()).add(one.kind)
+        unstable.setdefault((one.tree, one.path), set()).add(one.kind)
     real: list[Divergence] = []
     doubtful: list[Divergence] = []
     for one in divergences:
-        kinds = unstable.get(one.key, set())
+        kinds = unstable.get((one.tree, one.path), set())
         # What is now there and now not, or now this and now that, tells nothing of its content.
         (doubtful if one.kind in kinds or kinds & _WHOLE else real).append(one)
     return tuple(real), tuple(doubtful)

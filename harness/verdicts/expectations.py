@@ -1,6 +1,7 @@
 """Checks what a scenario says of a built tree: two builds can be wrong alike."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from harness.scenarios.scenario_file import Expectation
@@ -10,16 +11,21 @@ from harness.trees.scan import read_file, scan
 _LARGEST = 16 * 1024 * 1024
 
 
-def fault(expectation: Expectation, tree: Path) -> str:
+def fault(expectation: Expectation, trees: Mapping[str, Path]) -> str:
     """What a built tree lacks of an expectation, as the rest of a sentence; empty where it has it.
 
     Args:
         expectation: What the scenario says of the commit.
-        tree: The build dir; read as data, links out of it are not followed.
+        trees: The folders of the result trees, by name; read as data, links out of them are not
+            followed.
 
     Raises:
         ManifestError: The tree cannot be read.
     """
+    tree = trees.get(expectation.tree)
+    if tree is None:
+        names = ", ".join(f"`{name}`" for name in trees)
+        return f"there is no tree `{expectation.tree}`; the build leaves {names}"
     return _fault(expectation, tree, scan(tree, (expectation.path,)))
 
 

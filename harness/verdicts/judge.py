@@ -5,18 +5,17 @@ from dataclasses import dataclass, replace
 
 from harness.buildpacks import BuildpackKind
 from harness.ecosystems import Ecosystem
-from harness.ecosystems.installed import Installed, findings, owner_of
-from harness.ecosystems.python.installation import Installation, to_text
+from harness.ecosystems.installed import INSTALLED, Installed, InstalledByTree, findings, owner_of
 from harness.ecosystems.registry import explainers
 from harness.ecosystems.reuse import Needs, PartReuse, Reuse, Trace
 from harness.errors import HarnessError
-from harness.runs.plan import Arm, Commit
 from harness.scenarios.scenario_file import BuildExpectation
-from harness.storage.builds import Built
 from harness.trees.difference import Side
 from harness.trees.explainer import BuildPaths, TreePair
 from harness.trees.manifest import EntryKind, Manifest
+from harness.trees.named import APP
 from harness.verdicts import compare as comparing
+from harness.verdicts.arms import Arm, Arms, Stored
 from harness.verdicts.compare import Comparison, Divergence, gather, split_noise
 from harness.verdicts.owners import with_owners
 from harness.verdicts.result import Failure, Seconds, Step, Verdict
@@ -26,51 +25,65 @@ _NOTHING = Comparison(divergences=(), set_aside=(), compared=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Arms:
-    """The builds of one commit: with the cache that the commit before left, and with none."""
+class SecondRuns:
+    """The builds of one commit, run again.
 
-    commit: Commit
-    cached: Built
-    clean: Built
+    Attributes:
+        control: A second clean build; needed where the arms differ.
+        repeated: A second cached build, given the same caches; wanted where the difference is not
+            known of the buildpack.
+    """
 
-    @property
-    def differ(self) -> bool:
-        """Whether they are two builds; at the first commit they are one."""
-        return self.cached.facts.instance != self.clean.facts.instance
+    control: Stored | None = None
+    repeated: Stored | None = None
 
 
-def look(
-    arms: Arms,
-    roots: tuple[str, ...],
-    earlier: Sequence[Arms] = (),
-    *,
-    ecosystems: Sequence[Ecosystem],
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What is around the builds of one commit.
+
+    Attributes:
+        earlier: The builds of the commits before, in order.
+        shas: The SHAs of the scenario's commits.
+        kind: The buildpack's, which reads its log.
+        tools: Projects that only serve to install what the app asks for.
+        ecosystems: Whoever knows what the trees hold.
+    """
+
+    earlier: Sequence[Arms]
+    shas: Sequence[str]
+    kind: BuildpackKind
+    tools: frozenset[str]
+    ecosystems: Sequence[Ecosystem]
+
+
+def compare_arms(
+    arms: Arms, ecosystems: Sequence[Ecosystem], earlier: Sequence[Arms] = ()
 ) -> Comparison:
-    """Compares the two builds; where it shows a divergence, control builds are wanted.
+    """Compares the two builds; where it shows a divergence, second runs are wanted.
 
     Args:
         arms: The builds.
-        roots: What is compared, for the message.
-        earlier: The builds of the commits before.
         ecosystems: Whoever knows what the trees hold.
+        earlier: The builds of the commits before.
 
     Raises:
         HarnessError: Both builds passed and left nothing to compare but the app's own files.
         ManifestError: What is stored of them is damaged.
     """
-    cached, clean = arms.cached.facts.outcome, arms.clean.facts.outcome
+    cached, clean = arms.cached.record.outcome, arms.clean.record.outcome
     if cached.passed != clean.passed:
         why = f"the cached build {cached.how()}, the clean build {clean.how()}"
         return replace(_NOTHING, divergences=(comparing.outcome(why),))
     if not clean.passed:
         return _NOTHING
-    found = _compare(arms.cached, arms.clean, ecosystems, _build_paths(arms, earlier))
+    found = _compare(arms.cached, arms.clean, ecosystems, earlier)
     # Where there are more paths than the app has, some are not its own.
-    own = arms.commit.stage.tree.entries
+    own = arms.stage.tree.entries
     if not found.compared or (found.compared <= len(own) and _only_the_app(arms)):
         raise HarnessError(
-            f"{arms.commit.scenario.file}: commit {arms.commit.stage.index + 1}: both builds"
-            f" passed and left nothing to compare but the app's own files under {', '.join(roots)}",
+            f"{arms.file}: commit {arms.stage.index + 1}: both builds passed and left nothing to"
+            " compare but the app's own files",
             hint="look at the log whether the buildpack installs anything, and where",
         )
     return found
@@ -78,125 +91,141 @@ def look(
 
 def _only_the_app(arms: Arms) -> bool:
     """Whether neither build left any file that the app did not bring."""
-    own = arms.commit.stage.tree.entries.keys()
+    own = arms.stage.tree.entries.keys()
     return all(
-        entry.kind is EntryKind.DIRECTORY or path in own
+        entry.kind is EntryKind.DIRECTORY or (tree == APP and path in own)
         for built in (arms.cached, arms.clean)
-        for path, entry in built.manifest().entries.items()
+        for tree in built.trees
+        for path, entry in built.manifest(tree).entries.items()
     )
 
 
-def _build_paths(arms: Arms, earlier: Sequence[Arms]) -> BuildPaths | None:
-    """The build dirs that files may name; None where every build had the same."""
-    own = arms.commit.build_path
-    before = dict.fromkeys(each.commit.build_path for each in earlier)
+def _build_paths(cached: Stored, earlier: Sequence[Arms], tree: str) -> BuildPaths | None:
+    """The paths of a tree that files may name; None where every build had it at the same."""
+    own = cached.place(tree)
+    before = dict.fromkeys(each.cached.place(tree) for each in earlier)
     if not before.keys() - {own}:
         return None
     return BuildPaths(cached=(own, *(path for path in before if path != own)), clean=own)
 
 
-def judge(
-    arms: Arms,
-    found: Comparison,
-    control: Built | None,
-    again: Built | None = None,
-    *,
-    earlier: Sequence[Arms],
-    shas: Sequence[str],
-    kind: BuildpackKind,
-    tools: frozenset[str],
-    ecosystems: Sequence[Ecosystem],
-) -> Step:
+def judge(arms: Arms, found: Comparison, second: SecondRuns, context: Context) -> Step:
     """What one commit showed.
 
     Args:
         arms: Its builds.
-        found: What `look` found.
-        control: A second clean build; needed where it found a divergence.
-        again: A second cached build, given the same cache; wanted where the divergence is not
-            known of the buildpack.
-        earlier: The builds of the commits before, in order.
-        shas: The SHAs of the scenario's commits.
-        kind: The buildpack's, which reads its log.
-        tools: Projects that only serve to install what the app asks for.
-        ecosystems: Whoever knows what the trees hold.
+        found: What `compare_arms` found.
+        second: What further runs of them there are.
+        context: What is around them.
 
     Raises:
         ManifestError: What is stored of a build is damaged.
     """
-    commit, cached, clean = arms.commit, arms.cached, arms.clean
-    divergences, noise = _settle(arms, found, control, again, ecosystems)
+    stage, cached, clean = arms.stage, arms.cached, arms.clean
+    divergences, noise = _settle(arms, found, second, context.ecosystems)
     divergences, noise = gather(divergences), gather(noise)
-    reuse, parts = _reuse(arms, earlier, Needs(routes=kind.routes, tools=tools), ecosystems)
-    told: tuple[str, ...] = ()
+    needs = Needs(routes=context.kind.routes, tools=context.tools)
+    reuse, parts = _reuse(arms, context, needs)
+    sentences: tuple[str, ...] = ()
     if divergences:
-        installed = _installed(cached), _installed(clean)
-        told = tuple(findings(ecosystems, *installed))
-        divergences = with_owners(divergences, *(owner_of(ecosystems, each) for each in installed))
+        divergences, sentences = _explained(arms, divergences, context.ecosystems)
+    passed = cached.record.outcome.passed
     return Step(
-        commit=shas[commit.stage.index],
-        message=commit.stage.message,
+        commit=context.shas[stage.index],
+        message=stage.message,
         verdict=_verdict(arms, divergences, noise),
         reuse=reuse,
         reuse_parts=parts,
-        reasons=kind.reasons(_text(cached)) if reuse is Reuse.DISCARDED else (),
-        seconds=Seconds(cached=cached.facts.outcome.seconds, clean=clean.facts.outcome.seconds),
+        reasons=context.kind.reasons(cached.text) if reuse is Reuse.DISCARDED else (),
+        seconds=Seconds(cached=cached.record.outcome.seconds, clean=clean.record.outcome.seconds),
         compared=found.compared,
         divergences=divergences,
         noise=noise,
-        repeated=again is not None,
+        repeated=second.repeated is not None,
         notes=found.notes,
         set_aside=found.set_aside,
-        findings=told,
+        findings=sentences,
         unmet=(
             *_unmet(arms),
             # Why a build failed says more than what became of its cache.
-            *(unmet_reuse(commit.stage.reuse, reuse, parts) if cached.facts.outcome.passed else ()),
+            *(unmet_reuse(stage.reuse, reuse, parts) if passed else ()),
         ),
-        failures=tuple(_failures(arms, control if noise else None, again if noise else None)),
+        failures=tuple(_failures(arms, second if noise else SecondRuns())),
         refused=tuple(
             request
-            for request in dict.fromkeys((*cached.facts.requests, *clean.facts.requests))
+            for request in dict.fromkeys((*cached.record.requests, *clean.record.requests))
             if request.refused
         ),
     )
 
 
+def _explained(
+    arms: Arms, divergences: Sequence[Divergence], ecosystems: Sequence[Ecosystem]
+) -> tuple[tuple[Divergence, ...], tuple[str, ...]]:
+    """The divergences with their owners, and what they come to, as sentences."""
+    explained = [one for one in divergences if one.tree not in arms.cached.trees]
+    sentences: list[str] = []
+    for tree in arms.cached.trees:
+        mine = [one for one in divergences if one.tree == tree]
+        if mine:
+            installed = (_installed(arms.cached, tree), _installed(arms.clean, tree))
+            sentences += findings(ecosystems, *installed)
+            explained += with_owners(mine, *(owner_of(ecosystems, each) for each in installed))
+    return tuple(explained), tuple(sentences)
+
+
 def _settle(
-    arms: Arms,
-    found: Comparison,
-    control: Built | None,
-    again: Built | None,
-    ecosystems: Sequence[Ecosystem],
+    arms: Arms, found: Comparison, second: SecondRuns, ecosystems: Sequence[Ecosystem]
 ) -> tuple[tuple[Divergence, ...], tuple[Divergence, ...]]:
     """What the cache may be blamed for, and what it may not.
 
     Each arm is held against its second run: what two clean builds, or two builds with the same
-    cache, disagree on is no cache's doing.
+    caches, disagree on is no cache's doing.
     """
     divergences = found.divergences
     noise: list[Divergence] = []
-    for first, second in ((arms.clean, control), (arms.cached, again)):
-        if second is None or not divergences:
+    for first, again in ((arms.clean, second.control), (arms.cached, second.repeated)):
+        if again is None or not divergences:
             continue
-        if second.facts.outcome.passed != first.facts.outcome.passed:
+        if again.record.outcome.passed != first.record.outcome.passed:
             return (), found.divergences
-        if arms.cached.facts.outcome.passed is arms.clean.facts.outcome.passed:
-            divergences, unstable = split_noise(
-                divergences, _compare(second, first, ecosystems).divergences
-            )
+        if arms.cached.record.outcome.passed is arms.clean.record.outcome.passed:
+            both = _compare(again, first, ecosystems)
+            divergences, unstable = split_noise(divergences, both.divergences)
             noise += unstable
-    return divergences, tuple(sorted(noise, key=lambda one: (one.root, one.path, one.kind)))
+    return divergences, tuple(sorted(noise, key=lambda one: (one.tree, one.path, one.kind)))
 
 
 def _compare(
-    cached: Built,
-    clean: Built,
+    cached: Stored,
+    clean: Stored,
     ecosystems: Sequence[Ecosystem],
-    build_paths: BuildPaths | None = None,
+    earlier: Sequence[Arms] = (),
 ) -> Comparison:
-    manifests = {Side.CACHED: cached.manifest(), Side.CLEAN: clean.manifest()}
-    contents = {Side.CACHED: cached.contents(), Side.CLEAN: clean.contents()}
+    """Where the trees of two builds differ, and what they printed for the platform."""
+    found = comparing.merged(
+        {
+            tree: _compare_trees(
+                (cached, clean), tree, ecosystems, _build_paths(cached, earlier, tree)
+            )
+            for tree in cached.trees
+        }
+    )
+    told = cached.record.released, clean.record.released
+    if told[0] != told[1]:
+        found = replace(found, divergences=(comparing.release(*told), *found.divergences))
+    return found
+
+
+def _compare_trees(
+    builds: tuple[Stored, Stored],
+    tree: str,
+    ecosystems: Sequence[Ecosystem],
+    build_paths: BuildPaths | None,
+) -> Comparison:
+    cached, clean = builds
+    manifests = {Side.CACHED: cached.manifest(tree), Side.CLEAN: clean.manifest(tree)}
+    contents = {Side.CACHED: cached.contents(tree), Side.CLEAN: clean.contents(tree)}
 
     def read(side: Side, path: str) -> bytes:
         return contents[side].read(manifests[side].entries[path])
@@ -211,13 +240,10 @@ def _compare(
             read=read,
             begins=head,
             build_paths=build_paths,
-            began=cached.facts.began,
+            began=cached.record.began,
         ),
         explainers(ecosystems),
     )
-    told = cached.facts.released, clean.facts.released
-    if told[0] != told[1]:
-        found = replace(found, divergences=(comparing.release(*told), *found.divergences))
     # A root that is a link somewhere is an entry, and shows nothing of what is installed.
     links = {root for manifest in manifests.values() for root in _linked_roots(manifest)}
     return replace(found, compared=found.compared - len(links))
@@ -247,41 +273,43 @@ def _unmet(arms: Arms) -> Iterator[str]:
             yield from (f"in the {arm} build {fault}" for arm in those)
 
 
-def _lacks(arms: Arms, built: Built) -> Iterator[str]:
+def _lacks(arms: Arms, built: Stored) -> Iterator[str]:
     """What one build lacks of what the scenario expects, as the rest of a sentence."""
-    stage, passes = arms.commit.stage, built.facts.outcome.passed
+    stage, passes = arms.stage, built.record.outcome.passed
     if stage.build is BuildExpectation.FAILS:
         if passes:
             yield "nothing fails, and something should"
         return
     if passes:
-        faults = (built.check(repr(expectation)) for expectation in stage.expect)
+        faults = (built.record.check(repr(expectation)) for expectation in stage.expect)
         yield from filter(None, faults)
 
 
-def _reuse(
-    arms: Arms, earlier: Sequence[Arms], needs: Needs, ecosystems: Sequence[Ecosystem]
-) -> tuple[Reuse, tuple[PartReuse, ...]]:
-    given = earlier[-1].cached.facts.cache if earlier else None
-    if not earlier or (given is not None and given.count == 0):
+def _reuse(arms: Arms, context: Context, needs: Needs) -> tuple[Reuse, tuple[PartReuse, ...]]:
+    earlier = context.earlier
+    given = earlier[-1].cached.facts.caches if earlier else ()
+    if not earlier or (given and not any(cache.count for cache in given)):
         return Reuse.EMPTY, ()
-    parts = judge_parts(ecosystems, _trace(arms.cached), _trace(arms.clean), needs)
+    parts = judge_parts(context.ecosystems, _trace(arms.cached), _trace(arms.clean), needs)
     return whole(parts), parts
 
 
-def _trace(built: Built) -> Trace:
+def _trace(built: Stored) -> Trace:
+    installed: dict[str, dict[str, str]] = {}
+    for tree in built.trees:
+        for name, text in _installed(built, tree).items():
+            installed.setdefault(name, {})[tree] = text
     return Trace(
-        passed=built.facts.outcome.passed,
-        requests=built.facts.requests,
-        installed={name: {"app": text} for name, text in _installed(built).items()},
-        log=_text(built),
+        passed=built.record.outcome.passed,
+        requests=built.record.requests,
+        installed=installed,
+        log=built.text,
     )
 
 
-def _installed(built: Built) -> Installed:
-    found = built.installed()
-    installation = Installation(distributions=found.distributions, ages=found.ages)
-    return {"python": to_text(installation)}
+def _installed(built: Stored, tree: str) -> Installed:
+    found: InstalledByTree = built.kept_text(INSTALLED, InstalledByTree)
+    return found.get(tree, {})
 
 
 def _verdict(
@@ -291,37 +319,33 @@ def _verdict(
         return Verdict.DIVERGES
     if noise:
         return Verdict.UNSTABLE
-    if not arms.clean.facts.outcome.passed and not _expected_failure(arms):
+    if not arms.clean.record.outcome.passed and not _expected_failure(arms):
         return Verdict.FAILED
     return Verdict.AGREES
 
 
 def _expected_failure(arms: Arms) -> bool:
     builds = (arms.cached, arms.clean)
-    return arms.commit.stage.build is BuildExpectation.FAILS and not any(
-        built.facts.outcome.passed for built in builds
+    return arms.stage.build is BuildExpectation.FAILS and not any(
+        built.record.outcome.passed for built in builds
     )
 
 
-def _failures(arms: Arms, control: Built | None, again: Built | None) -> Iterator[Failure]:
+def _failures(arms: Arms, second: SecondRuns) -> Iterator[Failure]:
     if _expected_failure(arms):
         return
     builds = {Arm.CACHED: arms.cached}
     if arms.differ:
         builds[Arm.CLEAN] = arms.clean
-    if control is not None:
-        builds[Arm.CONTROL] = control
-    if again is not None:
-        builds[Arm.REPEATED] = again
+    if second.control is not None:
+        builds[Arm.CONTROL] = second.control
+    if second.repeated is not None:
+        builds[Arm.REPEATED] = second.repeated
     for arm, built in builds.items():
-        if not built.facts.outcome.passed:
+        if not built.record.outcome.passed:
             yield Failure(
                 arm=str(arm),
-                command=built.facts.failed,
-                how=built.facts.outcome.how(),
+                command=built.record.failed,
+                how=built.record.outcome.how(),
                 log_tail=built.log_tail(),
             )
-
-
-def _text(built: Built) -> str:
-    return built.log.read_text(encoding="utf-8", errors="replace")

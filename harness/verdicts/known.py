@@ -13,6 +13,7 @@ from harness.errors import InputError
 from harness.scenarios.document import Document, check, faults, read_document, shape
 from harness.scenarios.edits import STRICT
 from harness.trees.manifest import escape
+from harness.trees.named import shown
 from harness.verdicts.compare import Divergence, DivergenceKind
 from harness.verdicts.result import Known, Result, Run, Step
 
@@ -177,7 +178,7 @@ def _split(step: Step, entries: Sequence[Entry]) -> Step:
 def _covers(entry: Entry, one: Divergence) -> bool:
     if one.kind in _PATHLESS:
         return bool(getattr(entry, one.kind))
-    return any(matches(pattern, one.key) for pattern in getattr(entry, one.kind))
+    return any(matches(pattern, one) for pattern in getattr(entry, one.kind))
 
 
 def _stale(entry: Entry, result: Result) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -188,29 +189,34 @@ def _stale(entry: Entry, result: Result) -> Iterator[tuple[tuple[str | int, ...]
     step = result.steps[entry.commit - 1]
     where = f"commit {entry.commit} of `{result.scenario}`"
     for kind in _KINDS:
-        keys = [one.key for one in step.divergences if one.kind is kind]
+        differing = [one for one in step.divergences if one.kind is kind]
         for index, pattern in enumerate(getattr(entry, kind)):
-            if not any(matches(pattern, key) for key in keys):
+            if not any(matches(pattern, one) for one in differing):
                 yield (kind.value, index), f"{where} no longer has {kind} {pattern}"
-    shown = {one.kind for one in step.divergences}
+    kinds = {one.kind for one in step.divergences}
     for kind, said in _PATHLESS.items():
-        if getattr(entry, kind) and kind not in shown:
+        if getattr(entry, kind) and kind not in kinds:
             yield (kind.value,), f"in {where} {said}"
     for index, sentence in enumerate(entry.unmet):
         if sentence not in step.unmet:
             yield ("unmet", index), f"{where} meets what it did not: {sentence}"
 
 
-def matches(pattern: str, key: str) -> bool:
-    """Whether a path matches: `*` is any run within one part, `/**` at the end all that is below.
+def matches(pattern: str, one: Divergence) -> bool:
+    """Whether a pattern covers a path: `*` is any run within one part, `/**` at the end all below.
 
     Args:
-        pattern: As in the list, with unprintable characters escaped as in a report.
-        key: The path relative to the build dir, as in a manifest.
+        pattern: As in the list: a path as reports show it, with unprintable characters escaped,
+            and with the tree's name before it unless that is the app's.
+        one: Where two trees differ.
     """
     whole, below = pattern.removesuffix(_BELOW), pattern.endswith(_BELOW)
     parts = (re.escape(part).replace(r"\*", "[^/]*") for part in whole.split("/"))
-    return bool(re.fullmatch("/".join(parts) + ("(?:/.*)?" if below else ""), escape(key)))
+    return bool(re.fullmatch("/".join(parts) + ("(?:/.*)?" if below else ""), _shown(one)))
+
+
+def _shown(one: Divergence) -> str:
+    return shown(one.tree, escape(one.path))
 
 
 def written(run: Run, before: Sequence[KnownFile] = ()) -> str:
@@ -243,7 +249,7 @@ def _entry(result: Result, number: int, step: Step, before: Entry | None) -> dic
         "link": before.link if before else "",
     }
     for kind in _KINDS:
-        keys = sorted(escape(one.key) for one in divergences if one.kind is kind)
+        keys = sorted(_shown(one) for one in divergences if one.kind is kind)
         if keys:
             row[kind.value] = list(_folded(keys) if kind in _ONE_SIDED else keys)
     for kind in _PATHLESS:

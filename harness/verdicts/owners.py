@@ -24,5 +24,5 @@ def with_owners(
 
 def _with_owner(one: Divergence, cached: OwnerOf, clean: OwnerOf) -> Divergence:
     first, second = (clean, cached) if one.cached is None else (cached, clean)
-    owner = first(one.key) or second(one.key) if one.key else None
+    owner = first(one.path) or second(one.path) if one.path else None
     return one if owner is None else replace(one, distribution=owner.label)

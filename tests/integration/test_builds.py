@@ -10,9 +10,11 @@ import pytest
 from runs import PROGRAM, buildpack, bundled_copy, scenario, store
 from traces import SANDBOXES, need
 
+from harness.builds.result import BuildRecord
 from harness.runs.memory import folder_of_runs
 from harness.storage.builds import BuildStore
 from harness.storage.store import Store
+from harness.storage.upkeep import Upkeep
 
 pytestmark = [pytest.mark.image, pytest.mark.bubblewrap, pytest.mark.timeout(600)]
 
@@ -90,23 +92,27 @@ def counts(report: dict[str, Any]) -> tuple[int, int, int]:
 
 
 def worked_in_memory(own: Store) -> set[bool]:
-    builds = BuildStore(own)
-    return {builds.find(one.key).facts.in_memory for one in builds.listing()}
+    builds = BuildStore(own, BuildRecord)
+    return {builds.find(key).record.in_memory for key in keys(own)}
 
 
 def instances(own: Store) -> dict[str, str]:
     """Which run of each build is stored."""
-    builds = BuildStore(own)
-    return {one.key: builds.find(one.key).facts.instance for one in builds.listing()}
+    return {one.build.facts.key: one.build.facts.instance for one in Upkeep(own).listing()}
+
+
+def keys(own: Store) -> list[str]:
+    """The keys of all stored builds."""
+    return [one.build.facts.key for one in Upkeep(own).listing()]
 
 
 def names(own: Store, folder: Path) -> list[str]:
     """What each stored cache holds in the file that builds write to in place."""
-    builds, found = BuildStore(own), []
-    for number, one in enumerate(builds.listing()):
-        built = builds.find(one.key)
-        if builds.has_cache(built):
-            builds.lay_out_cache(built, folder / f"cache{number}")
+    builds, found = BuildStore(own, BuildRecord), []
+    for number, key in enumerate(keys(own)):
+        built = builds.find(key)
+        if builds.has_caches(built):
+            builds.lay_out_cache(built, "cache", folder / f"cache{number}")
             found.append((folder / f"cache{number}" / "names").read_text())
     return found
 
@@ -151,12 +157,11 @@ def test_a_build_that_writes_in_place_changes_nothing_that_is_stored(
     for result in report["results"]:
         verdicts_of = [step["verdict"] for step in result["steps"]]
         assert verdicts_of == ["agrees", "diverges", "diverges"], said
-    builds = BuildStore(own_store)
     lines = sorted(text.count("\n") for text in names(own_store, tmp_path))
     # Two lines a build: the first commit's, then the cached ones of the second and third commits,
     # which hold those before them as well.
     assert lines == [2] + [4] * 3 + [6] * 3
-    assert list(builds.verify()) == []
+    assert list(Upkeep(own_store).verify()) == []
 
 
 def test_an_edited_scenario_builds_what_is_new(own_store, scenarios, poisonous, tmp_path):
@@ -177,8 +182,8 @@ def test_caches_are_kept_for_the_builds_that_may_be_given_them(
     own_store, scenarios, poisonous, tmp_path
 ):
     ran(own_store, poisonous, scenarios, report=tmp_path / "1")
-    kept = BuildStore(own_store).listing()
-    assert sum(one.has_cache for one in kept) == 1 + 3 * 2
+    kept = Upkeep(own_store).listing()
+    assert sum(one.has_caches for one in kept) == 1 + 3 * 2
     grown = scenarios / "b.toml"
     grown.write_text(
         grown.read_text()
@@ -219,18 +224,18 @@ def test_pytest_workers_run_each_build_once(own_store, scenarios, poisonous, tmp
 def test_a_damaged_build_is_said_and_built_anew(own_store, scenarios, poisonous, tmp_path):
     first, _ = ran(own_store, poisonous, scenarios / "a.toml", report=tmp_path / "1")
     before = instances(own_store)
-    victim = BuildStore(own_store).listing()[0]
+    victim = Upkeep(own_store).listing()[0].build
     (victim.folder / "facts").write_bytes(b"damaged")
     for judgement in own_store.judgements.glob("??/*"):
         judgement.unlink()
     again, said = ran(own_store, poisonous, scenarios / "a.toml", report=tmp_path / "2")
-    assert f"the stored build {victim.key[:12]} was damaged; it is built anew" in said
+    assert f"the stored build {victim.facts.key[:12]} was damaged; it is built anew" in said
     assert [verdicts(one) for one in again["results"]] == [
         verdicts(one) for one in first["results"]
     ]
     after = instances(own_store)
     assert after.keys() == before.keys()
-    assert after[victim.key] != before[victim.key]
+    assert after[victim.facts.key] != before[victim.facts.key]
 
 
 def test_a_cache_that_was_changed_behind_the_harness_s_back_is_not_given_to_a_build(
@@ -319,8 +324,8 @@ class Kind(ClassicKind):
     def recognises(self, folder):
         return (folder / "bin/acme").is_file()
 
-    def recipe(self, folder, paths, *, stack):
-        given = super().recipe(folder, paths, stack=stack)
+    def prepare(self, setting):
+        given = super().prepare(setting)
         return replace(given, env=(*given.env, ("KIND_SAYS", word())))
 
     def reasons(self, log):
@@ -378,8 +383,7 @@ def test_another_code_of_a_plug_in_builds_anew(own_store, scenarios, tmp_path, a
     assert once(2) == 0
     (acme / "acme-word").write_text("second")
     assert once(3) == 1 + 2 * 2
-    builds = BuildStore(own_store)
-    logs = [builds.find(one.key).log.read_text() for one in builds.listing()]
+    logs = [one.build.log.read_text() for one in Upkeep(own_store).listing()]
     for word in ("first", "second"):
         assert sum(word in log for log in logs) >= 5
 
@@ -392,3 +396,87 @@ def test_another_way_to_read_logs_judges_anew(own_store, tmp_path, acme):
         (acme / "acme.py").write_text(ACME.replace("@", reason))
         report, said = ran(own_store, pack, file, report=tmp_path / reason)
         assert report["results"][0]["steps"][1]["reasons"] == [reason], said
+
+
+# A kind of its own: its builds leave two trees and two caches.
+TWOFOLD = """
+from dataclasses import replace
+
+from harness.buildpacks.classic import ClassicKind
+from harness.buildpacks.preparation import Content, Place
+from harness.trees.named import AfterFailure, CacheTree, ResultTree
+
+class Kind(ClassicKind):
+    name = "twofold"
+
+    def recognises(self, folder):
+        return (folder / "bin/twofold").is_file()
+
+    def prepare(self, setting):
+        given = super().prepare(setting)
+        return replace(
+            given,
+            mounts=(*given.mounts, "/layers", "/image"),
+            places=(*given.places, Place(path="/layers/all", holds=Content.NOTHING)),
+            results=(*given.results, ResultTree(name="layers", path="/layers/all")),
+            caches=(
+                *given.caches,
+                CacheTree(name="image", path="/image/last", after_failure=AfterFailure.AS_BEFORE),
+            ),
+        )
+"""
+# What each commit is called is added to both caches, and both are copied to what is deployed.
+REMEMBERS = """
+cat "$build/name" >>"$cache/names"
+cat "$build/name" >>/image/last/names
+cp "$cache/names" "$packages/names"
+cp /image/last/names /layers/all/names
+if grep -q fails "$build/name"; then exit 3; fi
+"""
+FAILS_ONCE = """
+description = "d"
+[app.files]
+"requirements.txt" = ""
+"name" = "first"
+[[commits]]
+message = "Second"
+build = "fails"
+edits = [{ do = "write", path = "name", text = "fails" }]
+[[commits]]
+message = "Third"
+edits = [{ do = "write", path = "name", text = "third" }]
+expect = [{ path = "names", tree = "layers", contains = "firstthird" }]
+"""
+
+
+@pytest.fixture
+def twofold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A buildpack of that kind."""
+    folder = tmp_path / "packages"
+    (folder / "twofold-1.0.dist-info").mkdir(parents=True)
+    (folder / "twofold.py").write_text(TWOFOLD)
+    (folder / "twofold-1.0.dist-info/METADATA").write_text("Name: twofold\nVersion: 1.0\n")
+    (folder / "twofold-1.0.dist-info/entry_points.txt").write_text(
+        "[cache_harness.buildpacks]\ntwofold = twofold:Kind\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    pack = buildpack(tmp_path / "pack", REMEMBERS)
+    (pack / "bin/twofold").touch()
+    return pack
+
+
+def test_a_kind_may_leave_several_trees_and_caches(own_store, twofold, tmp_path):
+    file = scenario(tmp_path / "s", FAILS_ONCE)
+    report, said = ran(own_store, twofold, file, report=tmp_path / "1")
+    (result,) = report["results"]
+    assert [step["verdict"] for step in result["steps"]] == ["agrees", "agrees", "diverges"], said
+    last = result["steps"][-1]
+    found = {(one["tree"], one["path"]) for one in last["divergences"]}
+    site = ".heroku/python/lib/python3.11/site-packages"
+    assert found == {("app", f"{site}/names"), ("layers", "names")}, said
+    assert f"content    {site}/names" in said
+    assert "content    layers: names" in said
+    # The one cache crosses as the failed build left it, the other as it was before that.
+    assert last["unmet"] == ["in the clean build names does not hold 'firstthird'"], said
+    sizes = {one["tree"]: one["cached"]["size"] for one in last["divergences"]}
+    assert sizes == {"app": len("firstfailsthird"), "layers": len("firstthird")}

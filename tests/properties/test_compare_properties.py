@@ -18,7 +18,7 @@ _MIRRORED = {
 
 
 def _facts(one: Divergence) -> tuple[object, ...]:
-    return one.kind, one.root, one.path, one.cached, one.clean
+    return one.kind, one.tree, one.path, one.cached, one.clean
 
 
 @given(tree=trees())
@@ -45,7 +45,7 @@ def test_trees_without_divergence_are_equal(
     cached: dict[str, Node], clean: dict[str, Node]
 ) -> None:
     found = plainly(manifest(cached), manifest(clean)).divergences
-    assert {one.key for one in found} == {
+    assert {one.path for one in found} == {
         path
         for path in cached.keys() | clean.keys()
         if cached.get(path) is None or cached.get(path) != clean.get(path)
@@ -57,7 +57,7 @@ def test_one_edit_gives_that_path_and_kind(tree: dict[str, Node], data: st.DataO
     path = data.draw(st.sampled_from(sorted(tree)))
     kind, node = data.draw(st.sampled_from(sorted(edited(tree[path]).items())))
     found = plainly(manifest({**tree, path: node}), manifest(tree)).divergences
-    assert [(one.kind, one.key) for one in found] == [(kind, path)]
+    assert [(one.kind, one.path) for one in found] == [(kind, path)]
 
 
 @given(tree=trees(), data=st.data())
@@ -69,7 +69,7 @@ def test_a_removed_path_is_missing_with_all_that_is_in_it(
     inside = {path for path in tree if path == gone or path.startswith(f"{gone}/")}
     less = {path: node for path, node in tree.items() if path not in inside}
     found = plainly(manifest(less), manifest(tree)).divergences
-    assert {(one.kind, one.key) for one in found} == {("missing", path) for path in inside}
+    assert {(one.kind, one.path) for one in found} == {("missing", path) for path in inside}
 
 
 def _steady(kind: DivergenceKind, first: Node | None, second: Node | None) -> bool:
@@ -95,9 +95,9 @@ def test_noise_is_where_two_cleans_differ(
     real, noise = split_noise(found, plainly(manifest(clean), manifest(again)).divergences)
     assert sorted(map(_facts, (*real, *noise)), key=repr) == sorted(map(_facts, found), key=repr)
     for one in real:
-        assert _steady(one.kind, clean.get(one.key), again.get(one.key))
+        assert _steady(one.kind, clean.get(one.path), again.get(one.path))
     for one in noise:
-        assert not _steady(one.kind, clean.get(one.key), again.get(one.key))
+        assert not _steady(one.kind, clean.get(one.path), again.get(one.path))
 
 
 @given(history=st.lists(trees(), min_size=1, max_size=4), clean=trees())

@@ -58,7 +58,7 @@ def test_lockstep_finds_what_comparing_two_scans_finds(
             expected = compare_folders(*roots.values(), patterns)
             bare = plainly(cached, clean)
             found = differences(*roots.values(), patterns)
-            assert found.paths == tuple(sorted({one.key for one in bare.divergences}))
+            assert found.paths == tuple(sorted({one.path for one in bare.divergences}))
             assert found.compared == expected.compared
             assert (found.cached_roots, found.clean_roots) == (cached.roots, clean.roots)
             assert compare_trees(*roots.values(), patterns) == expected

@@ -17,7 +17,7 @@ from harness.internet import Request
 from harness.verdicts.reuse import whole
 
 _NAMES = ("a", "b", "pip", "wheel")
-_NEEDS = Needs(routes=ClassicKind.routes, tools=frozenset({"pip", "wheel"}))
+_NEEDS = Needs(routes=ClassicKind().routes, tools=frozenset({"pip", "wheel"}))
 _LANDMARK = "py/lib/python3.11/os.py"
 
 

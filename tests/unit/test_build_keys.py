@@ -10,9 +10,9 @@ from fake_sandboxes import Nowhere
 from runtimes import runtime
 
 import harness
-from harness.buildpacks import Command
 from harness.buildpacks.classic import ClassicKind
-from harness.builds.run import Inputs
+from harness.buildpacks.preparation import Command
+from harness.builds.inputs import Inputs
 from harness.ecosystems.python.runtimes.on_demand import RuntimesOnDemand
 from harness.ecosystems.python.runtimes.supply import RuntimeSupply
 from harness.ecosystems.python.serving import PythonServing
@@ -156,7 +156,12 @@ def other_tree(commit: Commit, path: str, file: File) -> Commit:
 
 
 def in_row(commit: Commit, *names: str, content: bytes = b"1") -> Commit:
-    files = Tree(entries={"bin/compile": File(data=content, executable=True)})
+    files = Tree(
+        entries={
+            "bin/detect": File(data=b"", executable=True),
+            "bin/compile": File(data=content, executable=True),
+        }
+    )
     scenario = replace(commit.scenario, fixtures={"other": files, "third": files})
     return seen(replace(commit, scenario=scenario), buildpacks=names)
 
@@ -169,7 +174,7 @@ COMMITS = {
     "app: a file more": lambda c: other_tree(c, "empty", File(data=b"")),
     "mtime": lambda c: replace(c, mtime=5),
     "mtime: now": lambda c: replace(c, mtime=None),
-    "build_path": lambda c: replace(c, build_path="/tmp/elsewhere"),
+    "preparation: another build dir": lambda c: replace(c, build="elsewhere"),
     "cache_apart": lambda c: replace(c, cache_apart=True),
     "row: the buildpack twice": lambda c: in_row(c, "subject", "subject"),
     "row: another after it": lambda c: in_row(c, "subject", "other"),
@@ -338,14 +343,14 @@ def test_another_code_of_the_kind_and_another_recipe_change_the_key(bench, commi
 class Wordy(ClassicKind):
     """Runs one command more, by whatever it was told to."""
 
-    def recipe(self, folder, paths, *, stack):
-        given = super().recipe(folder, paths, stack=stack)
+    def prepare(self, setting):
+        given = super().prepare(setting)
         return replace(given, commands=(*given.commands, Command(name="more", argv=("true",))))
 
 
 def test_every_input_of_a_build_is_among_what_was_changed():
     changed = {name.partition(":")[0] for name in (*COMMITS, *SESSIONS)}
-    assert {field.name for field in fields(Inputs)} <= changed
+    assert {field.name for field in fields(Inputs)} <= {*changed, "limits"}
     # Time alone is no input: a build that its time limit ended is not stored.
     limits = {name.removeprefix("limits: ") for name in SESSIONS if name.startswith("limits")}
     assert {field.name for field in fields(Limits)} - {"seconds"} == limits

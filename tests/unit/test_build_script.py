@@ -5,23 +5,22 @@ from pathlib import Path
 
 import pytest
 
-from harness.buildpacks import Command, Recipe
-from harness.builds import run as build
-from harness.builds.run import script
+from harness.buildpacks.preparation import Command
+from harness.builds.lines import Lines
+from harness.builds.run import _real_folder
+from harness.builds.script import failed_command, script
 from harness.sandboxes import End, Outcome
 
 
 @pytest.fixture
-def shell(tmp_path, monkeypatch):
+def shell(tmp_path):
     """Runs a recipe of one-line commands: exit status, output, notes, the command that failed."""
     steps = tmp_path / "steps"
     steps.mkdir()
-    monkeypatch.setattr(build, "_STEPS", str(steps))
 
     def run(*commands: Command):
-        recipe = Recipe(commands=commands, env=(), cwd="/")
         done = subprocess.run(
-            ("/bin/sh", "-c", script(recipe)),
+            ("/bin/sh", "-c", script(commands, notes=str(steps))),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -29,7 +28,7 @@ def shell(tmp_path, monkeypatch):
         )
         notes = (steps / "statuses").read_text().splitlines()
         outcome = Outcome(end=End.EXITED, status=done.returncode, seconds=0)
-        failed = build._failed_command(steps, recipe, outcome)
+        failed = failed_command(steps, commands, outcome)
         return done.returncode, done.stdout, notes, failed
 
     return run
@@ -112,14 +111,10 @@ def test_arguments_come_through_as_they_are(shell, word):
     assert output == f"<{word}>"
 
 
-RECIPE = Recipe(
-    commands=(
-        command("detect"),
-        command("report", decides=False, always=True),
-        command("compile"),
-    ),
-    env=(),
-    cwd="/",
+COMMANDS = (
+    command("detect"),
+    command("report", decides=False, always=True),
+    command("compile"),
 )
 STOPPED = Outcome(end=End.TIMEOUT, status=137, seconds=1)
 
@@ -137,13 +132,13 @@ STOPPED = Outcome(end=End.TIMEOUT, status=137, seconds=1)
 )
 def test_a_stopped_build_failed_in_the_command_under_way(tmp_path, notes, failed):
     (tmp_path / "statuses").write_bytes(notes.encode("utf-8", "surrogateescape"))
-    assert build._failed_command(tmp_path, RECIPE, STOPPED) == failed
+    assert failed_command(tmp_path, COMMANDS, STOPPED) == failed
 
 
 def test_notes_that_a_build_replaced_by_a_link_are_not_read(tmp_path):
     (tmp_path / "elsewhere").write_text("detect 0\n")
     (tmp_path / "statuses").symlink_to("elsewhere")
-    assert build._failed_command(tmp_path, RECIPE, STOPPED) == "detect"
+    assert failed_command(tmp_path, COMMANDS, STOPPED) == "detect"
 
 
 @pytest.mark.parametrize(
@@ -162,7 +157,7 @@ def test_how_a_build_ended(end, status, passed, how):
 
 def lines(*chunks: bytes) -> list[str]:
     found: list[str] = []
-    cut = build._Lines(found.append)
+    cut = Lines(found.append)
     for chunk in chunks:
         cut.feed(chunk)
     cut.end()
@@ -191,7 +186,7 @@ def test_a_folder_that_a_build_replaced_is_empty_again(tmp_path):
     ):
         path = tmp_path / name
         make(path)
-        real = build._real_folder(path)
+        real = _real_folder(path)
         assert real.is_dir()
         assert not real.is_symlink()
         assert list(real.iterdir()) == []

@@ -3,14 +3,12 @@
 import pytest
 from git_repositories import git
 
-from harness.buildpacks import Paths
 from harness.buildpacks.classic import ClassicKind
 from harness.buildpacks.registry import kind_of, kinds
 from harness.buildpacks.source import at_revision, bundled_names, resolve
 from harness.errors import BuildpackError
 
 KIND = ClassicKind()
-PATHS = Paths(buildpack="/bp", build="/tmp/b", cache="/c", env="/e", home="/app")
 
 
 def write(folder, name: str, text: str = "#!/bin/sh\n", *, mode: int = 0o755) -> None:
@@ -43,7 +41,12 @@ def repository(buildpack):
 
 
 def test_the_classic_kind_is_installed():
-    assert [one.kind.name for one in kinds()] == ["classic"]
+    assert [one.kind.name for one in kinds()] == ["classic", "scalingo"]
+
+
+def test_a_buildpack_that_is_marked_as_another_platform_s_is_of_its_kind(buildpack):
+    write(buildpack, "bin/compile", "mkdir -p /app/.scalingo/python\n")
+    assert kind_of(buildpack, spec="x").kind.name == "scalingo"
 
 
 def test_a_folder_with_detect_and_compile_is_recognised(buildpack):
@@ -54,37 +57,7 @@ def test_a_folder_with_detect_and_compile_is_recognised(buildpack):
 def test_a_folder_without_either_is_not(buildpack, program):
     (buildpack / "bin" / program).unlink()
     with pytest.raises(BuildpackError, match="--buildpack me: no buildpack of a known kind"):
-        kind_of(buildpack, spec="me")
-
-
-def test_a_recipe_detects_and_compiles(buildpack):
-    recipe = KIND.recipe(buildpack, PATHS, stack="heroku-22")
-    assert [command.argv for command in recipe.commands] == [
-        ("/bp/bin/detect", "/tmp/b"),
-        ("/bp/bin/compile", "/tmp/b", "/c", "/e"),
-    ]
-    assert all(command.decides and not command.always for command in recipe.commands)
-    assert dict(recipe.env)["STACK"] == "heroku-22"
-    assert dict(recipe.env)["HOME"] == recipe.cwd == "/app"
-
-
-def test_a_recipe_reports_always_and_releases_last(buildpack):
-    write(buildpack, "bin/report")
-    write(buildpack, "bin/release")
-    commands = KIND.recipe(buildpack, PATHS, stack="s").commands
-    assert [(one.name, one.decides, one.always) for one in commands] == [
-        ("detect", True, False),
-        ("compile", True, False),
-        ("report", False, True),
-        ("release", True, False),
-    ]
-    assert commands[2].argv == ("/bp/bin/report", "/tmp/b", "/c", "/e")
-    assert commands[3].argv == ("/bp/bin/release", "/tmp/b")
-
-
-def test_programs_that_cannot_be_run_are_left_out(buildpack):
-    write(buildpack, "bin/report", mode=0o644)
-    assert len(KIND.recipe(buildpack, PATHS, stack="s").commands) == 2
+        kind_of(buildpack, spec="--buildpack me")
 
 
 @pytest.mark.parametrize(

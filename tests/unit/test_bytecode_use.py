@@ -150,8 +150,8 @@ def test_the_source_of_a_compiled_file(path: str, source: str) -> None:
 def against(ours: Tree, theirs: Tree) -> Comparison:
     found = compare_folders(ours.root, theirs.root)
     alone = compare_trees(ours.root, theirs.root, (HERE,))
-    assert [(one.kind, one.key, one.why) for one in alone.divergences] == [
-        (one.kind, one.key, one.why) for one in found.divergences
+    assert [(one.kind, one.path, one.why) for one in alone.divergences] == [
+        (one.kind, one.path, one.why) for one in found.divergences
     ]
     assert (alone.notes, alone.set_aside) == (found.notes, found.set_aside)
     return found

@@ -56,7 +56,7 @@ def reading(ours: Manifest, theirs: Manifest, read: Read) -> Comparison:
 
 
 def found(comparison: Comparison) -> list[tuple[str, str]]:
-    return [(one.kind.value, one.path) for one in comparison.divergences]
+    return [(one.kind.value, one.path.removeprefix(f"{SITE}/")) for one in comparison.divergences]
 
 
 def noted(comparison: Comparison) -> dict[str, list[str]]:
@@ -115,17 +115,17 @@ def test_each_kind_of_divergence() -> None:
         Manifest(roots=("r",), entries=cached), Manifest(roots=("r",), entries=clean)
     )
     assert found(comparison) == [
-        ("leftover", "1"),
-        ("missing", "2"),
-        ("content", "3"),
-        ("mode", "5"),
-        ("content", "6"),
-        ("mode", "6"),
-        ("type", "7"),
-        ("target", "8"),
-        ("mode", "9"),
-        ("content", "a"),
-        ("attributes", "b"),
+        ("leftover", "r/1"),
+        ("missing", "r/2"),
+        ("content", "r/3"),
+        ("mode", "r/5"),
+        ("content", "r/6"),
+        ("mode", "r/6"),
+        ("type", "r/7"),
+        ("target", "r/8"),
+        ("mode", "r/9"),
+        ("content", "r/a"),
+        ("attributes", "r/b"),
     ]
     # Ten names other than the directory's.
     assert comparison.compared == 10
@@ -138,10 +138,7 @@ def test_a_root_on_one_side_only_is_left_over_as_a_whole() -> None:
     cached = Manifest(roots=("bin", "src"), entries={"bin": FOLDER, "src": FOLDER, "src/x": FOLDER})
     clean = Manifest(roots=("bin",), entries={"bin": FOLDER})
     ours = plainly(cached, clean).divergences
-    assert [(one.root, one.path, one.key) for one in ours] == [
-        ("src", ".", "src"),
-        ("src", "x", "src/x"),
-    ]
+    assert [one.path for one in ours] == ["src", "src/x"]
     assert {one.kind for one in plainly(clean, cached).divergences} == {DivergenceKind.MISSING}
 
 
@@ -438,20 +435,20 @@ def test_names_as_of_git_are_set_aside_in_a_repository_only() -> None:
     names = ("index", "logs/HEAD", "objects/pack/a.pack", "ORIG_HEAD", "refs/remotes/origin/main")
     paths = [f"src/forms/{folder}{name}" for folder in ("", ".git/") for name in names]
     comparison = compared(dict.fromkeys(paths, b"1"), dict.fromkeys(paths, b"2"), root="src")
-    assert {one.key for one in comparison.divergences} == set(paths)
+    assert {one.path for one in comparison.divergences} == set(paths)
 
 
 def test_noise_is_taken_out_by_path() -> None:
     found = compared({"r/a": b"1", "r/b": b"1"}, {"r/a": b"2", "r/b": b"2"}).divergences
     noise = compared({"r/a": b"3", "r/b": b"2"}, {"r/a": b"2", "r/b": b"2"}).divergences
     real, unstable = split_noise(found, noise)
-    assert [one.key for one in real] == ["r/b"]
-    assert [one.key for one in unstable] == ["r/a"]
+    assert [one.path for one in real] == ["r/b"]
+    assert [one.path for one in unstable] == ["r/a"]
 
 
 def test_an_outcome_has_no_path() -> None:
     one = outcome("the cached build fails, the clean build passes")
-    assert (one.kind, one.key) == (DivergenceKind.OUTCOME, "")
+    assert (one.kind, one.path) == (DivergenceKind.OUTCOME, "")
 
 
 @pytest.mark.parametrize(

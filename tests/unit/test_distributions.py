@@ -436,7 +436,7 @@ def test_a_divergence_is_given_its_owner_by_the_tree_that_has_it() -> None:
         owners(read(cached)).owner,
         owners(read(newer)).owner,
     )
-    labels = {divergence.key: divergence.distribution for divergence in divergences}
+    labels = {divergence.path: divergence.distribution for divergence in divergences}
     assert labels[f"{SITE}/forms/left.html"] == "Forms 1.0"
     assert labels[f"{SITE}/forms/__init__.py"] == "Forms 1.0"
     assert labels[f"{INFO}/METADATA"] == "Forms 1.0"

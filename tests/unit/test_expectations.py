@@ -20,7 +20,7 @@ def tree(tmp_path):
 
 
 def said(tree, path: str, **rest) -> str:
-    return fault(Expectation(path=path, **rest), tree)
+    return fault(Expectation(path=path, **rest), {"app": tree})
 
 
 @pytest.mark.parametrize(
@@ -69,3 +69,14 @@ def test_met(tree, path, rest):
 )
 def test_not_met(tree, path, rest, told):
     assert said(tree, path, **rest) == told
+
+
+def test_a_path_may_be_in_another_tree(tree, tmp_path):
+    (tmp_path / "layers").mkdir()
+    (tmp_path / "layers" / "x").touch()
+    trees = {"app": tree, "layers": tmp_path / "layers"}
+    assert fault(Expectation(path="x", tree="layers"), trees) == ""
+    assert fault(Expectation(path="x"), trees) == "nothing is at x"
+    assert fault(Expectation(path="x", tree="deps"), trees) == (
+        "there is no tree `deps`; the build leaves `app`, `layers`"
+    )

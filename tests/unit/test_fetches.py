@@ -14,7 +14,7 @@ BUCKET = "https://heroku-buildpack-python.s3.dualstack.us-east-1.amazonaws.com"
 UV = "releases/download/0.12.5/uv-x86_64-unknown-linux-gnu.tar.gz"
 DIGEST = "0" * 64
 TOOLS = frozenset({"pip", "uv", "poetry"})
-SORTER = Sorter(routes=ClassicKind.routes, tools=TOOLS, origins={})
+SORTER = Sorter(routes=ClassicKind().routes, tools=TOOLS, origins={})
 
 
 def fetched(url: str, method: str = "GET", sorter: Sorter = SORTER) -> list[Fetch]:

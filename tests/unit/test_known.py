@@ -16,8 +16,8 @@ from harness.verdicts.result import Builds, Result, Run, Seconds, Step, Verdict
 LINK = "https://example.com/1"
 
 
-def divergence(path: str, kind: str = "content", root: str = "site") -> Divergence:
-    return Divergence(kind=DivergenceKind(kind), root=root, path=path, why="w")
+def divergence(path: str, kind: str = "content", tree: str = "app") -> Divergence:
+    return Divergence(kind=DivergenceKind(kind), tree=tree, path=f"site/{path}", why="w")
 
 
 def step(*divergences: Divergence, unmet: tuple[str, ...] = ()) -> Step:
@@ -155,7 +155,15 @@ def test_outcomes_and_unmet_expectations_may_be_known(listed):
     ],
 )
 def test_patterns(pattern, key, expected):
-    assert matches(pattern, key) is expected
+    one = Divergence(kind=DivergenceKind.CONTENT, tree="app", path=key, why="w")
+    assert matches(pattern, one) is expected
+
+
+def test_a_path_of_another_tree_is_named_with_it():
+    one = Divergence(kind=DivergenceKind.CONTENT, tree="layers", path="python/x", why="w")
+    assert matches("layers: python/*", one)
+    assert not matches("python/*", one)
+    assert not matches("app: python/*", one)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +197,7 @@ KEYS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
 ONES = st.builds(divergence, KEYS, st.sampled_from(["content", "leftover", "missing", "mode"]))
 
 
-@given(st.lists(ONES, min_size=1, max_size=6, unique_by=lambda one: (one.key, one.kind)))
+@given(st.lists(ONES, min_size=1, max_size=6, unique_by=lambda one: (one.path, one.kind)))
 def test_what_is_written_covers_all_that_showed_and_nothing_is_stale(tmp_path_factory, ones):
     bad = run(step(), step(*ones, unmet=("a sentence",)))
     file = tmp_path_factory.mktemp("known") / "known.toml"

@@ -8,8 +8,8 @@ from harness.runs.opening import open_session
 from harness.runs.progress import Silent
 from harness.runs.settings import Settings
 from harness.sandboxes import registry
-from harness.storage.builds import BuildStore
 from harness.storage.store import Store
+from harness.storage.upkeep import Upkeep
 
 
 class Notes(Silent):
@@ -24,13 +24,13 @@ class Notes(Silent):
 def test_a_store_in_which_no_room_can_be_made_is_told_and_no_error(tmp_path, monkeypatch, fails):
     pruned = []
 
-    def make_room(_: BuildStore) -> None:
+    def make_room(_: Upkeep) -> None:
         pruned.append(1)
         if fails:
             raise StoreError("cannot write to the store")
 
     monkeypatch.setattr(registry, "backends", lambda: {"nowhere": Nowhere})
-    monkeypatch.setattr(BuildStore, "make_room", make_room)
+    monkeypatch.setattr(Upkeep, "make_room", make_room)
     notes = Notes()
     settings = Settings(
         buildpack="root-requirements",

@@ -77,7 +77,7 @@ def test_what_has_no_path_has_no_origin(kind: DivergenceKind) -> None:
 def test_every_kind_with_a_path_has_words_for_its_origin(kind: DivergenceKind) -> None:
     old, new = manifest(x="old").entries["x"], manifest(x="new").entries["x"]
     new = replace(new, mode=0o755, attributes=(("user.mark", "00"),))
-    found = Divergence(kind=kind, root=".", path="x", cached=old, clean=new, why="they differ;")
+    found = Divergence(kind=kind, tree="app", path="x", cached=old, clean=new, why="they differ;")
     (told,) = with_origins((found,), (manifest(x="old"),), (None,), commits=("0bc5805",))
     assert told.origin == "0bc5805"
     assert told.why.endswith(" commit 1 (0bc5805)")
@@ -109,7 +109,7 @@ def test_what_is_told_of_other_paths_has_no_origin_of_its_own() -> None:
     """A HEAD is the same file whichever commit its branch is at."""
     head = manifest(HEAD="ref: refs/heads/main").entries["HEAD"]
     found = Divergence(
-        kind=DivergenceKind.CONTENT, root=".", path="HEAD", cached=head, clean=head, why="moved"
+        kind=DivergenceKind.CONTENT, tree="app", path="HEAD", cached=head, clean=head, why="moved"
     )
     history = (manifest(HEAD="ref: refs/heads/main"),)
     assert with_origins((found,), history, history, commits=("1" * 40,)) == (found,)

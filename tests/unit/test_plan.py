@@ -67,7 +67,7 @@ def planned(document):
 
 def digest(commit: Commit) -> str:
     """As the session's: whatever the build could see, but its cache."""
-    parts = (commit.stage.tree, commit.stage.world, commit.build_path, commit.mtime,
+    parts = (commit.stage.tree, commit.stage.world, commit.build, commit.mtime,
              commit.cache_apart)  # fmt: skip
     return repr(parts)
 
@@ -113,16 +113,16 @@ def test_file_times(planned, times, expected):
 
 def test_a_fixed_build_path_is_the_same_for_all(planned):
     first, second = planned(stage(0), stage(1))
-    assert first.commit.build_path == second.commit.build_path
+    assert first.commit.build == second.commit.build
 
 
 def test_a_new_build_path_is_each_commits_own_and_the_same_in_each_run(planned):
     axes = Axes(file_times=FileTimes.OLD, build_path=BuildPath.NEW)
     first, second = planned(stage(0), stage(1), axes=axes)
-    assert first.commit.build_path != second.commit.build_path
+    assert first.commit.build != second.commit.build
     assert first.clean.key != second.clean.key
-    assert {first.commit.build_path, second.commit.build_path}.isdisjoint(
-        pair.commit.build_path for pair in planned(stage(0), stage(1), name="t", axes=axes)
+    assert {first.commit.build, second.commit.build}.isdisjoint(
+        pair.commit.build for pair in planned(stage(0), stage(1), name="t", axes=axes)
     )
     assert planned(stage(0), stage(1), axes=axes) == (first, second)
 

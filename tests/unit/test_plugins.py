@@ -92,7 +92,7 @@ def test_the_harness_s_own_need_no_name(installed):
     kinds, sandboxes = identities(installed), identities(installed, SANDBOXES)
     assert kinds.pop("acme")
     assert sandboxes.pop("acme")
-    assert kinds == {"classic": ""}
+    assert kinds == {"classic": "", "scalingo": ""}
     assert sandboxes == {"docker": "", "bubblewrap": ""}
 
 

@@ -27,8 +27,8 @@ SITE = ".heroku/python/lib/python3.11/site-packages"
 
 
 def divergence(path: str, kind: DivergenceKind = DivergenceKind.LEFTOVER, **rest) -> Divergence:
-    rest = {"root": SITE, "cached": FILE, "why": "a clean build has nothing here", **rest}
-    return Divergence(kind=kind, path=path, **rest)
+    rest = {"tree": "app", "cached": FILE, "why": "a clean build has nothing here", **rest}
+    return Divergence(kind=kind, path=f"{SITE}/{path}", **rest)
 
 
 AGREES = Step(
@@ -220,7 +220,7 @@ def test_json_holds_all_of_it():
     step = first["steps"][1]
     assert step["seconds"] == {"cached": 1.26, "clean": 2}
     assert step["divergences"][0] == {
-        "path": "forms\\xff/a.py", "root": SITE, "kind": "leftover",
+        "tree": "app", "path": SITE + "/forms\\xff/a.py", "kind": "leftover",
         "distribution": "forms 1.0.post1",
         "cached": {"type": "file", "mode": "0644", "size": 5, "digest": "blake3:" + "ab" * 32},
         "clean": None, "origin": "commit 1 “First”", "why": "a clean build has nothing here",
@@ -230,7 +230,7 @@ def test_json_holds_all_of_it():
         "type": "symlink", "mode": "0000", "target": "to\\xff",
     }  # fmt: skip
     assert [step["noise"][0]["path"], step["set_aside"]] == [
-        "noisy", [{"rule": "git-store", "count": 3}],
+        SITE + "/noisy", [{"rule": "git-store", "count": 3}],
     ]  # fmt: skip
     assert step["refused"] == [
         {"method": "GET", "url": "https://elsewhere/", "why": "no such host"}

@@ -15,7 +15,7 @@ from harness.verdicts.reuse import unmet_reuse, whole
 
 SITE = ".heroku/python/lib/python3.11/site-packages"
 LANDMARK = ".heroku/python/lib/python3.11/os.py"
-NEEDS = Needs(routes=ClassicKind.routes, tools=frozenset({"pip", "setuptools", "wheel"}))
+NEEDS = Needs(routes=ClassicKind().routes, tools=frozenset({"pip", "setuptools", "wheel"}))
 RUNTIMES = "https://runtimes.cache-harness.invalid"
 INDEX = "https://index.example"
 NO_AGES, SILENT = Ages(), InstallLog()
@@ -123,7 +123,7 @@ def test_one_package_is_bumped_and_the_others_stay():
 
 def test_a_tool_that_the_app_asks_for_is_a_package():
     tree = [dist("wheel")]
-    needs = Needs(routes=ClassicKind.routes, tools=frozenset({"pip"}))
+    needs = Needs(routes=ClassicKind().routes, tools=frozenset({"pip"}))
     build = traces(wheel("wheel"), new=tree)
     (found,) = judged(build, build, needs).values()
     assert (found.part, found.anew) == (Part.PACKAGES, ("wheel",))

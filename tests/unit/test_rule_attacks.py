@@ -50,7 +50,7 @@ class Builds:
         return compare_folders(self.cached, self.clean, build_paths=PATHS)
 
     def told(self) -> set[tuple[str, str]]:
-        return {(str(one.kind), one.key) for one in self.compared().divergences}
+        return {(str(one.kind), one.path) for one in self.compared().divergences}
 
     def quiet(self) -> bool:
         """Whether nothing but what is set aside differs."""
@@ -116,7 +116,7 @@ def test_old_code_under_a_header_that_fits_the_new_source_is_told(builds):
     old = timed("x = 2\n", compiled=code("x = 1\n"))
     builds.each(cache_of("m"), old, timed("x = 2\n"))
     (one,) = builds.compared().divergences
-    assert (one.kind, one.key) == (DivergenceKind.CONTENT, cache_of("m"))
+    assert (one.kind, one.path) == (DivergenceKind.CONTENT, cache_of("m"))
     assert "Python uses it, and it holds other code" in one.why
 
 

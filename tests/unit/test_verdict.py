@@ -7,7 +7,7 @@ from harness.errors import ExitCode
 from harness.verdicts.compare import Divergence, DivergenceKind
 from harness.verdicts.result import Builds, Result, Run, Seconds, Step, Verdict
 
-DIVERGENCE = Divergence(kind=DivergenceKind.CONTENT, root="r", path="p", why="w")
+DIVERGENCE = Divergence(kind=DivergenceKind.CONTENT, tree="app", path="p", why="w")
 
 
 def result(*verdicts: Verdict, unmet: tuple[str, ...] = ()) -> Result:

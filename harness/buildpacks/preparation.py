@@ -1,0 +1,105 @@
+"""What one build runs, where everything lies, and what it leaves; pure data that a kind makes."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+from harness.trees.named import APP, CacheTree, ResultTree
+
+
+class Content(Enum):
+    """What a folder holds when a build begins."""
+
+    NOTHING = "nothing"
+    APP = "app"
+    CONFIG_VARS = "config vars"
+    """A file for each config var, named after it, that holds its value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copy:
+    """A copy of a folder's files, which the build may write to.
+
+    Attributes:
+        folder: The folder on the host.
+        identity: By what these files are known, wherever the folder is.
+    """
+
+    folder: Path = field(repr=False)
+    identity: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A folder that a build finds when it begins.
+
+    Attributes:
+        path: Where it is inside the sandbox, below one of the preparation's mounts.
+        holds: What is in it.
+    """
+
+    path: str
+    holds: Content | Copy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One step of a build.
+
+    Attributes:
+        name: What reports call it, such as `compile`.
+        argv: Its program and arguments, as paths inside the sandbox.
+        decides: Whether its failure is the build's. Steps that only report do not decide.
+        always: Whether it runs though an earlier step failed.
+        silent: Whether its standard output is for the platform, and no part of the build's log.
+        deployed: Whether its standard output decides what is deployed, as the add-ons and process
+            types that `bin/release` names: then it is compared.
+        sources: Scripts that set its environment, as far as they are there.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    decides: bool = True
+    always: bool = False
+    silent: bool = False
+    deployed: bool = False
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preparation:
+    """All that a kind says of one build.
+
+    Attributes:
+        mounts: Folders inside the sandbox that the build may write to, each a mount of its own.
+        places: Folders that are laid out before it begins, parents first.
+        commands: What runs, in order.
+        env: The environment of all commands.
+        cwd: The folder in which they run.
+        results: The trees that it leaves; one is called `app`.
+        caches: The folders that cross to the next build. Each is laid out as the build before left
+            it, or empty.
+    """
+
+    mounts: tuple[str, ...]
+    places: tuple[Place, ...]
+    commands: tuple[Command, ...]
+    env: tuple[tuple[str, str], ...]
+    cwd: str
+    results: tuple[ResultTree, ...]
+    caches: tuple[CacheTree, ...]
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """All of it as values whose `repr` is the same in each run that prepares the same."""
+        commands = (self.commands, self.env, self.cwd)
+        return (self.mounts, self.places, *commands, self.results, self.caches)
+
+    def __post_init__(self) -> None:
+        """Holds that what is read afterwards cannot be reached through a link of the build's."""
+        paths = [tree.path for tree in self.results] + [cache.path for cache in self.caches]
+        for path in paths:
+            if path not in self.mounts and path.rpartition("/")[0] not in self.mounts:
+                raise ValueError(f"{path} is neither a mount nor directly in one")
+        if APP not in {tree.name for tree in self.results}:
+            raise ValueError(f"no result tree is called {APP!r}")

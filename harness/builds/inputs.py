@@ -1,0 +1,29 @@
+"""All that goes into one build, apart from its caches."""
+
+from dataclasses import dataclass, field
+
+from harness.buildpacks.preparation import Preparation
+from harness.internet import Internet
+from harness.sandboxes import Limits
+from harness.scenarios.tree import Tree
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """All that goes into a build, apart from its caches.
+
+    Attributes:
+        app: The app's files.
+        mtime: Their modification time, in seconds since the epoch; None for the present.
+        preparation: What runs, and where everything lies.
+        internet: What it can reach.
+        env: Config vars.
+        limits: What the build may use.
+    """
+
+    app: Tree
+    mtime: int | None
+    preparation: Preparation
+    internet: Internet
+    env: tuple[tuple[str, str], ...]
+    limits: Limits = field(default_factory=Limits)

@@ -1,0 +1,83 @@
+"""What is kept of a build that has ended: its trees as data, and what was expected of them."""
+
+from collections.abc import Mapping, Sequence
+
+from harness.buildpacks.preparation import Preparation
+from harness.builds.result import Build, BuildRecord, Check
+from harness.ecosystems import Ecosystem
+from harness.ecosystems.installed import INSTALLED, built_tree, describe
+from harness.scenarios.scenario_file import Expectation
+from harness.storage.builds import NewBuild, NewCache, NewTree
+from harness.trees.named import AfterFailure
+from harness.trees.scan import scan
+from harness.verdicts import expectations
+
+
+def to_keep(
+    build: Build,
+    preparation: Preparation,
+    ecosystems: Sequence[Ecosystem],
+    *,
+    expected: Mapping[str, Expectation],
+    in_memory: bool,
+    with_caches: bool,
+) -> NewBuild[BuildRecord]:
+    """All that is kept of a build.
+
+    Args:
+        build: The build.
+        preparation: What it was to leave.
+        ecosystems: Whoever knows what is installed in its trees.
+        expected: What must be true of its trees, by the names under which that is kept. Nothing is
+            expected of a build that failed.
+        in_memory: Whether it worked there.
+        with_caches: Whether its caches are kept: a build that will be given them needs them.
+
+    Raises:
+        ManifestError: A tree cannot be read.
+    """
+    trees = tuple(
+        NewTree(
+            name=tree.name,
+            path=tree.path,
+            folder=build.trees[tree.name],
+            manifest=scan(build.trees[tree.name], tree.roots, without=tree.not_deployed),
+        )
+        for tree in preparation.results
+    )
+    passed = build.outcome.passed
+    record = BuildRecord(
+        in_memory=in_memory,
+        outcome=build.outcome,
+        failed=build.failed,
+        requests=build.requests,
+        checks=tuple(
+            Check(expectation=name, fault=expectations.fault(one, build.trees))
+            for name, one in (expected.items() if passed else ())
+        ),
+        released=build.released,
+        began=build.began,
+    )
+    caches = tuple(
+        NewCache(
+            name=cache.name,
+            folder=build.caches[cache.name]
+            if passed or cache.after_failure is AfterFailure.AS_LEFT
+            else None,
+        )
+        for cache in preparation.caches
+    )
+    return NewBuild(
+        record=record,
+        log=build.log,
+        trees=trees,
+        caches=caches if with_caches else (),
+        texts={
+            INSTALLED: {
+                tree.name: describe(
+                    ecosystems, built_tree(tree.manifest, tree.folder, began=build.began)
+                )
+                for tree in trees
+            }
+        },
+    )

@@ -1,0 +1,142 @@
+"""What a classic build runs, in which folders, and what it leaves."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.buildpacks import Buildpack, Member, Setting
+from harness.buildpacks.classic import ClassicKind, ScalingoKind
+from harness.buildpacks.preparation import Command, Content, Preparation
+from harness.errors import BuildpackError
+from harness.trees.named import CacheTree, ResultTree
+
+KIND = ClassicKind()
+
+
+def buildpack(folder: Path, *programs: str, kind: object = KIND, mode: int = 0o755) -> Buildpack:
+    for program in ("detect", "compile", *programs):
+        path = folder / "bin" / program
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("#!/bin/sh\n")
+        path.chmod(mode if program in programs else 0o755)
+    return Buildpack(spec=folder.name, folder=folder, revision="", kind=kind, digest="d")
+
+
+def alone(folder: Path, *programs: str, mode: int = 0o755, **rest) -> Setting:
+    member = Member(name="", buildpack=buildpack(folder, *programs, mode=mode))
+    return Setting(sequence=(member,), stack="heroku-22", **rest)
+
+
+def test_a_build_detects_and_compiles(tmp_path):
+    prepared = KIND.prepare(alone(tmp_path / "bp"))
+    assert [command.argv for command in prepared.commands] == [
+        ("/tmp/buildpack/bin/detect", "/tmp/build_app"),
+        ("/tmp/buildpack/bin/compile", "/tmp/build_app", "/tmp/cache", "/tmp/env"),
+    ]
+    assert all(command.decides and not command.always for command in prepared.commands)
+    assert dict(prepared.env)["STACK"] == "heroku-22"
+    assert dict(prepared.env)["HOME"] == prepared.cwd == "/app"
+
+
+def test_it_reports_always_and_releases_last(tmp_path):
+    commands = KIND.prepare(alone(tmp_path / "bp", "report", "release")).commands
+    assert [(one.name, one.decides, one.always) for one in commands] == [
+        ("detect", True, False),
+        ("compile", True, False),
+        ("report", False, True),
+        ("release", True, False),
+    ]
+    assert commands[2].argv[1:] == ("/tmp/build_app", "/tmp/cache", "/tmp/env")
+    assert commands[3].argv[1:] == ("/tmp/build_app",)
+
+
+def test_programs_that_cannot_be_run_are_left_out(tmp_path):
+    assert len(KIND.prepare(alone(tmp_path / "bp", "report", mode=0o644)).commands) == 2
+
+
+def test_it_leaves_the_app_and_a_cache(tmp_path):
+    prepared = KIND.prepare(alone(tmp_path / "bp", build="x1"))
+    assert prepared.results == (ResultTree(name="app", path="/tmp/build_x1"),)
+    assert prepared.caches == (CacheTree(name="cache", path="/tmp/cache"),)
+    assert prepared.mounts == ("/tmp", "/app")
+    assert [(place.path, place.holds) for place in prepared.places[:2]] == [
+        ("/tmp/build_x1", Content.APP),
+        ("/tmp/env", Content.CONFIG_VARS),
+    ]
+
+
+def test_a_cache_apart_is_on_a_mount_of_its_own(tmp_path):
+    prepared = KIND.prepare(alone(tmp_path / "bp", cache_apart=True))
+    assert prepared.caches == (CacheTree(name="cache", path="/cache/app"),)
+    assert prepared.mounts == ("/tmp", "/cache", "/app")
+
+
+def test_each_of_a_sequence_has_what_those_before_it_exported(tmp_path):
+    one, other = (
+        Member(name=name, buildpack=buildpack(tmp_path / (name or "bp"))) for name in ("", "node")
+    )
+    prepared = KIND.prepare(Setting(sequence=(one, other, one), stack="s"))
+    exports = ("/tmp/buildpack/export", "/tmp/buildpacks/node/export")
+    assert [(command.name, command.sources) for command in prepared.commands] == [
+        ("detect", ()),
+        ("compile", ()),
+        ("node:detect", exports[:1]),
+        ("node:compile", exports[:1]),
+        ("detect", exports),
+        ("compile", exports),
+    ]
+    # The one that runs twice has one copy of its files.
+    assert [place.path for place in prepared.places[2:]] == [
+        "/tmp/buildpack", "/tmp/buildpacks/node",
+    ]  # fmt: skip
+
+
+def test_each_of_a_sequence_runs_by_its_own_kind(tmp_path):
+    class Other:
+        name = "other"
+
+    member = Member(name="strange", buildpack=buildpack(tmp_path / "strange", kind=Other()))
+    with pytest.raises(BuildpackError, match="strange is a buildpack of the other kind"):
+        KIND.prepare(Setting(sequence=(member,), stack="s"))
+
+
+def test_another_platform_is_other_data(tmp_path):
+    kind = ScalingoKind()
+    assert (kind.name, kind.stack, kind.prefixes) == (
+        "scalingo",
+        "scalingo-24",
+        (".scalingo/python",),
+    )
+    assert {route.host for route in kind.routes} & {"python-binaries.scalingo.com"}
+    member = Member(name="", buildpack=buildpack(tmp_path / "bp", kind=kind))
+    setting = Setting(sequence=(member,), stack=kind.stack)
+    assert kind.prepare(setting).results == KIND.prepare(setting).results
+
+
+def test_a_tree_behind_a_folder_of_the_build_s_is_refused():
+    made = Preparation(
+        mounts=("/tmp",), places=(), commands=(), env=(), cwd="/",
+        results=(ResultTree(path="/tmp/app"),), caches=(),
+    )  # fmt: skip
+    with pytest.raises(ValueError, match=re.escape("/tmp/a/b is neither")):
+        replace(made, caches=(CacheTree(name="c", path="/tmp/a/b"),))
+    with pytest.raises(ValueError, match="no result tree"):
+        replace(made, results=(ResultTree(name="other", path="/tmp/app"),))
+
+
+def test_what_a_build_is_known_by_says_all_but_where_its_files_are(tmp_path):
+    first = KIND.prepare(alone(tmp_path / "bp"))
+    second = KIND.prepare(alone(tmp_path / "elsewhere" / "bp"))
+    assert repr(first.identity) == repr(second.identity)
+    others = (
+        replace(first, mounts=("/tmp", "/app", "/x")),
+        replace(first, commands=(Command(name="a", argv=("/b",)),)),
+        replace(first, env=()),
+        replace(first, cwd="/"),
+        replace(first, caches=()),
+        replace(first, results=(ResultTree(path="/tmp/other"),)),
+        replace(first, places=first.places[1:]),
+    )
+    assert len({repr(each.identity) for each in (first, *others)}) == 1 + len(others)
