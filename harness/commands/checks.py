@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from rich.filesize import decimal
+
 from harness.ecosystems.python.runtimes.runtime import available_runtimes
 from harness.sandboxes.check import Check
 from harness.sandboxes.registry import backends
@@ -14,7 +16,7 @@ from harness.stack.image import Image, kept_images
 from harness.storage.store import Store
 
 OLDEST_GIT = (2, 25)
-ROOM = 4 * 1024**3
+ROOM = 4 * 1000**3
 """Bytes that an image, its runtimes and a few builds take, with some to spare."""
 
 
@@ -143,8 +145,8 @@ def disk_check(store: Store) -> Check:
     return Check(
         name="disk",
         ok=ok,
-        found=f"{free / 1024**3:.1f} GiB free for {store.root}",
-        advice="" if ok else f"free {ROOM / 1024**3:.0f} GiB there, or choose another with --store",
+        found=f"{decimal(free)} free for {store.root}",
+        advice="" if ok else f"free {decimal(ROOM)} there, or choose another with --store",
     )
 
 

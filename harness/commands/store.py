@@ -20,6 +20,8 @@ def store() -> None:
 @store_option
 def store_show(store: Path) -> None:
     """Show disk usage."""
+    from rich.filesize import decimal
+
     from harness.storage.store import Store
     from harness.storage.upkeep import Upkeep
 
@@ -29,16 +31,16 @@ def store_show(store: Path) -> None:
     caches = [one.listings for one in builds if one.has_caches]
     contents = stored.contents_rooms()
     rows = [
-        ("builds", str(len(builds)), _megabytes(sum(one.size for one in builds))),
-        ("their caches", str(len(caches)), _megabytes(sum(caches))),
-        ("contents of both", str(len(contents)), _megabytes(sum(contents))),
+        ("builds", str(len(builds)), decimal(sum(one.size for one in builds))),
+        ("their caches", str(len(caches)), decimal(sum(caches))),
+        ("contents of both", str(len(contents)), decimal(sum(contents))),
     ]
     for folder in (kept.images, kept.runtimes, kept.tools, kept.releases):
         count, size = kept.room_of(folder)
-        rows.append((folder.name, str(count), _megabytes(size)))
+        rows.append((folder.name, str(count), decimal(size)))
     console = stdout()
     console.print(str(store), markup=False, highlight=False)
-    console.print(grid(("", "count", "MB"), rows))
+    console.print(grid(("", "count", "size"), rows))
 
 
 @store.command("prune")
@@ -57,6 +59,8 @@ def store_show(store: Path) -> None:
 @store_option
 def store_prune(*, size: float | None, days: float | None, everything: bool, store: Path) -> None:
     """Drop caches, then builds, that were not used for longest."""
+    from rich.filesize import decimal
+
     from harness.storage.store import Store
     from harness.storage.upkeep import DEFAULT_LIMIT, Upkeep
 
@@ -75,7 +79,7 @@ def store_prune(*, size: float | None, days: float | None, everything: bool, sto
             "another run uses the store, so nothing is dropped",
             hint="try again when it has ended; it makes room itself at its end",
         )
-    stdout().print(f"{_megabytes(freed)} MB freed", markup=False, highlight=False)
+    stdout().print(f"{decimal(freed)} freed", markup=False, highlight=False)
 
 
 @store.command("verify")
@@ -94,7 +98,3 @@ def store_verify(store: Path) -> int:
     whole = len(builds.listing())
     console.print(f"{whole} builds whole, {len(damaged)} damaged", markup=False, highlight=False)
     return int(ExitCode.FINDING if damaged else ExitCode.EXPECTED)
-
-
-def _megabytes(count: int) -> str:
-    return f"{count / _MEGABYTE:,.1f}"

@@ -3,6 +3,7 @@
 from collections import Counter
 
 from rich.console import Group, RenderableType
+from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
@@ -10,7 +11,6 @@ from harness.internet.exchange import Answer, Asked
 from harness.internet.tape_index import TapeIndex
 from harness.reports.printing import printable
 
-_MEGABYTE = 1_000_000
 _SHORT = 12
 
 
@@ -24,14 +24,14 @@ def recorded(file: str, index: TapeIndex, *, added: int) -> RenderableType:
     said = (
         f"recorded on {file}: {_count(len(index.answers), 'answer')} of"
         f" {_count(len(counts), 'host')}, {added} of them new, and"
-        f" {_count(len(index.tools), 'file')} of build tools; {_megabytes(total)} MB in all"
+        f" {_count(len(index.tools), 'file')} of build tools; {decimal(total)} in all"
     )
     grid = Table(box=None, pad_edge=False, show_header=False)
     for host in sorted(counts):
         grid.add_row(
             Text(f"  {printable(host)}"),
             _count(counts[host], "answer"),
-            f"{_megabytes(sizes[host])} MB",
+            decimal(sizes[host]),
         )
     return Group(Text(said), grid) if counts else Text(said)
 
@@ -67,7 +67,3 @@ def _selected(asked: Asked, answer: Answer) -> str:
 
 def _count(number: int, what: str) -> str:
     return f"1 {what}" if number == 1 else f"{number:,} {what}s"
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / _MEGABYTE:,.1f}"

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from rich.filesize import decimal
+
 from harness.trees.difference import Difference, Place, differences, leaves
 from harness.trees.explainer import Explainer, Explanation, Note, Rule, TreePair
 from harness.trees.manifest import ALGORITHM, HERE, Entry, EntryKind, escape
@@ -13,7 +15,6 @@ from harness.trees.named import shown
 
 _DIGEST_SHOWN = 8
 _LONGEST_SHOWN = 300
-_UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 class DivergenceKind(StrEnum):
@@ -286,7 +287,7 @@ def facts(entry: Entry | None) -> str:
     mode = f"{entry.mode:04o}" + "".join(f" {name}" for name, _ in entry.attributes)
     match entry.kind:
         case EntryKind.FILE:
-            return f"{_size(entry.size)} {ALGORITHM}:{entry.digest[:_DIGEST_SHOWN]} {mode}"
+            return f"{decimal(entry.size)} {ALGORITHM}:{entry.digest[:_DIGEST_SHOWN]} {mode}"
         case EntryKind.SYMLINK:
             return f"-> {escape(entry.target)}"
         case EntryKind.CHARACTER_DEVICE | EntryKind.BLOCK_DEVICE:
@@ -294,13 +295,3 @@ def facts(entry: Entry | None) -> str:
             return f"{entry.kind} device {major}:{minor} {mode}"
         case _:
             return f"{entry.kind} {mode}"
-
-
-def _size(count: int) -> str:
-    shown = float(count)
-    for unit in _UNITS:
-        # 999.95 would be shown as 1000.0.
-        if shown < 999.95 or unit == _UNITS[-1]:
-            break
-        shown /= 1000
-    return f"{count} B" if unit == "B" else f"{shown:.1f} {unit}"

@@ -455,13 +455,16 @@ def test_an_outcome_has_no_path() -> None:
     ("shown", "entry"),
     [
         ("absent", None),
-        ("0 B blake3:af1349b9 0644", entry(b"")),
+        ("0 bytes blake3:af1349b9 0644", entry(b"")),
         (
-            "999 B blake3:01234567 0755",
+            "999 bytes blake3:01234567 0755",
             Entry(kind=EntryKind.FILE, mode=0o755, size=999, digest="0123456789"),
         ),
         ("1.0 kB blake3:0 0000", Entry(kind=EntryKind.FILE, size=1000, digest="0")),
-        ("1.0 MB blake3:0 4755", Entry(kind=EntryKind.FILE, mode=0o4755, size=999_950, digest="0")),
+        (
+            "1,000.0 kB blake3:0 4755",
+            Entry(kind=EntryKind.FILE, mode=0o4755, size=999_950, digest="0"),
+        ),
         ("3.0 GB blake3:0 0000", Entry(kind=EntryKind.FILE, size=3_000_000_000, digest="0")),
         ("directory 0755", FOLDER),
         ("-> a\\x0ab", Entry(kind=EntryKind.SYMLINK, target="a\nb")),

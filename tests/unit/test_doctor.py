@@ -165,7 +165,7 @@ def test_the_tool_for_images_is_needed_only_while_none_is_kept(monkeypatch):
 def test_too_few_runtimes_and_too_little_room_are_told(tmp_path, monkeypatch):
     store = Store(root=tmp_path / "not" / "yet")
     assert not runtimes_check(store).ok
-    assert disk_check(store).ok == (shutil.disk_usage(tmp_path).free >= 4 * 1024**3)
+    assert disk_check(store).ok == (shutil.disk_usage(tmp_path).free >= 4 * 1000**3)
     monkeypatch.setattr("harness.commands.checks.ROOM", 1 << 60)
     check = disk_check(store)
     assert not check.ok

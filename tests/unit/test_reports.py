@@ -103,7 +103,7 @@ def test_agreement_is_one_row():
         "The Python version has changed", "9 files compared",
         "forms 1.0 is installed, and a clean build has none",
         "not as expected: in the clean build nothing is at x",
-        f"leftover   {SITE}/forms\\xff/a.py", "forms 1.0.post1", "5 B blake3:abababab 0644",
+        f"leftover   {SITE}/forms\\xff/a.py", "forms 1.0.post1", "5 bytes blake3:abababab 0644",
         "cached -> to\\xff, clean -> b", f"missing    {SITE}/gone",
         "two clean builds differ from each other in 1 path", f"{SITE}/noisy",
         "rule git-store: 3", "refused: GET https://elsewhere/",
