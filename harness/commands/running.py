@@ -68,7 +68,7 @@ def run_builds(
 
 
 def _save(recorder: Recorder, tape: Path, run: Run) -> RenderableType | TapeError:
-    """Writes the tape; what came of it is told after the run's own report."""
+    """Writes the tape; the outcome is printed after the run's own report."""
     if any(result.error for result in run.results):
         # What a scenario that could not be judged would have fetched, nobody knows.
         return TapeError(
