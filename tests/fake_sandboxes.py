@@ -22,6 +22,10 @@ class Nowhere:
         return Check(name="nowhere", ok=True, found="works")
 
     @staticmethod
+    def stack_image(image: Image) -> BaseImage:
+        return BaseImage(name=f"stack {image.tag}", identity=image.digest)
+
+    @staticmethod
     def named_image(asked: str) -> BaseImage:
         if asked == "no-such-image":
             raise ImageError(f"--image {asked}: nowhere needs another")

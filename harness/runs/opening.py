@@ -1,28 +1,26 @@
 """Opens the session of a run: makes its parts in order, and removes them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from harness.builds.result import BuildRecord
-from harness.builds.run import Machine
 from harness.ecosystems.registry import identities, serving_ecosystems
-from harness.ecosystems.serving import Serving, Supplies, Workshop
+from harness.ecosystems.serving import Supplies, Workshop
 from harness.errors import StoreError
 from harness.runs.buildpacks import Buildpacks
+from harness.runs.image import make_ready
 from harness.runs.inputs import CommitInputs
 from harness.runs.internet import CommitInternet
-from harness.runs.online import make_server
+from harness.runs.machine import make_machine
 from harness.runs.places import Places
 from harness.runs.progress import Observer, Silent
 from harness.runs.sandbox import open_run_sandbox
-from harness.runs.serving import CommitServing, Suppliers, ecosystems_of, open_suppliers
+from harness.runs.serving import CommitServing, ecosystems_of, open_suppliers
 from harness.runs.session import Session
 from harness.runs.settings import Settings
 from harness.runs.tapes import open_beyond
 from harness.runs.workspace import Workspace, sweep
-from harness.sandboxes.registry import Backend, BaseImage, backend, choose
-from harness.stack.bootstrap import OnLine
-from harness.stack.image import build_image
+from harness.sandboxes.registry import backend, choose
 from harness.storage.builds import BuildStore
 from harness.storage.judgements import Judgements
 from harness.storage.upkeep import Upkeep
@@ -63,10 +61,9 @@ def open_session(settings: Settings, *, observer: Observer | None = None) -> Ite
             on_line=note,
         )
         suppliers = exits.enter_context(open_suppliers(ecosystems_of(asked, installed), supplies))
-        image, servings = _ready(settings, backend(kind), suppliers, note)
+        image, servings = make_ready(settings, backend(kind), suppliers, note)
         sandbox = exits.enter_context(open_run_sandbox(kind, image, workspace))
         remover = exits.enter_context(Remover())
-        server, trust = make_server(workspace.folder, indexes, beyond)
         serving = CommitServing(servings, buildpacks)
         internet = CommitInternet(
             serving,
@@ -78,9 +75,7 @@ def open_session(settings: Settings, *, observer: Observer | None = None) -> Ite
             settings=settings,
             folder=workspace.folder,
             places=Places(workspace, remover, memory=settings.limits.memory, keep=settings.keep),
-            machine=Machine(
-                sandbox=sandbox.sandbox, server=server, trust_mounts=trust[0], trust_env=trust[1]
-            ),
+            machine=make_machine(sandbox.sandbox, workspace.folder, indexes, beyond),
             image=sandbox.image,
             beyond=beyond,
             buildpacks=buildpacks,
@@ -102,20 +97,3 @@ def open_session(settings: Settings, *, observer: Observer | None = None) -> Ite
         except StoreError as error:
             # What the run found is worth more than room.
             note(f"no room was made in the store: {error.message}")
-
-
-def _ready(
-    settings: Settings, kind: Backend, suppliers: Suppliers, note: OnLine
-) -> tuple[BaseImage, Mapping[str, Serving]]:
-    """The image that builds run in, and what is served to them there.
-
-    Raises:
-        HarnessError: The image or a runtime is unavailable.
-    """
-    if settings.image is not None:
-        # Only stored runtimes are taken, so that it is quick to see whether one was mistyped.
-        servings = suppliers.servings(None)
-        return kind.named_image(settings.image), servings
-    suppliers.begin()  # on its way while the image is made
-    image = build_image(settings.store, on_line=note)
-    return kind.stack_image(image), suppliers.servings(image)

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
+from harness.runs.key import build_key
 from harness.scenarios.scenario import Scenario, Stage, mtime
 from harness.scenarios.scenario_file import BuildPath, CacheMount
 
@@ -102,10 +103,8 @@ def build(
     commit: Commit, inputs: str, *, cache: PlannedBuild | None = None, repetition: int = 0
 ) -> PlannedBuild:
     """A build of a commit; its cache counts as the build that leaves it."""
-    parts = (inputs, cache.key if cache else "empty", str(repetition))
-    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     return PlannedBuild(
-        key=key,
+        key=build_key(inputs, cache=cache.key if cache else None, repetition=repetition),
         inputs=inputs,
         commit=commit,
         cache=cache,

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import urlsplit
 
+from acme_serving import HOST, AcmeSupplies
+
 from harness.ecosystems import BuiltTree, Owner, OwnerOf
 from harness.ecosystems.reuse import Fate, Needs, Part, Reused, Trace, fates_by_requests
 from harness.errors import StoreError
@@ -20,7 +22,6 @@ from harness.trees.explainer import Explanation, Rule, TreePair
 from harness.trees.manifest import EntryKind
 
 LARGEST = 1024 * 1024
-HOST = "vendor.example"
 LOCK_TIME = Rule(name="lock-time")
 """When the installer ran."""
 LOCK_ORDER = Rule(name="lock-order", note="lists its packages in another order")
@@ -29,7 +30,7 @@ _PACKAGE = re.compile(r"(?:^|/)vendor/(?P<name>[^/]+)/(?P<version>[^/]+)")
 _LOCK = re.compile(r"(?:^|/)vendor/lock")
 
 
-class AcmeEcosystem:
+class AcmeEcosystem(AcmeSupplies):
     """Vendored files."""
 
     name = "acme"

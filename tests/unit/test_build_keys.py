@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from fake_sandboxes import Nowhere
+from python_stores import keep_tools
 from runtimes import runtime
 
 import harness
@@ -17,7 +18,6 @@ from harness.ecosystems.python.runtimes.on_demand import RuntimesOnDemand
 from harness.ecosystems.python.runtimes.supply import RuntimeSupply
 from harness.ecosystems.python.serving import PythonServing
 from harness.ecosystems.python.tools.fetcher import Fetcher
-from harness.ecosystems.python.tools.names import BASE_TOOLS
 from harness.ecosystems.serving import StandIn, Supplies, Workshop
 from harness.internet import Request
 from harness.internet.exchange import Answer, Asked
@@ -59,12 +59,7 @@ text = "x\\n"
 def store(tmp_path: Path) -> Store:
     """A store with wheels of the build tools: their content is what counts, not what is in it."""
     store = Store(root=tmp_path / "store")
-    for pin in (*BASE_TOOLS, "pip==1.0"):
-        name, _, version = pin.partition("==")
-        folder = store.tools / f"{name}-{version}"
-        folder.mkdir(parents=True)
-        wheel = f"{name.replace('-', '_')}-{version}-py3-none-any.whl"
-        (folder / wheel).write_bytes(pin.encode())
+    keep_tools(store, "pip==1.0")
     return store
 
 

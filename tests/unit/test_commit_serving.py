@@ -1,16 +1,16 @@
 """What ecosystems serve, asked by commit and buildpack."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 from fake_ecosystems import FakeEcosystem, FakeServing
 
+from harness.buildpacks import Buildpack
 from harness.buildpacks.classic import ClassicKind
-from harness.buildpacks.source import Buildpack
 from harness.ecosystems.serving import Served, Supplies
 from harness.errors import BuildpackError, RuntimeArchiveError
 from harness.internet import Release, Request
+from harness.runs.buildpacks import Buildpacks
 from harness.runs.plan import plan
 from harness.runs.serving import CommitServing, ecosystems_of, open_suppliers
 from harness.scenarios.scenario import Scenario, load_scenario
@@ -42,18 +42,19 @@ class Mute(ClassicKind):
     ecosystems = ()
 
 
-@pytest.fixture
-def buildpacks(tmp_path):
+class Given(Buildpacks):
     """Every spec is a buildpack's; `kind` is the kind of them all."""
 
-    def get(spec: str) -> Buildpack:
-        return Buildpack(
-            spec=spec, folder=tmp_path / spec.replace("/", "_"), revision="", kind=found.kind,
-            digest=spec,
-        )  # fmt: skip
+    kind: ClassicKind = TwoTongued()
 
-    found = SimpleNamespace(get=get, kind=TwoTongued())
-    return found
+    def get(self, spec: str) -> Buildpack:
+        folder = self._folder / spec.replace("/", "_")
+        return Buildpack(spec=spec, folder=folder, revision="", kind=self.kind, digest=spec)
+
+
+@pytest.fixture
+def buildpacks(tmp_path) -> Given:
+    return Given(Store(root=tmp_path / "store"), tmp_path)
 
 
 @pytest.fixture
@@ -95,7 +96,7 @@ def test_a_commit_demands_by_the_commits_before_it_as_well(buildpacks, scenario)
     first, second = python.begun
     assert [one.buildpack.digest for one in second.history] == ["/bp@v1", "/bp@v2"]
     assert (second.buildpack.digest, second.stack) == ("/bp@v2", "heroku-22")
-    assert second.buildpack.routes == ClassicKind.routes
+    assert second.buildpack.routes == buildpacks.kind.routes
     assert "other.txt" in second.app.entries
     assert second.history[:1] == first.history
 

@@ -1,38 +1,23 @@
 """Which runtimes Python serves to the builds of a run, and which tools."""
 
-import json
-
 import pytest
+from python_stores import keep_runtimes
 from runtimes import runtime
 
 from harness.ecosystems import serving
 from harness.ecosystems.python.ecosystem import PythonEcosystem
 from harness.ecosystems.python.runtimes.on_demand import RuntimesOnDemand
-from harness.ecosystems.python.runtimes.runtime import FORMAT
 from harness.ecosystems.python.runtimes.supply import RuntimeSupply
 from harness.ecosystems.serving import BuildpackFiles, CommitFiles, Supplies
 from harness.errors import RuntimeArchiveError
 from harness.scenarios.tree import File, Tree
 from harness.storage.store import Store
 
-VERSIONS = {"3.13.5": False, "3.11.2": False, "3.14.8": True}
-"""The kept runtimes, and whether builds asked for them."""
-
 
 @pytest.fixture
 def store(tmp_path) -> Store:
     store = Store(root=tmp_path / "store")
-    for version, on_demand in VERSIONS.items():
-        folder = store.runtimes / version
-        folder.mkdir(parents=True)
-        facts = {
-            "format": FORMAT, "version": version, "digest": version, "origin": "a test",
-            "bundled": [], "on_demand": on_demand, "gz": "g", "zst": "z", "pip": "p",
-        }  # fmt: skip
-        (folder / "runtime.json").write_text(json.dumps(facts))
-        for name in (f"python-{version}.tar.gz", f"python-{version}.tar.zst"):
-            (folder / name).write_text(version)
-        (folder / f"pip-for-{version}.tar.zst").write_text(version)
+    keep_runtimes(store)
     return store
 
 

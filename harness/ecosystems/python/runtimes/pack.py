@@ -10,7 +10,7 @@ from filelock import FileLock
 
 from harness.ecosystems.python.runtimes.archives import write_archives
 from harness.ecosystems.python.runtimes.check import check, works_mark
-from harness.ecosystems.python.runtimes.compiled import compile_folder
+from harness.ecosystems.python.runtimes.compiled import Compiler, compile_folder
 from harness.ecosystems.python.runtimes.interpreter import Interpreter
 from harness.ecosystems.python.runtimes.layout import HOME, lay_out, leave_out
 from harness.ecosystems.python.runtimes.pip import pack_pip
@@ -117,8 +117,9 @@ def _compile(interpreter: Interpreter, tree: Path) -> None:
         root=tree,
         place=HOME,
         marker="__pycache__/os.*.pyc",
-        program=tree / "bin" / f"python{interpreter.minor}",
-        system=interpreter.system,
+        compiler=Compiler(
+            program=tree / "bin" / f"python{interpreter.minor}", system=interpreter.system
+        ),
         called=f"the standard library of {interpreter.prefix}",
     )
 

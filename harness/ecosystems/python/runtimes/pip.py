@@ -4,7 +4,7 @@ import zipfile
 from pathlib import Path
 
 from harness.ecosystems.python.runtimes.archives import write_zst
-from harness.ecosystems.python.runtimes.compiled import compile_folder
+from harness.ecosystems.python.runtimes.compiled import Compiler, compile_folder
 from harness.ecosystems.python.runtimes.system import System
 from harness.errors import RuntimeArchiveError
 
@@ -47,8 +47,7 @@ def pack_pip(tree: Path, archive: Path, *, version: str, system: System) -> None
         # Of one place, wherever it is packed; a module's own place is put in when it is loaded.
         place="/",
         marker="__pycache__/__main__.*.pyc",
-        program=tree / "bin" / f"python{minor}",
-        system=system,
+        compiler=Compiler(program=tree / "bin" / f"python{minor}", system=system),
         called=f"the pip of Python {version}",
     )
     write_zst(folder, archive)
