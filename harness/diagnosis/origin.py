@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from harness.trees.manifest import Entry, Manifest
-from harness.verdicts.compare import Divergence, DivergenceKind
+from harness.verdicts.divergence import Divergence, DivergenceKind
 
 _HELD = {
     DivergenceKind.LEFTOVER: "left over from",

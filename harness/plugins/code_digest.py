@@ -28,6 +28,7 @@ NOT_BUILDING = (
     "trees/difference.py",
     "trees/git/difference.py",
     "verdicts/compare.py",
+    "verdicts/divergence.py",
     "verdicts/judge.py",
     "verdicts/known.py",
     "verdicts/owners.py",

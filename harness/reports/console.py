@@ -8,10 +8,11 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.ecosystems.reuse import Part, PartReuse, Reuse
+from harness.reports.entries import facts
 from harness.reports.printing import printable
 from harness.trees.manifest import escape, parents
 from harness.trees.named import shown as shown_path
-from harness.verdicts.compare import Divergence, DivergenceKind, facts
+from harness.verdicts.divergence import Divergence, DivergenceKind
 from harness.verdicts.result import Result, Run, Step, Verdict
 
 STYLES = {

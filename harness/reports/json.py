@@ -5,7 +5,7 @@ from typing import Any
 
 from harness.ecosystems.reuse import PartReuse
 from harness.trees.manifest import ALGORITHM, Entry, escape
-from harness.verdicts.compare import Divergence
+from harness.verdicts.divergence import Divergence
 from harness.verdicts.result import Failure, Known, Result, Run, Step
 
 FORMAT = 2

@@ -32,7 +32,8 @@ from harness.scenarios.scenario_file import Expectation
 from harness.trees.explainer import largest
 from harness.verdicts import judge
 from harness.verdicts.arms import Arm, Arms, Stored
-from harness.verdicts.compare import Comparison, Divergence, gather
+from harness.verdicts.compare import Comparison, gather
+from harness.verdicts.divergence import Divergence
 from harness.verdicts.judge import Context, SecondRuns
 from harness.verdicts.known import KnownFile, all_known
 from harness.verdicts.result import Builds, Result, Run, Step

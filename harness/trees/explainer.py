@@ -76,12 +76,14 @@ class TreePair:
         read: Gives the content of a file that is not larger than some explainer asks for; raises
             `ManifestError` where the tree cannot be read any more.
         begins: Gives the first 16 bytes of a file or more, where that is cheaper than to read it.
+        name: What the tree is called among those that a build leaves.
         build_paths: The build dirs that the two sides may name, only where these differ.
         began: When the cached build began, in seconds since the epoch, where that is known.
     """
 
     cached: Manifest
     clean: Manifest
+    name: str = ""
     read: Read = field(default=_not_kept, compare=False)
     begins: Read | None = field(default=None, compare=False)
     build_paths: BuildPaths | None = None

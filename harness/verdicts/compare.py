@@ -1,87 +1,22 @@
-"""Compares the manifests of a cached and a clean build."""
+"""Compares the trees of a cached and a clean build, with whoever knows what their files are."""
 
 import posixpath
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Final
 
-from rich.filesize import decimal
-
-from harness.trees.difference import Difference, Place, differences, leaves
+from harness.trees.difference import Difference, DifferenceKind, Place, differences, leaves
 from harness.trees.explainer import Explainer, Explanation, Note, Rule, TreePair
-from harness.trees.manifest import ALGORITHM, HERE, Entry, EntryKind, escape
+from harness.trees.manifest import HERE
 from harness.trees.named import shown
+from harness.verdicts.divergence import Divergence, DivergenceKind, SetAside
 
-_DIGEST_SHOWN = 8
-_LONGEST_SHOWN = 300
-
-
-class DivergenceKind(StrEnum):
-    """In what way two builds differ: their trees at one path, or the builds themselves.
-
-    The kinds of differences between trees are those of `harness.trees.difference`. Besides, builds
-    may tell the platform other things (`release`), or one of them may fail (`outcome`).
-    """
-
-    LEFTOVER = "leftover"
-    MISSING = "missing"
-    CONTENT = "content"
-    MODE = "mode"
-    TYPE = "type"
-    TARGET = "target"
-    ATTRIBUTES = "attributes"
-    BYTECODE = "bytecode"
-    RELEASE = "release"
-    OUTCOME = "outcome"
-
-
-_WHOLE = {DivergenceKind.LEFTOVER, DivergenceKind.MISSING, DivergenceKind.TYPE}
+_KINDS: Final = {kind: DivergenceKind(kind.value) for kind in DifferenceKind}
+_ORDER: Final = attrgetter("tree", "path", "kind")
+_WHOLE: Final = {DivergenceKind.LEFTOVER, DivergenceKind.MISSING, DivergenceKind.TYPE}
 """The kinds that are about all that is at a path."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Divergence:
-    """One path where the two builds differ in one way.
-
-    A path whose content and mode both differ has two. Where a whole folder is left over, so is
-    every path in it.
-
-    Attributes:
-        kind: In what way.
-        tree: The name of the result tree; empty where there is no path.
-        path: The path, relative to the tree, as in a manifest. Empty for an outcome and for what
-            the platform is told.
-        cached: What the cached tree has there.
-        clean: What the clean tree has there.
-        distribution: The package that owns the path, as `name version`, where one does.
-        origin: The earlier commit whose content the cached tree still holds, where one is known.
-        why: The difference in words.
-        together: What is said of several for which it is the same, after their number; else empty.
-        derived: Whether a tool made the file from others, so that people look at it last.
-        paths: Where it stands for several paths alike: all of them, as `path` is the folder that
-            holds them.
-    """
-
-    kind: DivergenceKind
-    tree: str = ""
-    path: str = ""
-    cached: Entry | None = None
-    clean: Entry | None = None
-    distribution: str | None = None
-    origin: str | None = None
-    why: str
-    together: str = ""
-    derived: bool = False
-    paths: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetAside:
-    """How many differing paths a rule, by its name, explains, which are no divergences for it."""
-
-    rule: str
-    count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,10 +58,7 @@ def compare(trees: TreePair, explainers: Sequence[Explainer] = ()) -> Comparison
     standing = [one for one in plain if one.place not in found and one.place not in explained]
     return Comparison(
         divergences=tuple(
-            sorted(
-                (_divergence(one, explainers) for one in (*standing, *found.values())),
-                key=lambda one: (one.tree, one.path, one.kind),
-            )
+            sorted(_divergences((*standing, *found.values()), trees.name, explainers), key=_ORDER)
         ),
         notes=tuple(
             note for each, said in explanations for note in _notes(each.rules, said, explained)
@@ -175,40 +107,46 @@ def _set_aside(
                 yield SetAside(rule=rule.name, count=counts[rule])
 
 
-def _divergence(one: Difference, explainers: Iterable[Explainer]) -> Divergence:
-    return Divergence(
-        kind=DivergenceKind(one.kind.value),
-        path=one.path,
-        cached=one.cached,
-        clean=one.clean,
-        why=one.why,
-        together=one.together,
-        derived=any(explainer.is_derived(one.path) for explainer in explainers),
-    )
+def _divergences(
+    found: Iterable[Difference], tree: str, explainers: Iterable[Explainer]
+) -> Iterator[Divergence]:
+    derived = [explainer.is_derived for explainer in explainers]
+    for one in found:
+        yield Divergence(
+            kind=_KINDS[one.kind],
+            tree=tree,
+            path=one.path,
+            cached=one.cached,
+            clean=one.clean,
+            why=one.why,
+            together=one.together,
+            derived=any(is_derived(one.path) for is_derived in derived),
+        )
 
 
-def merged(found: Mapping[str, Comparison]) -> Comparison:
-    """What comparing several trees showed, each path with its tree's name.
+def merged(found: Mapping[str, Comparison], explainers: Iterable[Explainer]) -> Comparison:
+    """What comparing several trees showed together.
 
     Args:
         found: What comparing each showed, by the tree's name.
+        explainers: Whoever explained them, in the order in which reports name their rules.
     """
     counts: Counter[str] = Counter()
-    notes: dict[tuple[str, str], list[str]] = {}
+    paths: dict[tuple[str, str], list[str]] = {}
     for tree, one in found.items():
         for aside in one.set_aside:
             counts[aside.rule] += aside.count
         for note in one.notes:
-            paths = notes.setdefault((note.rule, note.why), [])
-            paths += [shown(tree, path) for path in note.paths]
+            of_note = paths.setdefault((note.rule, note.why), [])
+            of_note += [shown(tree, path) for path in note.paths]
+    rules = [rule.name for explainer in explainers for rule in explainer.rules]
+    in_order = sorted(paths.items(), key=lambda one: rules.index(one[0][0]))
     return Comparison(
-        divergences=tuple(
-            replace(each, tree=tree) for tree, one in found.items() for each in one.divergences
-        ),
+        divergences=tuple(each for one in found.values() for each in one.divergences),
         notes=tuple(
-            Note(rule=rule, why=why, paths=tuple(paths)) for (rule, why), paths in notes.items()
+            Note(rule=rule, why=why, paths=tuple(of_note)) for (rule, why), of_note in in_order
         ),
-        set_aside=tuple(SetAside(rule=rule, count=count) for rule, count in counts.items()),
+        set_aside=tuple(SetAside(rule=rule, count=counts[rule]) for rule in rules if counts[rule]),
         compared=sum(one.compared for one in found.values()),
     )
 
@@ -240,7 +178,7 @@ def gather(divergences: Iterable[Divergence]) -> tuple[Divergence, ...]:
                 paths=tuple(one.path for one in alike),
             )
         )
-    return tuple(sorted(rest, key=lambda one: (one.tree, one.path, one.kind)))
+    return tuple(sorted(rest, key=_ORDER))
 
 
 def split_noise(
@@ -266,32 +204,3 @@ def split_noise(
         # What is now there and now not, or now this and now that, tells nothing of its content.
         (doubtful if one.kind in kinds or kinds & _WHOLE else real).append(one)
     return tuple(real), tuple(doubtful)
-
-
-def outcome(why: str) -> Divergence:
-    """The divergence of two builds of which one passed and the other failed, in words."""
-    return Divergence(kind=DivergenceKind.OUTCOME, why=why)
-
-
-def release(cached: str, clean: str) -> Divergence:
-    """The divergence of what two builds told the platform: its add-ons, process types and such."""
-    ours, theirs = (escape(told.strip())[:_LONGEST_SHOWN] or "nothing" for told in (cached, clean))
-    why = f"the platform is told otherwise: by the cached build {ours}, by the clean build {theirs}"
-    return Divergence(kind=DivergenceKind.RELEASE, why=why)
-
-
-def facts(entry: Entry | None) -> str:
-    """An entry in a few words: `1.2 kB blake3:ab12cd34 0644`; sizes are in units of 1000 bytes."""
-    if entry is None:
-        return "absent"
-    mode = f"{entry.mode:04o}" + "".join(f" {name}" for name, _ in entry.attributes)
-    match entry.kind:
-        case EntryKind.FILE:
-            return f"{decimal(entry.size)} {ALGORITHM}:{entry.digest[:_DIGEST_SHOWN]} {mode}"
-        case EntryKind.SYMLINK:
-            return f"-> {escape(entry.target)}"
-        case EntryKind.CHARACTER_DEVICE | EntryKind.BLOCK_DEVICE:
-            major, minor = entry.device
-            return f"{entry.kind} device {major}:{minor} {mode}"
-        case _:
-            return f"{entry.kind} {mode}"

@@ -11,12 +11,12 @@ from harness.ecosystems.reuse import Needs, PartReuse, Reuse, Trace
 from harness.errors import HarnessError
 from harness.scenarios.scenario_file import BuildExpectation
 from harness.trees.difference import Side
-from harness.trees.explainer import BuildPaths, TreePair
+from harness.trees.explainer import BuildPaths, Explainer, TreePair
 from harness.trees.manifest import EntryKind, Manifest
 from harness.trees.named import APP
-from harness.verdicts import compare as comparing
 from harness.verdicts.arms import Arm, Arms, Stored
-from harness.verdicts.compare import Comparison, Divergence, gather, split_noise
+from harness.verdicts.compare import Comparison, compare, gather, merged, split_noise
+from harness.verdicts.divergence import Divergence, outcome, release
 from harness.verdicts.owners import with_owners
 from harness.verdicts.result import Failure, Seconds, Step, Verdict
 from harness.verdicts.reuse import judge_parts, unmet_reuse, whole
@@ -74,7 +74,7 @@ def compare_arms(
     cached, clean = arms.cached.record.outcome, arms.clean.record.outcome
     if cached.passed != clean.passed:
         why = f"the cached build {cached.how()}, the clean build {clean.how()}"
-        return replace(_NOTHING, divergences=(comparing.outcome(why),))
+        return replace(_NOTHING, divergences=(outcome(why),))
     if not clean.passed:
         return _NOTHING
     found = _compare(arms.cached, arms.clean, ecosystems, earlier)
@@ -203,49 +203,39 @@ def _compare(
     earlier: Sequence[Arms] = (),
 ) -> Comparison:
     """Where the trees of two builds differ, and what they printed for the platform."""
-    found = comparing.merged(
+    everyone = explainers(ecosystems)
+    found = merged(
         {
-            tree: _compare_trees(
-                (cached, clean), tree, ecosystems, _build_paths(cached, earlier, tree)
-            )
+            tree: _compare_trees(_tree_pair(cached, clean, tree, earlier), everyone)
             for tree in cached.trees
-        }
+        },
+        everyone,
     )
     told = cached.record.released, clean.record.released
     if told[0] != told[1]:
-        found = replace(found, divergences=(comparing.release(*told), *found.divergences))
+        found = replace(found, divergences=(release(*told), *found.divergences))
     return found
 
 
-def _compare_trees(
-    builds: tuple[Stored, Stored],
-    tree: str,
-    ecosystems: Sequence[Ecosystem],
-    build_paths: BuildPaths | None,
-) -> Comparison:
-    cached, clean = builds
+def _tree_pair(cached: Stored, clean: Stored, tree: str, earlier: Sequence[Arms]) -> TreePair:
+    """One tree of two builds, read from what is stored of them."""
     manifests = {Side.CACHED: cached.manifest(tree), Side.CLEAN: clean.manifest(tree)}
     contents = {Side.CACHED: cached.contents(tree), Side.CLEAN: clean.contents(tree)}
-
-    def read(side: Side, path: str) -> bytes:
-        return contents[side].read(manifests[side].entries[path])
-
-    def head(side: Side, path: str) -> bytes:
-        return contents[side].head(manifests[side].entries[path])
-
-    found = comparing.compare(
-        TreePair(
-            cached=manifests[Side.CACHED],
-            clean=manifests[Side.CLEAN],
-            read=read,
-            begins=head,
-            build_paths=build_paths,
-            began=cached.record.began,
-        ),
-        explainers(ecosystems),
+    return TreePair(
+        name=tree,
+        cached=manifests[Side.CACHED],
+        clean=manifests[Side.CLEAN],
+        read=lambda side, path: contents[side].read(manifests[side].entries[path]),
+        begins=lambda side, path: contents[side].head(manifests[side].entries[path]),
+        build_paths=_build_paths(cached, earlier, tree),
+        began=cached.record.began,
     )
+
+
+def _compare_trees(trees: TreePair, explainers: Sequence[Explainer]) -> Comparison:
+    found = compare(trees, explainers)
     # A root that is a link somewhere is an entry, and shows nothing of what is installed.
-    links = {root for manifest in manifests.values() for root in _linked_roots(manifest)}
+    links = {*_linked_roots(trees.cached), *_linked_roots(trees.clean)}
     return replace(found, compared=found.compared - len(links))
 
 

@@ -14,7 +14,7 @@ from harness.scenarios.document import Document, check, faults, read_document, s
 from harness.scenarios.edits import STRICT
 from harness.trees.manifest import escape
 from harness.trees.named import shown
-from harness.verdicts.compare import Divergence, DivergenceKind
+from harness.verdicts.divergence import Divergence, DivergenceKind
 from harness.verdicts.result import Known, Result, Run, Step
 
 _BELOW = "/**"

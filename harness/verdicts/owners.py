@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from harness.ecosystems import OwnerOf
-from harness.verdicts.compare import Divergence
+from harness.verdicts.divergence import Divergence
 
 
 def with_owners(

@@ -8,7 +8,7 @@ from harness.ecosystems.serving import StandIn
 from harness.errors import ExitCode
 from harness.internet import Request
 from harness.trees.explainer import Note
-from harness.verdicts.compare import Divergence, SetAside
+from harness.verdicts.divergence import Divergence, SetAside
 
 
 class Verdict(StrEnum):

@@ -233,7 +233,7 @@ def test_anything_else_in_the_same_file_stands(
     for tree, content in zip(trees, contents, strict=True):
         write(tree / path, content)
     (one,) = compared(ecosystem, *trees).divergences
-    assert (one.kind, one.key) == ("content", path)
+    assert (one.kind, one.path) == ("content", path)
 
 
 def test_the_same_file_with_another_mode_or_on_one_side_only_stands(
@@ -252,9 +252,9 @@ def test_a_package_on_one_side_is_never_explained(
     ecosystem: Ecosystem, bench: EcosystemBench, trees: tuple[Path, Path]
 ) -> None:
     bench.install(trees[0], FORMS)
-    told = {one.key for one in compared(ecosystem, *trees).divergences}
+    told = {one.path for one in compared(ecosystem, *trees).divergences}
     assert bench.files(FORMS).keys() <= told
-    swapped = {one.key for one in compared(ecosystem, *reversed(trees)).divergences}
+    swapped = {one.path for one in compared(ecosystem, *reversed(trees)).divergences}
     assert swapped == told
 
 

@@ -17,7 +17,7 @@ from traces import need
 from harness.buildpacks.source import resolve
 from harness.bundled import bundled_folder
 from harness.storage.store import Store
-from harness.verdicts.compare import DivergenceKind
+from harness.verdicts.divergence import DivergenceKind
 
 # Those that the program itself takes for its own: in tox it is installed, and has its own copies.
 FIXTURES = bundled_folder("fixtures")

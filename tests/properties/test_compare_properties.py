@@ -9,7 +9,8 @@ from random_trees import Node, edited, manifest, trees
 
 from harness.diagnosis.origin import origin
 from harness.trees.manifest import HERE
-from harness.verdicts.compare import Divergence, DivergenceKind, split_noise
+from harness.verdicts.compare import split_noise
+from harness.verdicts.divergence import Divergence, DivergenceKind
 
 _MIRRORED = {
     DivergenceKind.LEFTOVER: DivergenceKind.MISSING,

@@ -17,7 +17,8 @@ from harness.ecosystems.python.bytecode_use import Contents, Use, source_of, use
 from harness.trees.difference import Side
 from harness.trees.manifest import HERE
 from harness.trees.scan import read_file, scan
-from harness.verdicts.compare import Comparison, DivergenceKind, gather
+from harness.verdicts.compare import Comparison, gather
+from harness.verdicts.divergence import DivergenceKind
 
 TAG = sys.implementation.cache_tag
 COMPILED = f"__pycache__/m.{TAG}.pyc"

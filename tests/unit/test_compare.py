@@ -9,17 +9,12 @@ import pytest
 from blake3 import blake3
 from comparing import EXPLAINERS, plainly
 
+from harness.reports.entries import facts
 from harness.trees.difference import Side
 from harness.trees.explainer import LARGEST, BuildPaths, Read, TreePair
 from harness.trees.manifest import Entry, EntryKind, Manifest
-from harness.verdicts.compare import (
-    Comparison,
-    DivergenceKind,
-    compare,
-    facts,
-    outcome,
-    split_noise,
-)
+from harness.verdicts.compare import Comparison, compare, split_noise
+from harness.verdicts.divergence import DivergenceKind, outcome
 
 SITE = "lib/python3.11/site-packages"
 PATHS = BuildPaths(cached=("/tmp/build_2", "/tmp/build_1"), clean="/tmp/build_2")

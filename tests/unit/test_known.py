@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from harness.ecosystems.reuse import Reuse
 from harness.errors import InputError
-from harness.verdicts.compare import Divergence, DivergenceKind, outcome
+from harness.verdicts.divergence import Divergence, DivergenceKind, outcome
 from harness.verdicts.known import KnownFile, load_known, matches, with_known, written
 from harness.verdicts.result import Builds, Result, Run, Seconds, Step, Verdict
 

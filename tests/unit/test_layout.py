@@ -51,8 +51,8 @@ PURE = {
     "harness.scenarios.imported", "harness.scenarios.line_edits", "harness.scenarios.toml_text",
     "harness.trees.difference", "harness.trees.explainer", "harness.trees.git",
     "harness.trees.manifest",
-    "harness.verdicts.compare", "harness.verdicts.owners", "harness.verdicts.result",
-    "harness.verdicts.reuse",
+    "harness.verdicts.compare", "harness.verdicts.divergence", "harness.verdicts.owners",
+    "harness.verdicts.result", "harness.verdicts.reuse",
 }  # fmt: skip
 IMPURE_IMPORTS = {
     "asyncio", "docker", "fcntl", "filelock", "git", "gitdb", "glob", "http", "importlib", "mmap",

@@ -6,7 +6,7 @@ from comparing import plainly
 
 from harness.diagnosis.origin import origin, with_origins
 from harness.trees.manifest import Entry, EntryKind, Manifest
-from harness.verdicts.compare import Divergence, DivergenceKind, outcome
+from harness.verdicts.divergence import Divergence, DivergenceKind, outcome
 
 PATHLESS = (DivergenceKind.OUTCOME, DivergenceKind.RELEASE)
 

@@ -31,7 +31,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from harness.pytest_plugin import scenarios
-from harness.verdicts.compare import Divergence, DivergenceKind
+from harness.verdicts.divergence import Divergence, DivergenceKind
 from harness.verdicts.result import Builds, Result, Reuse, Run, Seconds, Step, Verdict
 
 

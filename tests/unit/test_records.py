@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from harness.errors import StoreError
 from harness.internet import Request
 from harness.storage.records import dump, load
-from harness.verdicts.compare import Divergence, SetAside
+from harness.verdicts.divergence import Divergence, SetAside
 from harness.verdicts.result import Failure, Seconds, Step, Verdict
 
 # Names are bytes to the system: what is not UTF-8 comes as lone surrogates.

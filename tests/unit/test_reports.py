@@ -18,7 +18,7 @@ from harness.reports.matrix import shortened
 from harness.runs.display import showing
 from harness.runs.progress import Label
 from harness.trees.manifest import Entry, EntryKind
-from harness.verdicts.compare import Divergence, DivergenceKind, SetAside
+from harness.verdicts.divergence import Divergence, DivergenceKind, SetAside
 from harness.verdicts.result import Builds, Failure, Result, Run, Seconds, Step, Verdict
 
 FILE = Entry(kind=EntryKind.FILE, mode=0o644, size=5, digest="ab" * 32)

@@ -20,7 +20,8 @@ from comparing import compare_folders
 from git_repositories import GitError, git
 
 from harness.trees.explainer import LARGEST, BuildPaths
-from harness.verdicts.compare import Comparison, DivergenceKind
+from harness.verdicts.compare import Comparison
+from harness.verdicts.divergence import DivergenceKind
 
 TIME = 1_700_000_000
 HEADER = 16

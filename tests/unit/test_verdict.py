@@ -4,7 +4,7 @@ import pytest
 
 from harness.ecosystems.reuse import Reuse
 from harness.errors import ExitCode
-from harness.verdicts.compare import Divergence, DivergenceKind
+from harness.verdicts.divergence import Divergence, DivergenceKind
 from harness.verdicts.result import Builds, Result, Run, Seconds, Step, Verdict
 
 DIVERGENCE = Divergence(kind=DivergenceKind.CONTENT, tree="app", path="p", why="w")
