@@ -94,10 +94,10 @@ class BuildpackKind(Protocol):
         ...
 
     @property
-    def prefixes(self) -> tuple[str, ...]:
-        """Folders in which a language is installed, relative to the app's tree.
+    def features(self) -> frozenset[str]:
+        """What of all that scenarios may need every buildpack of this kind offers.
 
-        In another tree they are named with it, as in `layers:python`.
+        Such as `sequence`: it runs beside others. See `Scenario.all_needs`.
         """
         ...
 

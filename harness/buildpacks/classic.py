@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.buildpacks import Member, Setting
 from harness.buildpacks.platform import HEROKU, SCALINGO, Platform
-from harness.buildpacks.preparation import Command, Content, Copy, Place, Preparation
+from harness.buildpacks.preparation import Command, Content, Copy, Place, Prefix, Preparation
 from harness.ecosystems.route import Route
 from harness.errors import BuildpackError
 from harness.trees.named import CacheTree, ResultTree
@@ -49,10 +49,7 @@ class ClassicKind:
         """What buildpacks of the platform download."""
         return self.platform.routes
 
-    @property
-    def prefixes(self) -> tuple[str, ...]:
-        """The folder of the app in which a language is installed."""
-        return (self.platform.prefix,)
+    features = frozenset({"sequence", "new-build-path", "cache-mount"})
 
     def recognises(self, folder: Path) -> bool:
         """Whether `bin/detect` and `bin/compile` are there, and are meant for the platform."""
@@ -106,6 +103,7 @@ class ClassicKind:
             # The platform packs the whole build dir.
             results=(ResultTree(path=build),),
             caches=(CacheTree(name="cache", path=cache),),
+            prefixes=(Prefix(path=platform.prefix),),
         )
 
     def reasons(self, log: str) -> tuple[str, ...]:

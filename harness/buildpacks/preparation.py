@@ -43,6 +43,14 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Prefix:
+    """A folder of a result tree in which a language is installed, relative to the tree."""
+
+    path: str
+    tree: str = APP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
     """One step of a build.
 
@@ -79,6 +87,7 @@ class Preparation:
         results: The trees that it leaves; one is called `app`.
         caches: The folders that cross to the next build. Each is laid out as the build before left
             it, or empty.
+        prefixes: Where languages are installed.
     """
 
     mounts: tuple[str, ...]
@@ -88,12 +97,13 @@ class Preparation:
     cwd: str
     results: tuple[ResultTree, ...]
     caches: tuple[CacheTree, ...]
+    prefixes: tuple[Prefix, ...] = ()
 
     @property
     def identity(self) -> tuple[object, ...]:
         """All of it as values whose `repr` is the same in each run that prepares the same."""
         commands = (self.commands, self.env, self.cwd)
-        return (self.mounts, self.places, *commands, self.results, self.caches)
+        return (self.mounts, self.places, *commands, self.results, self.caches, self.prefixes)
 
     def __post_init__(self) -> None:
         """Holds that what is read afterwards cannot be reached through a link of the build's."""

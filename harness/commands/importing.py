@@ -10,6 +10,7 @@ from harness.commands.click_options import takes
 from harness.commands.option import Option
 from harness.commands.output import check_writable, stdout, write_file
 from harness.scenarios.imported import (
+    NAMED_PYTHON,
     PYTHON_FILES,
     ProjectCommit,
     scenario_text,
@@ -104,8 +105,9 @@ def import_(repository: Path | None, revisions: str, options: ImportOptions) -> 
         return
     if repository is None:
         raise click.UsageError("name a REPOSITORY, or an app's folder with --app")
-    beside = {} if options.keep_python else PYTHON_FILES
-    project, commits = _commits(repository, revisions, options, without=tuple(beside))
+    beside = {} if options.keep_python else NAMED_PYTHON
+    without = () if options.keep_python else PYTHON_FILES
+    project, commits = _commits(repository, revisions, options, without=without)
     description = (
         f"After each of {len(commits)} commits that touch the requirements of {project.name},"
         " a cached build is like a clean one"

@@ -66,6 +66,17 @@ class Ecosystem(Explainer, Protocol):
         """What it is called, the same as its entry point's name."""
         ...
 
+    def places(self, prefix: str) -> Mapping[str, str]:
+        """Where an installation has what scenarios name by a word, such as `scripts`.
+
+        Args:
+            prefix: The installation's folder.
+
+        Returns:
+            Paths by these words; parts of a path may be patterns, as a version is.
+        """
+        ...
+
     def describe(self, tree: BuiltTree) -> str:
         """What is installed in a tree that a build left; empty where nothing of it is.
 

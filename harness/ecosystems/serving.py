@@ -135,6 +135,18 @@ class Serving(Protocol):
         """The runtimes that a commit's builds asked for and got another release in their place."""
         ...
 
+    def features(self, buildpack: BuildpackFiles) -> frozenset[str]:
+        """What of all that a scenario may need a buildpack offers, such as a package manager."""
+        ...
+
+    def adapted(self, app: Tree, buildpack: BuildpackFiles) -> Tree:
+        """An app's files as a buildpack understands them.
+
+        A scenario says in one way which runtime it wants; a buildpack that does not know that way
+        finds it said in its own.
+        """
+        ...
+
     def builds(self, project: Tree) -> bool:
         """Whether a project is one of this ecosystem's, of which a release can be built."""
         ...

@@ -164,6 +164,8 @@ class ScenarioItem(pytest.Item):
         (result,) = self.found.results
         for line in _timing(result):
             self.add_report_section("call", "builds", line)
+        if result.skipped:
+            pytest.skip(result.skipped)
         if result.exit_code:
             raise ScenarioFailed(result)
         reasons = dict.fromkeys(known.reason for step in result.steps for known in step.known)

@@ -20,6 +20,7 @@ STYLES = {
     Verdict.DIVERGES: "bold red",
     Verdict.UNSTABLE: "yellow",
     Verdict.FAILED: "magenta",
+    Verdict.SKIPPED: "dim",
 }
 _MOST_PATHS = 12
 _WIDTH = max(map(len, DivergenceKind))
@@ -56,7 +57,7 @@ def table(run: Run) -> Table:
 
 def has_detail(result: Result) -> bool:
     """Whether a result has more to say than its row in the table."""
-    return bool(result.error or result.stale) or any(map(_tells, result.steps))
+    return bool(result.error or result.stale or result.missing) or any(map(_tells, result.steps))
 
 
 def detail(result: Result) -> Group:
@@ -73,6 +74,8 @@ def detail(result: Result) -> Group:
         Text(f"  known, and no longer so: {each}", style="bold red") for each in result.stale
     )
     lines.extend(Text(f"  {line}", style="magenta") for line in result.error.splitlines())
+    if result.skipped:
+        lines.append(Text(f"  skipped: {result.skipped}", style="dim"))
     for line in lines:
         line.plain = printable(line.plain)
     return Group(*lines)

@@ -34,6 +34,7 @@ def _result(result: Result) -> dict[str, Any]:
         "image": result.image,
         "verdict": str(result.verdict),
         "error": result.error,
+        "missing": list(result.missing),
         "stale": list(result.stale),
         "steps": [_step(step) for step in result.steps],
     }
@@ -86,6 +87,7 @@ def _known(known: Known) -> dict[str, Any]:
     return {
         "divergence": _divergence(known.divergence) if known.divergence else None,
         "unmet": known.unmet,
+        "failed": known.failed,
         "reason": known.reason,
         "link": known.link,
     }

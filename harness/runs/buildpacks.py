@@ -40,6 +40,7 @@ class Buildpacks:
         key = f"{name} {digest(files)}"
         return self._brought.get(key, lambda: from_tree(name, files, into=self._folder))
 
-    def stack(self, spec: str, stage: Stage) -> str:
-        """The stack on which a commit is built: the platform's own unless the scenario says one."""
-        return stage.world.stack or self.get(spec).kind.stack
+
+def stack_of(buildpack: Buildpack, stage: Stage) -> str:
+    """The stack on which a commit is built: the platform's own unless the scenario says one."""
+    return stage.world.stack or buildpack.kind.stack

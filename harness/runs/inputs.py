@@ -8,7 +8,7 @@ from harness.buildpacks.preparation import Preparation
 from harness.builds.inputs import Inputs
 from harness.plugins.code_digest import NOT_BUILDING, code_digest
 from harness.runs import key
-from harness.runs.buildpacks import Buildpacks
+from harness.runs.buildpacks import Buildpacks, stack_of
 from harness.runs.internet import CommitInternet
 from harness.runs.plan import Commit
 from harness.runs.settings import Settings
@@ -53,7 +53,7 @@ class CommitInputs:
         prepared = kind.prepare(
             Setting(
                 sequence=tuple(self._sequence(commit)),
-                stack=self._buildpacks.stack(commit.buildpack, commit.stage),
+                stack=stack_of(self._buildpacks.get(commit.buildpack), commit.stage),
                 build=commit.build,
                 cache_apart=commit.cache_apart,
             )

@@ -11,6 +11,7 @@ from harness.storage.builds import NewBuild, NewCache, NewTree
 from harness.trees.named import AfterFailure
 from harness.trees.scan import scan
 from harness.verdicts import expectations
+from harness.verdicts.expectations import NamedPlaces
 
 
 def to_keep(
@@ -46,13 +47,14 @@ def to_keep(
         for tree in preparation.results
     )
     passed = build.outcome.passed
+    places = named_places(preparation, ecosystems)
     record = BuildRecord(
         in_memory=in_memory,
         outcome=build.outcome,
         failed=build.failed,
         requests=build.requests,
         checks=tuple(
-            Check(expectation=name, fault=expectations.fault(one, build.trees))
+            Check(expectation=name, fault=expectations.fault(one, build.trees, places))
             for name, one in (expected.items() if passed else ())
         ),
         released=build.released,
@@ -80,4 +82,29 @@ def to_keep(
                 for tree in trees
             }
         },
+    )
+
+
+def named_places(
+    preparation: Preparation, ecosystems: Sequence[Ecosystem]
+) -> tuple[NamedPlaces, ...]:
+    """Where a build has what expectations name by words such as `${scripts}`.
+
+    Args:
+        preparation: What the build was to leave.
+        ecosystems: Whoever knows where an installation has what.
+    """
+    return tuple(
+        NamedPlaces(
+            tree=prefix.tree,
+            paths={
+                "prefix": prefix.path,
+                **{
+                    word: path
+                    for each in ecosystems
+                    for word, path in each.places(prefix.path).items()
+                },
+            },
+        )
+        for prefix in preparation.prefixes
     )

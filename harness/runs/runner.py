@@ -82,6 +82,7 @@ class _Case:
     judgements: tuple[str, ...] = ()
     steps: dict[int, Step] = field(default_factory=dict)
     error: HarnessError | None = None
+    missing: tuple[str, ...] = ()
     told: bool = False
 
     def wanted(self, end: int | None = None) -> list[PlannedBuild]:
@@ -154,13 +155,18 @@ class _Run:
         """Finds what the case's commits are, and begins to fetch what their builds need."""
         session = self._session
         with _error_of(case):
+            needs = case.scenario.all_needs()
+            case.missing = session.serving.missing(needs, case.buildpack)
+            if case.missing:
+                return
             pythons = session.serving.pythons(case.scenario.python_slots(), case.buildpack)
-            case.stages = case.scenario.stages(pythons)
+            stages = case.scenario.stages(pythons)
+            case.stages = session.serving.adapted(case.buildpack, stages)
             session.serving.begin(case.buildpack, case.stages)
 
     def _plan(self, case: _Case) -> None:
         session, stages = self._session, case.stages
-        if case.error is not None:
+        if case.error is not None or case.missing:
             return
         with _error_of(case):
             pairs = plan(
@@ -451,6 +457,7 @@ class _Run:
             image=self._session.image,
             steps=tuple(step for _, step in sorted(case.steps.items())),
             error=str(case.error) if case.error else "",
+            missing=case.missing,
         )
 
 

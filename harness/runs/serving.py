@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 from harness.buildpacks import Buildpack
-from harness.buildpacks.source import at_revision
+from harness.buildpacks.source import at_revision, bundled_names
 from harness.ecosystems.serving import (
     BuildpackFiles,
     CommitFiles,
@@ -19,7 +19,7 @@ from harness.ecosystems.serving import (
 )
 from harness.errors import BuildpackError, RuntimeArchiveError
 from harness.internet import Request
-from harness.runs.buildpacks import Buildpacks
+from harness.runs.buildpacks import Buildpacks, stack_of
 from harness.runs.plan import Commit
 from harness.scenarios.interpolation import PYTHON
 from harness.scenarios.scenario import Stage
@@ -84,6 +84,35 @@ class CommitServing:
             )
         return {}
 
+    def missing(self, needs: frozenset[str], spec: str) -> tuple[str, ...]:
+        """What of the needs of a scenario a buildpack does not offer, sorted.
+
+        Raises:
+            HarnessError: The buildpack cannot be brought.
+        """
+        buildpack = self._buildpacks.get(spec)
+        offered = set(buildpack.kind.features)
+        if spec in bundled_names() or buildpack.revision:
+            offered.add("revisions")
+        for serving in self._of(buildpack):
+            offered |= serving.features(_files(buildpack))
+        return tuple(sorted(needs - offered))
+
+    def adapted(self, spec: str, stages: Iterable[Stage]) -> tuple[Stage, ...]:
+        """The stages, in which each app is as the buildpack that builds it understands it.
+
+        Raises:
+            HarnessError: The buildpack cannot be brought.
+        """
+        return tuple(self._adapted(spec, stage) for stage in stages)
+
+    def _adapted(self, spec: str, stage: Stage) -> Stage:
+        buildpack = self._buildpacks.get(at_revision(spec, stage.world.buildpack))
+        tree = stage.tree
+        for serving in self._of(buildpack):
+            tree = serving.adapted(tree, _files(buildpack))
+        return replace(stage, tree=tree)
+
     def begin(self, spec: str, stages: Iterable[Stage]) -> None:
         """Begins to fetch what builds of some stages will be offered; failures show later.
 
@@ -94,7 +123,7 @@ class CommitServing:
         for stage in stages:
             buildpack = self._buildpacks.get(at_revision(spec, stage.world.buildpack))
             history.append(CommitFiles(buildpack=_files(buildpack), app=stage.tree))
-            stack = stage.world.stack or buildpack.kind.stack
+            stack = stack_of(buildpack, stage)
             demand = Demand(history=tuple(history), stack=stack)
             for serving in self._of(buildpack):
                 serving.begin(demand)
@@ -116,7 +145,7 @@ class CommitServing:
                 )
                 for one in commit.history
             ),
-            stack=self._buildpacks.stack(commit.buildpack, commit.stage),
+            stack=stack_of(self._buildpacks.get(commit.buildpack), commit.stage),
         )
 
 

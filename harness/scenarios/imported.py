@@ -9,10 +9,10 @@ from harness.scenarios.interpolation import escaped
 from harness.scenarios.line_edits import line_edits
 from harness.scenarios.toml_text import on_lines, on_one_line
 
-PYTHON_FILES: Mapping[str, str] = {
-    "runtime.txt": "python-${python@default}\n",
-    ".python-version": "${python@default}\n",
-}
+PYTHON_FILES = ("runtime.txt", ".python-version")
+"""The files in which a project asks for a Python."""
+
+NAMED_PYTHON: Mapping[str, str] = {".python-version": "${python@default}\n"}
 """What asks for a Python that is at hand, in a scenario's text."""
 
 _SHA_DIGITS = 9

@@ -31,6 +31,8 @@ from harness.scenarios.scenario_file import (
     AppTable,
     Axes,
     BuildExpectation,
+    BuildPath,
+    CacheMount,
     CommitTable,
     Expectation,
     FileTimes,
@@ -91,6 +93,7 @@ class Scenario:
         issue: A URL, or nothing.
         forks: What the forge serves, in the order of the file.
         axes: What decides whether some faults show.
+        needs: What a buildpack must offer for it; see `all_needs`.
         app: The first commit's changes of the world.
         files: The first commit's files before its edits, their references not yet replaced.
         commits: The commits after the first.
@@ -103,11 +106,27 @@ class Scenario:
     issue: str
     forks: tuple[Fork, ...]
     axes: Axes
+    needs: tuple[str, ...]
     app: AppTable
     files: Tree = field(repr=False)
     commits: tuple[CommitTable, ...]
     fixtures: Mapping[str, Tree] = field(repr=False)
     document: Document = field(repr=False)
+
+    def all_needs(self) -> frozenset[str]:
+        """What a buildpack must offer: what the file says, and what its own keys take for granted.
+
+        These are `sequence` (several buildpacks), `revisions` (another revision of the buildpack),
+        `new-build-path` and `cache-mount` (the axes).
+        """
+        changes: tuple[AppTable | CommitTable, ...] = (self.app, *self.commits)
+        said = {
+            "sequence": any(one.buildpacks for one in changes),
+            "revisions": any(one.buildpack for one in changes),
+            "new-build-path": self.axes.build_path is BuildPath.NEW,
+            "cache-mount": self.axes.cache_mount is CacheMount.OTHER,
+        }
+        return frozenset({*self.needs, *(name for name, needed in said.items() if needed)})
 
     def python_slots(self) -> frozenset[str]:
         """The Pythons that the files name: of the slots that there are, those that a run needs."""
@@ -217,6 +236,7 @@ def load_scenario(path: Path, *, fixtures: Fixtures | None = None) -> Scenario:
         issue=table.issue,
         forks=tuple(sources.forks.values()),
         axes=table.axes,
+        needs=table.needs,
         app=table.app,
         files=first_files(table.app, sources.fixture),
         commits=table.commits,

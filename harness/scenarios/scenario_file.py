@@ -16,6 +16,7 @@ SUBJECT = "subject"
 
 EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 NonEmpty = Annotated[str, Field(min_length=1)]
+Need = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
 
 
 class BuildPath(StrEnum):
@@ -297,6 +298,13 @@ class ScenarioTable:
         str,
         Field(pattern=r"^(https?://\S+)?$", description="The URL of the issue that it is about."),
     ] = ""
+    needs: Annotated[
+        tuple[Need, ...],
+        Field(
+            description="What a buildpack must offer for the scenario to say anything about it,"
+            " such as `poetry`: against one that does not, it is skipped."
+        ),
+    ] = ()
     forks: Annotated[
         tuple[Name, ...],
         Field(description="The forks that the forge serves: folders with a `repo.toml`."),

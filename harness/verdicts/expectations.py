@@ -1,27 +1,71 @@
 """Checks what a scenario says of a built tree: two builds can be wrong alike."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from harness.scenarios.scenario_file import Expectation
 from harness.trees.manifest import Entry, EntryKind, Manifest, escape
 from harness.trees.scan import read_file, scan
 
+_PLACE = re.compile(r"\$\{(?P<name>[a-z][a-z-]*)\}")
 _LARGEST = 16 * 1024 * 1024
 
 
-def fault(expectation: Expectation, trees: Mapping[str, Path]) -> str:
-    """What a built tree lacks of an expectation, as the rest of a sentence; empty where it has it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedPlaces:
+    """What `${prefix}` and other words in the paths of expectations stand for, in one tree."""
+
+    tree: str
+    paths: Mapping[str, str]
+
+
+def fault(
+    expectation: Expectation, trees: Mapping[str, Path], places: Sequence[NamedPlaces] = ()
+) -> str:
+    """What built trees lack of an expectation, as the rest of a sentence; empty where they have it.
 
     Args:
         expectation: What the scenario says of the commit.
         trees: The folders of the result trees, by name; read as data, links out of them are not
             followed.
+        places: Where something is installed. With several, what must be there has to be in one of
+            them, and what must not be there in none.
 
     Raises:
         ManifestError: The tree cannot be read.
     """
+    names = {match["name"] for match in _PLACE.finditer(expectation.path)}
+    if not names:
+        return _in_tree(expectation, trees)
+    here = [place for place in places if names <= place.paths.keys()]
+    if not here:
+        known = sorted({name for place in places for name in place.paths})
+        words = ", ".join(f"`${{{name}}}`" for name in known) or "none"
+        return f"{expectation.path} names no place of this build's; the words are {words}"
+    told = [
+        _in_tree(
+            replace(
+                expectation,
+                tree=place.tree,
+                path=_PLACE.sub(partial(_path_of, place), expectation.path),
+            ),
+            trees,
+        )
+        for place in here
+    ]
+    if expectation.absent:
+        return next(filter(None, told), "")
+    return "" if "" in told else told[0]
+
+
+def _path_of(place: NamedPlaces, match: re.Match[str]) -> str:
+    return place.paths[match["name"]]
+
+
+def _in_tree(expectation: Expectation, trees: Mapping[str, Path]) -> str:
     tree = trees.get(expectation.tree)
     if tree is None:
         names = ", ".join(f"`{name}`" for name in trees)

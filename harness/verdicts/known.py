@@ -1,5 +1,6 @@
 """What a buildpack is known to do wrong: a list that people review, held against each run."""
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,7 @@ from harness.scenarios.edits import STRICT
 from harness.trees.manifest import escape
 from harness.trees.named import shown
 from harness.verdicts.divergence import Divergence, DivergenceKind
-from harness.verdicts.result import Known, Result, Run, Step
+from harness.verdicts.result import Known, Result, Run, Step, Verdict
 
 _BELOW = "/**"
 _PATHLESS = {
@@ -56,6 +57,9 @@ class Entry:
     ] = False
     outcome: Annotated[bool, Field(description="One of the two builds fails.")] = False
     unmet: Annotated[Patterns, Field(description="Expectations of the scenario that fail.")] = ()
+    fails: Annotated[
+        bool, Field(description="Both builds fail, as where a buildpack refuses the app.")
+    ] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +151,7 @@ def _with_known(result: Result, files: Sequence[KnownFile]) -> Result:
         for number, step in enumerate(result.steps, start=1)
     )
     stale: list[str] = []
-    if not result.error:
+    if not result.error and not result.missing:
         for file, index, entry in mine:
             stale += [
                 str(file.document.problem(("known", index, *place), message, "it to be removed"))
@@ -172,6 +176,12 @@ def _split(step: Step, entries: Sequence[Entry]) -> Step:
             unmet.append(sentence)
         else:
             known.append(Known(unmet=sentence, reason=entry.reason, link=entry.link))
+    if step.verdict is Verdict.FAILED:
+        failing = (entry for entry in entries if entry.fails)
+        known += [
+            Known(failed=True, reason=entry.reason, link=entry.link)
+            for entry in itertools.islice(failing, 1)
+        ]
     return replace(step, divergences=tuple(divergences), unmet=tuple(unmet), known=tuple(known))
 
 
@@ -200,6 +210,8 @@ def _stale(entry: Entry, result: Result) -> Iterator[tuple[tuple[str | int, ...]
     for index, sentence in enumerate(entry.unmet):
         if sentence not in step.unmet:
             yield ("unmet", index), f"{where} meets what it did not: {sentence}"
+    if entry.fails and step.verdict is not Verdict.FAILED:
+        yield ("fails",), f"the builds of {where} no longer fail"
 
 
 def matches(pattern: str, one: Divergence) -> bool:
@@ -232,7 +244,7 @@ def written(run: Run, before: Sequence[KnownFile] = ()) -> str:
         _entry(result, number, step, told.get((result.scenario, number)))
         for result in run.results
         for number, step in enumerate(result.steps, start=1)
-        if step.divergences or step.unmet or step.known
+        if step.divergences or step.unmet or step.known or step.verdict is Verdict.FAILED
     ]
     buildpack = next((file.table.buildpack for file in before if file.table.buildpack), "")
     head = {"buildpack": buildpack} if buildpack else {}
@@ -257,6 +269,8 @@ def _entry(result: Result, number: int, step: Step, before: Entry | None) -> dic
             row[kind.value] = True
     if unmet:
         row["unmet"] = unmet
+    if step.verdict is Verdict.FAILED:
+        row["fails"] = True
     return row
 
 

@@ -18,6 +18,8 @@ class Verdict(StrEnum):
     DIVERGES = "diverges"
     UNSTABLE = "unstable"
     FAILED = "failed"
+    SKIPPED = "skipped"
+    """The buildpack does not offer what the scenario needs: nothing was built."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +42,14 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """A divergence, or an unmet expectation, that is known of the buildpack: why, and where."""
+    """What is known of the buildpack: why, and where.
+
+    It is a divergence, an unmet expectation, or that both builds fail.
+    """
 
     divergence: Divergence | None = None
     unmet: str = ""
+    failed: bool = False
     reason: str
     link: str
 
@@ -94,6 +100,13 @@ class Step:
     refused: tuple[Request, ...] = ()
     stand_ins: tuple[StandIn, ...] = ()
 
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the harness could not tell: builds are unstable, or fail and are not known to."""
+        if self.verdict is Verdict.FAILED:
+            return not any(one.failed for one in self.known)
+        return self.verdict is Verdict.UNSTABLE
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
@@ -101,7 +114,8 @@ class Result:
 
     `verdict` is that of the last commit; a finding at an earlier one is in its step. Where the
     harness could not tell, `error` says why, and `steps` are those that were judged before. What is
-    known of the buildpack and no longer shows is in `stale`, as sentences.
+    known of the buildpack and no longer shows is in `stale`, as sentences. What the scenario needs
+    and the buildpack does not offer is in `missing`: then nothing was built.
     """
 
     scenario: str
@@ -112,10 +126,19 @@ class Result:
     steps: tuple[Step, ...]
     error: str = ""
     stale: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+    @property
+    def skipped(self) -> str:
+        """Why nothing was built, as a sentence without a full stop; empty where something was."""
+        needs = ", ".join(f"`{need}`" for need in self.missing)
+        return f"it needs {needs}, which this buildpack does not offer" if needs else ""
 
     @property
     def verdict(self) -> Verdict:
         """The last commit's verdict; `failed` where it could not be judged."""
+        if self.missing:
+            return Verdict.SKIPPED
         return Verdict.FAILED if self.error else self.steps[-1].verdict
 
     @property
@@ -123,8 +146,7 @@ class Result:
         """A finding if any commit has one, else whether the harness could tell."""
         if self.stale or any(step.divergences or step.unmet for step in self.steps):
             return ExitCode.FINDING
-        doubtful = {Verdict.UNSTABLE, Verdict.FAILED}
-        if self.error or any(step.verdict in doubtful for step in self.steps):
+        if self.error or any(step.is_doubtful for step in self.steps):
             return ExitCode.UNKNOWN
         return ExitCode.EXPECTED
 
@@ -147,7 +169,12 @@ class Run:
 
     @property
     def exit_code(self) -> ExitCode:
-        """Findings come before doubts: 1 if any result has one, else 2 if any is in doubt."""
+        """Findings come before doubts: 1 if any result has one, else 2 if any is in doubt.
+
+        Where every scenario was skipped nothing was tested, which is a doubt.
+        """
+        if self.results and all(result.missing for result in self.results):
+            return ExitCode.UNKNOWN
         codes = {result.exit_code for result in self.results}
         if ExitCode.FINDING in codes:
             return ExitCode.FINDING

@@ -27,7 +27,6 @@ def test_a_projects_commits_are_imported(invoke, project, tmp_path):
         ".python-version": b"3.11.7\n",
         "requirements.txt": b"-r requirements/prod.txt\n",
         "requirements/prod.txt": b"forms==1.0\nenvconfig==2.1.0\n",
-        "runtime.txt": b"python-3.11.7\n",
     }
     assert second.entries["requirements/prod.txt"].data == b"forms==1.1\nenvconfig==2.1.0\n"
     assert invoke("import", *wanted) == (0, file.read_text(), "")

@@ -3,7 +3,7 @@
 import pytest
 
 from harness.scenarios.scenario_file import Expectation
-from harness.verdicts.expectations import fault
+from harness.verdicts.expectations import NamedPlaces, fault
 
 
 @pytest.fixture
@@ -80,3 +80,36 @@ def test_a_path_may_be_in_another_tree(tree, tmp_path):
     assert fault(Expectation(path="x", tree="deps"), trees) == (
         "there is no tree `deps`; the build leaves `app`, `layers`"
     )
+
+
+HERE = NamedPlaces(tree="app", paths={"prefix": "lib", "site-packages": "lib"})
+THERE = NamedPlaces(tree="layers", paths={"prefix": "python", "scripts": "python/bin"})
+
+
+def test_a_word_stands_for_a_place_of_the_installation(tree, tmp_path):
+    (tmp_path / "layers" / "python" / "bin").mkdir(parents=True)
+    trees = {"app": tree, "layers": tmp_path / "layers"}
+
+    def said(path: str, *places: NamedPlaces, **rest) -> str:
+        return fault(Expectation(path=path, **rest), trees, places)
+
+    assert said("${site-packages}/a.html", HERE, contains="one") == ""
+    assert said("${site-packages}/c.html", HERE) == "nothing is at lib/c.html"
+    # In whichever tree it is that has such a place; with several it has to be in one.
+    assert said("${scripts}", HERE, THERE) == ""
+    assert said("${prefix}/a.html", HERE, THERE) == ""
+    assert said("${prefix}/bin", HERE, THERE) == ""
+    assert said("${prefix}/x", HERE, THERE) == "nothing is at lib/x"
+    # What must not be there may be in none.
+    assert said("${prefix}/bin", HERE, THERE, absent=True) == (
+        "python/bin is there, and nothing should be"
+    )
+    assert said("${prefix}/x", HERE, THERE, absent=True) == ""
+
+
+def test_a_word_that_stands_for_nothing_is_a_fault(tree):
+    expectation = Expectation(path="${libs}/x")
+    assert fault(expectation, {"app": tree}, (HERE,)) == (
+        "${libs}/x names no place of this build's; the words are `${prefix}`, `${site-packages}`"
+    )
+    assert fault(expectation, {"app": tree}).endswith("the words are none")

@@ -1,7 +1,7 @@
 """Imported projects: a scenario as a person would have written it."""
 
 from harness.scenarios.imported import (
-    PYTHON_FILES,
+    NAMED_PYTHON,
     ProjectCommit,
     scenario_text,
     with_root_requirements,
@@ -17,7 +17,6 @@ description = 'What "shop" needs'
 message = "Begin (111111111)"
 
 [app.files]
-"runtime.txt" = "python-${python@default}\\n"
 ".python-version" = "${python@default}\\n"
 "requirements.txt" = "-r requirements/web.txt\\n"
 "requirements/web.txt" = \"""
@@ -84,7 +83,7 @@ def test_a_scenario_is_small_and_readable():
         commit(4, "Change nothing that counts", web=dropped, notes=notes),
         commit(5, "Say what a long line is", web=dropped + long),
     ]
-    text = scenario_text(commits, description='What "shop" needs', beside=PYTHON_FILES)
+    text = scenario_text(commits, description='What "shop" needs', beside=NAMED_PYTHON)
     assert text == SCENARIO
 
 

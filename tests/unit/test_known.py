@@ -246,3 +246,36 @@ def test_a_shipped_list_is_of_its_release_and_of_scenarios_that_ship(file):
     assert known.table.buildpack == file.stem
     for entry in known.table.known:
         assert (ROOT / "scenarios" / f"{entry.scenario}.toml").is_file()
+
+
+FAILS = replace(step(), verdict=Verdict.FAILED)
+
+
+def test_a_buildpack_that_is_known_to_refuse_is_no_doubt(listed):
+    file = listed("fails = true\n")
+    (result,) = with_known(run(step(), FAILS), [file]).results
+    assert [one.failed for one in result.steps[1].known] == [True]
+    assert (result.exit_code, result.stale) == (0, ())
+    # At another commit it is one.
+    (result,) = with_known(run(FAILS, FAILS), [file]).results
+    assert result.exit_code == 2
+
+
+def test_a_buildpack_that_no_longer_refuses_is_a_finding(listed):
+    (result,) = with_known(run(step(), step()), [listed("fails = true\n")]).results
+    assert "the builds of commit 2 of `a/b` no longer fail" in result.stale[0]
+    assert result.exit_code == 1
+
+
+def test_a_scenario_that_is_skipped_makes_nothing_stale(listed):
+    skipped = run()
+    skipped = replace(skipped, results=(replace(skipped.results[0], missing=("uv",)),))
+    (result,) = with_known(skipped, [listed('leftover = ["x"]\n')]).results
+    assert result.stale == ()
+
+
+def test_a_failing_step_is_written(tmp_path):
+    file = tmp_path / "written.toml"
+    file.write_text(written(run(step(), FAILS)).replace('""', f'"{LINK}"'))
+    (entry,) = load_known(file).table.known
+    assert (entry.commit, entry.fails) == (2, True)

@@ -8,7 +8,7 @@ import pytest
 
 from harness.buildpacks import Buildpack, Member, Setting
 from harness.buildpacks.classic import ClassicKind, ScalingoKind
-from harness.buildpacks.preparation import Command, Content, Preparation
+from harness.buildpacks.preparation import Command, Content, Prefix, Preparation
 from harness.errors import BuildpackError
 from harness.trees.named import CacheTree, ResultTree
 
@@ -104,15 +104,13 @@ def test_each_of_a_sequence_runs_by_its_own_kind(tmp_path):
 
 def test_another_platform_is_other_data(tmp_path):
     kind = ScalingoKind()
-    assert (kind.name, kind.stack, kind.prefixes) == (
-        "scalingo",
-        "scalingo-24",
-        (".scalingo/python",),
-    )
+    assert (kind.name, kind.stack) == ("scalingo", "scalingo-24")
     assert {route.host for route in kind.routes} & {"python-binaries.scalingo.com"}
     member = Member(name="", buildpack=buildpack(tmp_path / "bp", kind=kind))
     setting = Setting(sequence=(member,), stack=kind.stack)
-    assert kind.prepare(setting).results == KIND.prepare(setting).results
+    prepared = kind.prepare(setting)
+    assert prepared.prefixes == (Prefix(path=".scalingo/python"),)
+    assert prepared.results == KIND.prepare(setting).results
 
 
 def test_a_tree_behind_a_folder_of_the_build_s_is_refused():

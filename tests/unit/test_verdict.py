@@ -1,5 +1,7 @@
 """What a run's verdicts come to as exit statuses."""
 
+from dataclasses import replace
+
 import pytest
 
 from harness.ecosystems.reuse import Reuse
@@ -73,3 +75,17 @@ def test_a_result_has_its_last_commits_verdict():
 )
 def test_in_a_run_findings_come_before_doubts(verdicts, status):
     assert run(*(result(verdict) for verdict in verdicts)).exit_code == status
+
+
+SKIPPED = replace(result(), missing=("uv", "hooks"))
+
+
+def test_what_a_buildpack_does_not_offer_is_skipped_and_no_doubt():
+    assert (SKIPPED.verdict, SKIPPED.exit_code) == (Verdict.SKIPPED, ExitCode.EXPECTED)
+    assert SKIPPED.skipped == "it needs `uv`, `hooks`, which this buildpack does not offer"
+    assert run(SKIPPED, result(Verdict.AGREES)).exit_code is ExitCode.EXPECTED
+    assert run(SKIPPED, result(Verdict.DIVERGES)).exit_code is ExitCode.FINDING
+
+
+def test_a_run_in_which_all_is_skipped_tested_nothing():
+    assert run(SKIPPED, SKIPPED).exit_code is ExitCode.UNKNOWN

@@ -4,7 +4,11 @@ import json
 import re
 from collections.abc import Callable
 
-_FILES = (".python-version", "runtime.txt")
+from harness.scenarios.tree import File, Tree
+
+_VERSION_FILE = ".python-version"
+_RUNTIME_FILE = "runtime.txt"
+_FILES = (_VERSION_FILE, _RUNTIME_FILE)
 _VERSION = re.compile(r"^\s*(?:python-)?(?P<version>3\.\d+(?:\.\d+)?)\s*$", re.MULTILINE)
 
 
@@ -20,6 +24,21 @@ def named_pythons(read: Callable[[str], bytes | None]) -> frozenset[str]:
     texts = ((read(name) or b"").decode("utf-8", "replace") for name in _FILES)
     named = {match["version"] for text in texts for match in _VERSION.finditer(text)}
     return frozenset(named | _locked(read("Pipfile.lock")))
+
+
+def with_runtime_file(app: Tree) -> Tree:
+    """The app, with the version in `.python-version` in a `runtime.txt` as well.
+
+    The same app where it names no whole version there, or has a `runtime.txt` of its own.
+    """
+    file = app.entries.get(_VERSION_FILE)
+    if not isinstance(file, File) or _RUNTIME_FILE in app.entries:
+        return app
+    named = _VERSION.search(file.data.decode("utf-8", "replace"))
+    if named is None or named["version"].count(".") < 2:
+        return app
+    data = f"python-{named['version']}\n".encode()
+    return Tree(entries={**app.entries, _RUNTIME_FILE: File(data=data)})
 
 
 def _locked(lock: bytes | None) -> set[str]:

@@ -29,6 +29,9 @@ _DEFAULT_PYTHON = re.compile(
     r"(?:\$\{?LATEST_(?:PYTHON_)?3_?|(?:python-)?3\.)(?P<minor>\d+)",
     re.MULTILINE,
 )
+_STEPS = {"hooks": "pre_compile", "nltk": "nltk.txt", "collectstatic": "collectstatic"}
+"""What a buildpack does besides, and the word in its scripts by which it is known."""
+_VERSION_FILE = ".python-version"
 _FOLDERS = ("bin", "lib", "requirements", "vendor")
 _LARGEST = 512 * 1024
 
@@ -62,6 +65,29 @@ def pinned_managers(folder: Path, files: Collection[str]) -> tuple[str, ...]:
     if not wanted:  # asked of each commit: the scripts are read only where it needs them
         return ()
     return tuple(pin for pin in _pins(folder) if pin.partition("==")[0] in wanted)
+
+
+def offered_features(folder: Path) -> frozenset[str]:
+    """What of all that scenarios may need a buildpack offers, by what its scripts speak of.
+
+    That is `pip`, each of the package managers that it installs and whose files it looks for,
+    `hooks` (the app's `bin/pre_compile` and `bin/post_compile`), `nltk` (`nltk.txt`) and
+    `collectstatic`.
+    """
+    texts = tuple(_scripts(folder))
+    pinned = {pin.partition("==")[0] for pin in _pins(folder)}
+    managers = {
+        manager
+        for file, manager in _MANAGERS.items()
+        if manager in pinned and any(file in text for text in texts)
+    }
+    steps = {name for name, word in _STEPS.items() if any(word in text for text in texts)}
+    return frozenset({"pip", *managers, *steps})
+
+
+def reads_version_file(folder: Path) -> bool:
+    """Whether a buildpack reads `.python-version`, and not only `runtime.txt`."""
+    return any(_VERSION_FILE in text for text in _scripts(folder))
 
 
 def known_pythons(folder: Path) -> KnownPythons:

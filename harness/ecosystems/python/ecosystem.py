@@ -32,6 +32,13 @@ class PythonEcosystem(PythonSupplies):
         """See `harness.ecosystems.python.explanation`."""
         return explain(differences, trees)
 
+    def places(self, prefix: str) -> dict[str, str]:
+        """The folders of scripts and of packages, the latter of whichever Python is there."""
+        return {
+            "scripts": f"{prefix}/bin",
+            "site-packages": f"{prefix}/lib/python*/site-packages",
+        }
+
     def describe(self, tree: BuiltTree) -> str:
         """Its distributions, and which files that tell of them are older than the build."""
         return to_text(read_installation(tree))

@@ -12,11 +12,18 @@ A route of a buildpack's kind serves one of these:
 
 import platform
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name
 
+from harness.ecosystems.python.app_pythons import with_runtime_file
 from harness.ecosystems.python.app_requirements import required
-from harness.ecosystems.python.buildpack_scripts import pinned_managers, pinned_tools
+from harness.ecosystems.python.buildpack_scripts import (
+    offered_features,
+    pinned_managers,
+    pinned_tools,
+    reads_version_file,
+)
 from harness.ecosystems.python.releases.build import build_release
 from harness.ecosystems.python.releases.build_system import is_project
 from harness.ecosystems.python.runtimes.offers import Offer
@@ -39,6 +46,22 @@ from harness.storage.once import Once
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scripts:
+    """What the scripts of a buildpack tell of what it understands."""
+
+    features: frozenset[str]
+    reads_version_file: bool
+
+    @classmethod
+    def of(cls, buildpack: BuildpackFiles) -> "_Scripts":
+        return cls(
+            features=offered_features(buildpack.folder),
+            reads_version_file=reads_version_file(buildpack.folder),
+        )
+
+
 _Asked = tuple[BuildpackFiles, str, Wanted, tuple[Offer, ...]]
 
 
@@ -52,6 +75,7 @@ class PythonServing:
         self._runtimes = runtimes
         self._files = ServedRuntimes(supplies.folder)
         self._pins: Once[str, tuple[str, ...]] = Once()
+        self._scripts: Once[str, _Scripts] = Once()
         self._served: Once[_Asked, Served] = Once()
 
     def slots(self, wanted: frozenset[str], buildpack: BuildpackFiles) -> dict[str, str]:
@@ -61,6 +85,15 @@ class PythonServing:
     def begin(self, demand: Demand) -> None:
         """Begins to fetch the tools and package managers that builds will be offered."""
         self._fetcher.begin(self._wanted(demand, self._runtimes.offers(demand.history)))
+
+    def features(self, buildpack: BuildpackFiles) -> frozenset[str]:
+        """Package managers, hooks and the like, by what the buildpack's scripts speak of."""
+        return self._scripts.get(buildpack.digest, lambda: _Scripts.of(buildpack)).features
+
+    def adapted(self, app: Tree, buildpack: BuildpackFiles) -> Tree:
+        """The app, with what `.python-version` says in `runtime.txt` for who reads only that."""
+        scripts = self._scripts.get(buildpack.digest, lambda: _Scripts.of(buildpack))
+        return app if scripts.reads_version_file else with_runtime_file(app)
 
     def forget_failures(self) -> None:
         """Has tools that could not be fetched tried again."""
