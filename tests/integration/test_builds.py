@@ -1,13 +1,17 @@
 """Builds are values: each runs once, whoever asks for it, and what is stored stays as it was."""
 
 import json
+import shutil
 import subprocess
 import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from runs import PROGRAM, buildpack, bundled_copy, scenario, store
+from planted import buildpack, bundled_copy, scenario
+from program import PROGRAM
+from stores import store_without_builds
 from traces import SANDBOXES, need
 
 from harness.builds.result import BuildRecord
@@ -44,18 +48,11 @@ edits = [{ do = "write", path = "name", text = "@3" }]
 def own_store(tmp_path: Path) -> Store:
     """A store that holds what is long in the making, and no builds."""
     need("bubblewrap")
-    shared, own = store().root, tmp_path / "store"
-    own.mkdir()
-    for name in ("images", "runtimes", "tools", "releases"):
-        (shared / name).mkdir(exist_ok=True)
-        (own / name).symlink_to(shared / name)
-    return Store(root=own)
+    return store_without_builds(tmp_path / "store")
 
 
-@pytest.fixture
-def scenarios(tmp_path: Path) -> Path:
+def make_scenarios(folder: Path) -> Path:
     """Three that begin alike and go apart at their second commit."""
-    folder = tmp_path / "scenarios"
     folder.mkdir()
     for name in ("a", "b", "c"):
         (folder / f"{name}.toml").write_text(SCENARIO.replace("@", name))
@@ -63,8 +60,43 @@ def scenarios(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def scenarios(tmp_path: Path) -> Path:
+    return make_scenarios(tmp_path / "scenarios")
+
+
+@pytest.fixture
 def poisonous(tmp_path: Path) -> Path:
     return buildpack(tmp_path / "buildpack", WRITES_IN_PLACE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirstRun:
+    """The scenarios' run with the poisonous buildpack, in a store that had no builds."""
+
+    scenarios: Path
+    buildpack: Path
+    store: Store
+    report: dict[str, Any]
+    said: str
+
+
+@pytest.fixture(scope="module")
+def run_once(tmp_path_factory: pytest.TempPathFactory) -> FirstRun:
+    need("bubblewrap")
+    folder = tmp_path_factory.mktemp("first")
+    store = store_without_builds(folder / "store")
+    pack = buildpack(folder / "buildpack", WRITES_IN_PLACE)
+    files = make_scenarios(folder / "scenarios")
+    report, said = ran(store, pack, files, report=folder / "report")
+    return FirstRun(scenarios=files, buildpack=pack, store=store, report=report, said=said)
+
+
+@pytest.fixture
+def first(run_once: FirstRun, tmp_path: Path) -> FirstRun:
+    """That run, with a copy of its store."""
+    copy = tmp_path / "first"
+    shutil.copytree(run_once.store.root, copy, symlinks=True)
+    return replace(run_once, store=Store(root=copy))
 
 
 def started(
@@ -127,18 +159,17 @@ RUN = 1 + 3 * 2 * 4
 NEEDED = 3 * (2 + 2 * 4)
 
 
-def test_each_build_runs_once_and_later_runs_run_nothing(own_store, scenarios, poisonous, tmp_path):
-    first, said = ran(own_store, poisonous, scenarios, report=tmp_path / "1")
-    assert counts(first) == (NEEDED, RUN, NEEDED - RUN), said
-    again, said = ran(own_store, poisonous, scenarios, report=tmp_path / "2")
+def test_each_build_runs_once_and_later_runs_run_nothing(first, tmp_path):
+    inputs = first.buildpack, first.scenarios
+    assert counts(first.report) == (NEEDED, RUN, NEEDED - RUN), first.said
+    again, said = ran(first.store, *inputs, report=tmp_path / "2")
     assert counts(again) == (NEEDED, 0, NEEDED), said
-    assert without_counts(again) == without_counts(first)
-    one_at_a_time, _ = ran(
-        own_store, poisonous, scenarios, "--fresh", "--jobs", "1", report=tmp_path / "3"
-    )
+    assert without_counts(again) == without_counts(first.report)
+    alone = ("--fresh", "--jobs", "1")
+    one_at_a_time, _ = ran(first.store, *inputs, *alone, report=tmp_path / "3")
     assert counts(one_at_a_time) == (NEEDED, RUN, NEEDED - RUN)
     assert [verdicts(result) for result in one_at_a_time["results"]] == [
-        verdicts(result) for result in first["results"]
+        verdicts(result) for result in first.report["results"]
     ]
 
 
@@ -150,28 +181,24 @@ def verdicts(result: dict[str, Any]) -> list[tuple[str, list[tuple[str, str, str
     ]  # fmt: skip
 
 
-def test_a_build_that_writes_in_place_changes_nothing_that_is_stored(
-    own_store, scenarios, poisonous, tmp_path
-):
-    report, said = ran(own_store, poisonous, scenarios, report=tmp_path / "1")
-    for result in report["results"]:
+def test_a_build_that_writes_in_place_changes_nothing_that_is_stored(first, tmp_path):
+    for result in first.report["results"]:
         verdicts_of = [step["verdict"] for step in result["steps"]]
-        assert verdicts_of == ["agrees", "diverges", "diverges"], said
-    lines = sorted(text.count("\n") for text in names(own_store, tmp_path))
+        assert verdicts_of == ["agrees", "diverges", "diverges"], first.said
+    lines = sorted(text.count("\n") for text in names(first.store, tmp_path))
     # Two lines a build: the first commit's, then the cached ones of the second and third commits,
     # which hold those before them as well.
     assert lines == [2] + [4] * 3 + [6] * 3
-    assert list(Upkeep(own_store).verify()) == []
+    assert list(Upkeep(first.store).verify()) == []
 
 
-def test_an_edited_scenario_builds_what_is_new(own_store, scenarios, poisonous, tmp_path):
-    ran(own_store, poisonous, scenarios, report=tmp_path / "1")
+def test_an_edited_scenario_builds_what_is_new(first, scenarios, poisonous, tmp_path):
     edited = scenarios / "b.toml"
     edited.write_text(edited.read_text().replace('text = "b3"', 'text = "other"'))
-    report, said = ran(own_store, poisonous, scenarios, report=tmp_path / "2")
+    report, said = ran(first.store, poisonous, scenarios, report=tmp_path / "2")
     assert counts(report) == (NEEDED, 4, NEEDED - 4), said
     edited.write_text(edited.read_text() + "expect = [{ path = '.heroku/none' }]\n")
-    report, said = ran(own_store, poisonous, scenarios, report=tmp_path / "3")
+    report, said = ran(first.store, poisonous, scenarios, report=tmp_path / "3")
     assert counts(report)[1] <= 2, "what was not looked at can only be seen by building again"
     (result,) = (one for one in report["results"] if one["scenario"] == "b")
     # Once for both builds, though they diverge.
@@ -179,10 +206,9 @@ def test_an_edited_scenario_builds_what_is_new(own_store, scenarios, poisonous, 
 
 
 def test_caches_are_kept_for_the_builds_that_may_be_given_them(
-    own_store, scenarios, poisonous, tmp_path
+    first, scenarios, poisonous, tmp_path
 ):
-    ran(own_store, poisonous, scenarios, report=tmp_path / "1")
-    kept = Upkeep(own_store).listing()
+    kept = Upkeep(first.store).listing()
     assert sum(one.has_caches for one in kept) == 1 + 3 * 2
     grown = scenarios / "b.toml"
     grown.write_text(
@@ -190,7 +216,7 @@ def test_caches_are_kept_for_the_builds_that_may_be_given_them(
         + "[[commits]]\nmessage = 'Fourth'\n"
         + "edits = [{ do = 'write', path = 'name', text = 'b4' }]\n"
     )
-    report, said = ran(own_store, poisonous, scenarios, report=tmp_path / "2")
+    report, said = ran(first.store, poisonous, scenarios, report=tmp_path / "2")
     # The new commit's cached and clean build, each twice: the third's cache is there.
     assert counts(report)[1] == 4, said
 
@@ -221,36 +247,34 @@ def test_pytest_workers_run_each_build_once(own_store, scenarios, poisonous, tmp
     assert not list(own_store.builds.glob("??/.dropped-*"))
 
 
-def test_a_damaged_build_is_said_and_built_anew(own_store, scenarios, poisonous, tmp_path):
-    first, _ = ran(own_store, poisonous, scenarios / "a.toml", report=tmp_path / "1")
-    before = instances(own_store)
-    victim = Upkeep(own_store).listing()[0].build
+def test_a_damaged_build_is_said_and_built_anew(first, scenarios, poisonous, tmp_path):
+    before = instances(first.store)
+    victim = Upkeep(first.store).listing()[0].build
     (victim.folder / "facts").write_bytes(b"damaged")
-    for judgement in own_store.judgements.glob("??/*"):
+    for judgement in first.store.judgements.glob("??/*"):
         judgement.unlink()
-    again, said = ran(own_store, poisonous, scenarios / "a.toml", report=tmp_path / "2")
+    again, said = ran(first.store, poisonous, scenarios, report=tmp_path / "2")
     assert f"the stored build {victim.facts.key[:12]} was damaged; it is built anew" in said
     assert [verdicts(one) for one in again["results"]] == [
-        verdicts(one) for one in first["results"]
+        verdicts(one) for one in first.report["results"]
     ]
-    after = instances(own_store)
+    after = instances(first.store)
     assert after.keys() == before.keys()
     assert after[victim.facts.key] != before[victim.facts.key]
 
 
 def test_a_cache_that_was_changed_behind_the_harness_s_back_is_not_given_to_a_build(
-    own_store, scenarios, poisonous, tmp_path
+    first, scenarios, poisonous, tmp_path
 ):
-    ran(own_store, poisonous, scenarios / "a.toml", report=tmp_path / "1")
-    for content in own_store.contents.glob("??/*"):
+    for content in first.store.contents.glob("??/*"):
         content.chmod(0o644)
         content.write_text("POISON\n")
-    for judgement in own_store.judgements.glob("??/*"):
+    for judgement in first.store.judgements.glob("??/*"):
         judgement.unlink()
     edited = scenarios / "a.toml"
     edited.write_text(edited.read_text().replace('text = "a3"', 'text = "other"'))
-    ran(own_store, poisonous, edited, report=tmp_path / "2")
-    found = names(own_store, tmp_path)
+    ran(first.store, poisonous, edited, report=tmp_path / "2")
+    found = names(first.store, tmp_path)
     assert any("other" in text and "first" in text for text in found)
     assert not any("POISON" in text and "other" in text for text in found)
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from runs import store
+from stores import machine_store
 
 from dev.fuzz.tree import make
 from dev.fuzz.trial import KINDS, Fuzz, Trial
@@ -26,7 +26,7 @@ SEED = 11
 @pytest.fixture(scope="module")
 def fuzz(tmp_path_factory: pytest.TempPathFactory) -> Fuzz:
     folder = tmp_path_factory.mktemp("fuzz")
-    make(folder / "base", store=store())
+    make(folder / "base", store=machine_store())
     return Fuzz(folder / "base", folder / "work", seed=SEED)
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runs import EndedRun, buildpack, bundled_copy, run, scenario
-from traces import need
+from planted import buildpack, bundled_copy, scenario
+from program import EndedRun, Program
 from wheels import wheel, wheel_name
 
 pytestmark = [pytest.mark.image, pytest.mark.bubblewrap, pytest.mark.timeout(300)]
@@ -46,11 +46,6 @@ reuse = { runtime = "reused", packages = "reused" }
 UNMET = "the cache's packages are fetched again, and should be reused"
 
 
-@pytest.fixture(autouse=True)
-def _sandbox() -> None:
-    need("bubblewrap")
-
-
 def wheels_app(folder: Path) -> Path:
     """A scenario of an app with a wheel among its files."""
     app = folder / "fixtures/repos/wheels"
@@ -59,7 +54,7 @@ def wheels_app(folder: Path) -> Path:
     return scenario(folder, WHEELS)
 
 
-def planted(folder: Path, file: Path, **changes: str) -> EndedRun:
+def planted(program: Program, folder: Path, file: Path, **changes: str) -> EndedRun:
     """A run of root-requirements in which lines of its scripts are others."""
     pack = bundled_copy("root-requirements", folder / "pack")
     for name, (old, new) in {
@@ -70,7 +65,7 @@ def planted(folder: Path, file: Path, **changes: str) -> EndedRun:
         text = script.read_text()
         assert text.count(old) == 1
         script.write_text(text.replace(old, new))
-    return run(folder / "run", file, "--sandbox", "bubblewrap", "--buildpack", pack)
+    return program.run(folder / "run", file, "--buildpack", pack)
 
 
 def parts(ran: EndedRun) -> dict[str, Any]:
@@ -81,8 +76,8 @@ def parts(ran: EndedRun) -> dict[str, Any]:
     }
 
 
-def test_python_is_restored_and_packages_are_installed_again(tmp_path):
-    ran = planted(tmp_path, scenario(tmp_path, INDEX), restore=EMPTIED)
+def test_python_is_restored_and_packages_are_installed_again(program, tmp_path):
+    ran = planted(program, tmp_path, scenario(tmp_path, INDEX), restore=EMPTIED)
     step = ran.steps[-1]
     assert step["verdict"] == "agrees", ran.said
     assert step["reuse"] == "reused"
@@ -97,42 +92,47 @@ def test_python_is_restored_and_packages_are_installed_again(tmp_path):
     assert ran.status == 1
 
 
-def test_packages_that_are_restored_are_told_by_their_times(tmp_path):
-    ran = planted(tmp_path, scenario(tmp_path, INDEX))
+def test_packages_that_are_restored_are_told_by_their_times(program, tmp_path):
+    ran = planted(program, tmp_path, scenario(tmp_path, INDEX))
     assert parts(ran) == {"runtime": ("reused", ["requests"]), "packages": ("reused", ["times"])}
     assert ran.status == 0, ran.said
 
 
 @pytest.mark.parametrize(
-    ("restore", "pip", "word", "basis"),
+    ("changes", "word", "basis"),
     [
-        (RESTORE, PIP, "reused", ["times"]),
-        (RESTORE, QUIET, "reused", ["times"]),
-        (EMPTIED, PIP, "discarded", ["log"]),
-        (EMPTIED, QUIET, "discarded", ["times"]),
-        (LOSSY, PIP, "reused", ["log"]),
-        (LOSSY, QUIET, "unknown", []),
+        pytest.param({}, "reused", ["times"], id="kept"),
+        pytest.param({"restore": EMPTIED}, "discarded", ["log"], id="emptied"),
+        pytest.param(
+            {"restore": EMPTIED, "pip": QUIET}, "discarded", ["times"], id="emptied without a word"
+        ),
+        pytest.param({"restore": LOSSY}, "reused", ["log"], id="kept without times"),
+        pytest.param(
+            {"restore": LOSSY, "pip": QUIET}, "unknown", [], id="kept without times or a word"
+        ),
     ],
 )
-def test_a_wheel_that_the_app_brings_is_told_without_a_request(tmp_path, restore, pip, word, basis):
-    ran = planted(tmp_path, wheels_app(tmp_path), restore=restore, pip=pip)
+def test_a_wheel_that_the_app_brings_is_told_without_a_request(
+    program, tmp_path, changes, word, basis
+):
+    ran = planted(program, tmp_path, wheels_app(tmp_path), **changes)
     assert parts(ran) == {"runtime": ("reused", ["requests"]), "packages": (word, basis)}, ran.said
     assert ran.steps[-1]["unmet"] == ([UNMET] if word == "discarded" else [])
 
 
-def test_a_cache_that_holds_nothing_is_empty_at_any_commit(tmp_path):
+def test_a_cache_that_holds_nothing_is_empty_at_any_commit(program, tmp_path):
     pack = buildpack(tmp_path / "pack", 'touch "$packages/module.py"\n')
     text = (
         'description = "x"\n[app.files]\n"requirements.txt" = ""\n'
         '[[commits]]\nmessage = "Again"\nreuse = { packages = "reused" }\n'
     )
     file = scenario(tmp_path, text)
-    ran = run(tmp_path / "run", file, "--sandbox", "bubblewrap", "--buildpack", pack)
+    ran = program.run(tmp_path / "run", file, "--buildpack", pack)
     assert [step["reuse"] for step in ran.steps] == ["empty", "empty"]
     assert ran.steps[-1]["unmet"] == ["the cache is empty, and its packages should be reused"]
 
 
-def test_a_build_that_fails_before_it_looks_at_its_cache_did_not_reuse_it(tmp_path):
+def test_a_build_that_fails_before_it_looks_at_its_cache_did_not_reuse_it(program, tmp_path):
     pack = bundled_copy("root-requirements", tmp_path / "pack")
     script = pack / "lib/build.sh"
     text = script.read_text()
@@ -140,7 +140,7 @@ def test_a_build_that_fails_before_it_looks_at_its_cache_did_not_reuse_it(tmp_pa
     assert text.count(first) == 1
     script.write_text(text.replace(first, f"{first}  [[ ! -d $cache/python ]] || exit 1\n"))
     file = scenario(tmp_path, INDEX)
-    ran = run(tmp_path / "run", file, "--sandbox", "bubblewrap", "--buildpack", pack)
+    ran = program.run(tmp_path / "run", file, "--buildpack", pack)
     step = ran.steps[-1]
     assert [one["kind"] for one in step["divergences"]] == ["outcome"], ran.said
     assert (step["reuse"], step["reuse_parts"]) == ("unknown", {})

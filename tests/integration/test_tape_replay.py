@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 from git_repositories import commit, git
+from program import PROGRAM, REPOSITORY
 from real_hosts import Hosts, Say, real_hosts
-from runs import PROGRAM, REPOSITORY, store
+from stores import machine_store, store_without_builds
 from traces import need
 from wheels import wheel, wheel_name
 
@@ -99,7 +100,7 @@ class TapedScenario:
     def records(self, **environ: str) -> tuple[int, str, dict[str, Any]]:
         asking = {**self.hosts.environ, "PIP_INDEX_URL": MIRROR, "REQUESTS_CA_BUNDLE": ""}
         return self.does(
-            PROGRAM, "record", self.scenario, at=store().root, environ={**asking, **environ}
+            PROGRAM, "record", self.scenario, at=machine_store().root, environ={**asking, **environ}
         )
 
 
@@ -116,7 +117,7 @@ def taped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TapedScenario]:
     folder = tmp_path_factory.mktemp("tape")
     # As any run would have; the mirror has none of them.
     for pin in (*BASE_TOOLS, *pinned_tools(BUILDPACK)):
-        fetch_tool(pin, store=store())
+        fetch_tool(pin, store=machine_store())
     sha = repository(folder / "real")
     files = "https://mirror.example.net/root/main/packages"
     names = [wheel_name("only-upstream", version) for version in ("1.0", "1.1")]
@@ -182,10 +183,7 @@ def test_nothing_secret_is_on_the_tape_nor_in_the_report(taped, recorded):
 
 
 def test_a_replay_needs_neither_hosts_nor_index_nor_tools(taped, recorded, tmp_path):
-    fresh = tmp_path / "store"
-    fresh.mkdir()
-    for name in ("images", "runtimes"):
-        (fresh / name).symlink_to(store().root / name)
+    fresh = store_without_builds(tmp_path / "store", linked=("images", "runtimes")).root
     asked = len(taped.hosts.log)
     status, said, report = taped.does(PROGRAM, "run", taped.scenario, at=fresh, environ=UNREACHABLE)
     assert status == 0, said
@@ -208,7 +206,7 @@ def test_without_the_tape_it_cannot_be_built(taped, recorded):
         with zipfile.ZipFile(taped.tape, "w") as archive:
             archive.writestr("index.json", '{"format": 1, "answers": []}')
         status, said, report = taped.does(
-            PROGRAM, "run", taped.scenario, at=store().root, environ=UNREACHABLE
+            PROGRAM, "run", taped.scenario, at=machine_store().root, environ=UNREACHABLE
         )
     finally:
         taped.tape.unlink()

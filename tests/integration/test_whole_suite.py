@@ -1,0 +1,50 @@
+"""The suite that ships, whole, with the bundled buildpack that has no fault."""
+
+import pytest
+from planted import scenario
+from program import SCENARIOS
+
+pytestmark = [pytest.mark.image, pytest.mark.bubblewrap, pytest.mark.timeout(900)]
+
+SHIPPED = {str(file.relative_to(SCENARIOS).with_suffix("")) for file in SCENARIOS.glob("*/*.toml")}
+UNCHANGED = "reuse/unchanged-rebuild"
+
+
+def test_every_input_diverges_nowhere(program, tmp_path):
+    ran = program.run(tmp_path / "run", "--buildpack", "every-input")
+    assert ran.verdicts == dict.fromkeys(SHIPPED, "agrees"), ran.said
+    assert ran.status == 0, ran.said
+    steps = ran.by_scenario[UNCHANGED]["steps"]
+    assert [step["reuse"] for step in steps] == ["empty", "reused", "reused"]
+
+
+AXES = """\
+description = "A rebuild in another folder, with the cache on a mount of its own"
+forks = ["envconfig", "staticfiles"]
+
+[axes]
+build_path = "new"
+cache_mount = "other"
+
+[app]
+copy = "django-app"
+releases = [
+  { fork = "envconfig", revision = "v2.1", do = "publish" },
+  { fork = "staticfiles", revision = "v6.0", do = "publish" },
+]
+
+[[commits]]
+message = "Deploy again"
+reuse = "reused"
+expect = [{ path = ".heroku/python/lib/python*/site-packages/staticfiles/serving.py" }]
+"""
+
+
+def test_build_in_a_new_folder_with_its_cache_on_another_mount(program, tmp_path):
+    file = scenario(tmp_path, AXES)
+    ran = program.run(tmp_path / "run", file, "--buildpack", "every-input")
+    assert ran.status == 0, ran.said
+    assert [(step["verdict"], step["reuse"]) for step in ran.steps] == [
+        ("agrees", "empty"),
+        ("agrees", "reused"),
+    ]
