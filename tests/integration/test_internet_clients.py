@@ -116,10 +116,12 @@ def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clients]:
         (base / name).mkdir()
     store = Store(root=default_root())
     tools = tuple(fetch_tool(pin, store=store) for pin in (*BASE_TOOLS, OLD_PIP))
-    scratch = base / "sandbox"
-    scratch.mkdir()
     sandbox = BubblewrapSandbox(
-        SandboxSettings(image=BaseImage(name="host"), run="test-clients", scratch=scratch)
+        SandboxSettings(
+            image=BaseImage(name="host"),
+            run=f"test-clients-{os.getpid()}",
+            scratch=base / "sandbox",
+        )
     )
     release = build_release(
         project(b"1.1", b"from the index"),
