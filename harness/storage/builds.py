@@ -1,23 +1,22 @@
 """Keeps builds, each under the digest of all that went into it."""
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Generic
-
-from filelock import FileLock, Timeout
 
 from harness.errors import CacheError, HarnessError, StoreError
 from harness.storage.caches.listing import pack
 from harness.storage.caches.restore import lay_out
 from harness.storage.caches.save import record
 from harness.storage.content_store import Pool
+from harness.storage.locks import locked
 from harness.storage.records import dump, load, plain
 from harness.storage.store import Store
 from harness.storage.stored_build import (
@@ -38,7 +37,7 @@ from harness.trees.manifest import Manifest, to_json
 
 DROPPED: Final = ".dropped-"
 LOCKS: Final = ".locks"
-_LOOK = 0.5  # seconds between looks whether to wait any longer
+_LOOK = 0.05  # seconds between looks whether a build is free, or is waited for no longer
 
 Largest = Callable[[str], int]
 """How many bytes a file at a path may have for its content to be kept."""
@@ -107,7 +106,7 @@ class BuildStore(Generic[R]):
         Raises:
             StoreError: The store cannot be written.
         """
-        with locked(self._store.builds, exclusive=False):
+        with holding(self._store, shared=True):
             yield
 
     @contextlib.contextmanager
@@ -121,22 +120,19 @@ class BuildStore(Generic[R]):
         Raises:
             HarnessError: It was waited for no longer.
         """
-        locks = self._store.builds / LOCKS
-        with writing(self._store):
-            locks.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(locks / key)
-            while True:
-                try:
-                    lock.acquire(timeout=_LOOK)
-                except Timeout:
-                    if stopped():
-                        raise HarnessError("stopped") from None
-                else:
-                    break
-        try:
+        lock = self._store.builds / LOCKS / key
+        with contextlib.ExitStack() as held:
+            with writing(self._store):
+                lock.parent.mkdir(parents=True, exist_ok=True)
+                while True:
+                    try:
+                        held.enter_context(locked(lock, wait=False))
+                        break
+                    except BlockingIOError:
+                        if stopped():
+                            raise HarnessError("stopped") from None
+                        time.sleep(_LOOK)
             yield
-        finally:
-            lock.release()
 
     def find(self, key: str) -> StoredBuild[R] | None:
         """The stored build of a key, or None; a damaged one is no build.
@@ -297,19 +293,18 @@ class BuildStore(Generic[R]):
 
 
 @contextlib.contextmanager
-def locked(folder: Path, *, exclusive: bool, wait: bool = True) -> Iterator[None]:
-    """Holds a folder's lock (flock(2)), which goes with its process."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        raise _unwritable(folder, error) from error
-    try:
-        kind = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
-        fcntl.flock(descriptor, kind | (0 if wait else fcntl.LOCK_NB))
+def holding(store: Store, *, shared: bool, wait: bool = True) -> Iterator[None]:
+    """Holds the builds: shared, so that nobody removes any, or alone, to remove some.
+
+    Raises:
+        BlockingIOError: Somebody else holds them, and `wait` is false.
+        StoreError: The store cannot be written.
+    """
+    with contextlib.ExitStack() as held:
+        with writing(store):
+            store.builds.mkdir(parents=True, exist_ok=True)
+            held.enter_context(locked(store.builds, shared=shared, wait=wait))
         yield
-    finally:
-        os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -321,7 +316,7 @@ def writing(store: Store) -> Iterator[None]:
     """
     try:
         yield
-    except FileNotFoundError:
+    except (FileNotFoundError, BlockingIOError):
         raise
     except OSError as error:
         raise _unwritable(store.root, error) from error

@@ -2,13 +2,13 @@
 
 import contextlib
 import os
-import secrets
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from harness.errors import StoreError
 from harness.storage.builds import writing
 from harness.storage.records import dump, load
+from harness.storage.staging import staged_file
 from harness.storage.store import Store
 
 T = TypeVar("T")
@@ -52,14 +52,10 @@ class Judgements(Generic[T]):
             StoreError: The store cannot be written.
         """
         path = self._path(key)
-        staged = path.with_name(f".staged-{secrets.token_hex(6)}")
         with writing(self._store):
             path.parent.mkdir(parents=True, exist_ok=True)
-            try:
+            with staged_file(path) as staged:
                 staged.write_text(dump(judged), encoding="ascii")
-                staged.replace(path)
-            finally:
-                staged.unlink(missing_ok=True)
         self._own.add(key)
 
     def forget_own(self) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from harness.errors import CacheError, HarnessError, ManifestError, StoreError
-from harness.storage.builds import DROPPED, LOCKS, BuildStore, locked, writing
+from harness.storage.builds import DROPPED, LOCKS, BuildStore, holding, writing
 from harness.storage.content_store import Pool
 from harness.storage.records import load
 from harness.storage.store import Store
@@ -128,7 +128,7 @@ class Upkeep:
             return 0
         try:
             with (
-                locked(self._store.builds, exclusive=True, wait=False),
+                holding(self._store, shared=False, wait=False),
                 writing(self._store),
             ):
                 return self._prune(limit, limit if above is None else above, age)

@@ -55,7 +55,7 @@ PURE = {
     "harness.verdicts.result", "harness.verdicts.reuse",
 }  # fmt: skip
 IMPURE_IMPORTS = {
-    "asyncio", "docker", "fcntl", "filelock", "git", "gitdb", "glob", "http", "importlib", "mmap",
+    "asyncio", "docker", "fcntl", "git", "gitdb", "glob", "http", "importlib", "mmap",
     "multiprocessing", "os", "pathlib", "psutil", "pty", "requests", "select", "shutil", "signal",
     "socket", "socketserver", "ssl", "subprocess", "sys", "tempfile", "threading", "urllib.request",
     "urllib3",
@@ -227,6 +227,11 @@ def test_a_word_of_python_s_elsewhere_would_be_seen(planted):
     assert words_of_python("harness/verdicts/compare.py", planted)
     assert not words_of_python("harness/ecosystems/python/rules.py", planted)
     assert not words_of_python("harness/verdicts/compare.py", "a pipe, RECORDING, recorded")
+
+
+def test_locks_are_taken_in_one_place():
+    # A script that runs inside sandboxes asks the kernel for an interface's state by it.
+    assert importers("fcntl") == {"harness.storage.locks", "harness.sandboxes.bind_listeners"}
 
 
 def test_only_history_knows_gitpython():

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock
-
 from harness.ecosystems.python.runtimes.archives import write_archives
 from harness.ecosystems.python.runtimes.check import check, works_mark
 from harness.ecosystems.python.runtimes.compiled import Compiler, compile_folder
@@ -18,6 +16,7 @@ from harness.ecosystems.python.runtimes.runtime import FORMAT, Runtime, availabl
 from harness.ecosystems.python.runtimes.system import System
 from harness.errors import RuntimeArchiveError
 from harness.stack.image import Image
+from harness.storage.locks import locked
 from harness.storage.store import Store
 
 OLDEST = 9
@@ -95,7 +94,7 @@ def packing(store: Store) -> Iterator[None]:
     """  # noqa: D205
     try:
         store.runtimes.mkdir(parents=True, exist_ok=True)
-        with FileLock(store.runtimes / ".lock"):
+        with locked(store.runtimes / ".lock"):
             yield
     except OSError as error:
         raise RuntimeArchiveError(
