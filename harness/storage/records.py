@@ -2,19 +2,23 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeVar
 
-from cattrs import BaseValidationError, Converter
+from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import StoreError
 
 T = TypeVar("T")
 
+_adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
+
 
 def dump(record: object) -> str:
     """A frozen dataclass as two lines of ASCII: the sha256 of the second, and the record."""
-    text = json.dumps(_converter().unstructure(record), separators=(",", ":"))
+    # Not pydantic's own text: it has no lone surrogates, by which Python names what is not UTF-8.
+    text = json.dumps(plain(record), separators=(",", ":"))
     return f"{_digest(text)}\n{text}\n"
 
 
@@ -33,7 +37,7 @@ def load(kind: type[T], text: str) -> T:
 
 def plain(record: object) -> Any:
     """A frozen dataclass as values that JSON has, to be a part of another record."""
-    return _converter().unstructure(record)
+    return _adapter(type(record)).dump_python(record, mode="json", warnings="error")
 
 
 def restored(kind: type[T], value: Any) -> T:
@@ -45,18 +49,21 @@ def restored(kind: type[T], value: Any) -> T:
     if kind is object:
         return value  # type: ignore[no-any-return]
     try:
-        return _converter().structure(value, kind)
-    except (ValueError, TypeError, KeyError, AttributeError, BaseValidationError) as error:
-        raise StoreError(
-            f"a stored result is of another version: {error!r}",
-            hint="`cache-harness store prune --all`",
-        ) from error
+        record: T = _adapter(kind).validate_python(value)
+    except ValidationError as error:
+        raise _other_version(str(error)) from error
+    # What was left out of account, or taken for something else, is lacking here.
+    if plain(record) != value:
+        raise _other_version("it says more than is known here")
+    return record
+
+
+def _other_version(why: str) -> StoreError:
+    return StoreError(
+        f"a stored result is of another version: {why}",
+        hint="`cache-harness store prune --all`",
+    )
 
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-@cache
-def _converter() -> Converter:
-    return Converter(forbid_extra_keys=True)

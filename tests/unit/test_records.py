@@ -1,12 +1,15 @@
 """Results as text and back, and how damage shows."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.ecosystems.reuse import Reuse
 from harness.errors import StoreError
 from harness.internet import Request
-from harness.storage.records import dump, load
+from harness.storage.records import dump, load, plain, restored
 from harness.verdicts.divergence import Divergence, SetAside
 from harness.verdicts.result import Failure, Seconds, Step, Verdict
 
@@ -32,7 +35,7 @@ def test_what_was_stored_comes_back(step: Step):
 
 
 STEP = Step(
-    commit="c", message="m", verdict=Verdict.AGREES, reuse="reused",
+    commit="c", message="m", verdict=Verdict.AGREES, reuse=Reuse.REUSED,
     seconds=Seconds(cached=1, clean=2),
 )  # fmt: skip
 
@@ -51,3 +54,13 @@ def test_any_damage_is_noticed(data: st.DataObject):
 def test_another_kind_of_record_is_refused():
     with pytest.raises(StoreError, match="another version"):
         load(Step, dump(Seconds(cached=1, clean=2)))
+
+
+def test_a_record_that_says_more_than_is_known_is_refused():
+    with pytest.raises(StoreError, match="another version"):
+        restored(Seconds, {**plain(Seconds(cached=1, clean=2)), "control": 3})
+
+
+def test_what_is_of_another_type_than_it_should_be_is_not_stored():
+    with pytest.raises(ValueError, match="reuse"):
+        dump(replace(STEP, reuse="reused"))  # type: ignore[arg-type]
