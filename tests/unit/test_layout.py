@@ -234,6 +234,26 @@ def test_locks_are_taken_in_one_place():
     assert importers("fcntl") == {"harness.storage.locks", "harness.sandboxes.bind_listeners"}
 
 
+# Paths, programs and stacks of the platforms that run classic buildpacks.
+OF_PLATFORMS = re.compile(r"/tmp/env|bin/compile|/app\b(?!/)|heroku-\d|\.heroku|\.scalingo")
+# Runtimes are packed as Heroku packs them: for the place at which its apps have them.
+SPEAKS_OF_PLATFORMS = {"harness/ecosystems/python/runtimes/layout.py"}
+
+
+def test_only_kinds_of_buildpacks_know_platforms():
+    spoken = {
+        str(path.relative_to(ROOT))
+        for name, path in MODULES.items()
+        if room(name) != "buildpacks" and OF_PLATFORMS.search(path.read_text())
+    }
+    assert spoken == SPEAKS_OF_PLATFORMS
+
+
+@pytest.mark.parametrize("planted", ['cwd="/app"', "bin/compile BUILD", 'stack = "heroku-24"'])
+def test_a_platform_elsewhere_would_be_seen(planted):
+    assert OF_PLATFORMS.search(planted)
+
+
 def test_only_history_knows_gitpython():
     assert importers("git", "gitdb") == {"harness.scenarios.history"}
 
