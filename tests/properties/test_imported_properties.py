@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from harness.scenarios.edits import apply, edit_texts
-from harness.scenarios.imported import PYTHON_FILES, ProjectCommit, scenario_text
+from harness.scenarios.imported import NAMED_PYTHON, ProjectCommit, scenario_text
 from harness.scenarios.imported_app import App, app_scenario_text, read_app
 from harness.scenarios.interpolation import Names, escaped, substitute
 from harness.scenarios.line_edits import line_edits
@@ -62,7 +62,7 @@ def test_playing_a_scenario_gives_each_commits_files(
     commits: list[ProjectCommit], is_kept: bool
 ) -> None:
     assume(commits[0].files or not is_kept)
-    beside = {} if is_kept else PYTHON_FILES
+    beside = {} if is_kept else NAMED_PYTHON
     text = scenario_text(commits, description='Of "a" project', beside=beside)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "case.toml"

@@ -54,6 +54,7 @@ def planned(document):
             issue="",
             forks=(),
             axes=axes or Axes(file_times=FileTimes.OLD),
+            needs=(),
             app=AppTable(),
             files=TREE,
             commits=(),
