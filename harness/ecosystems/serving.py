@@ -20,7 +20,7 @@ from harness.storage.store import Store
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildpackFiles:
-    """What an ecosystem is told of a buildpack.
+    """What an ecosystem knows of a buildpack.
 
     Attributes:
         folder: Its files.

@@ -31,7 +31,7 @@ class Places:
             workspace: The run's.
             remover: What removes a folder that is done with.
             memory: Bytes of memory that one build may use.
-            keep: Whether folders stay, to be looked at.
+            keep: Whether folders stay, for inspection.
         """
         self._workspace = workspace
         self._remover = remover

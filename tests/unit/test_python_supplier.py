@@ -62,7 +62,9 @@ def test_a_runtime_that_nobody_has_is_named(serve):
 
 
 def test_a_slot_that_cannot_be_filled_is_named(serve, buildpack):
-    with pytest.raises(RuntimeArchiveError, match=r"no runtime is at hand for \$\{python@other\}"):
+    with pytest.raises(
+        RuntimeArchiveError, match=r"no runtime is available for \$\{python@other\}"
+    ):
         serve("3.13.5").slots(frozenset({"other", "default"}), buildpack)
 
 

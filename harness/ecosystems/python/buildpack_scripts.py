@@ -59,7 +59,7 @@ def pinned_managers(folder: Path, files: Collection[str]) -> tuple[str, ...]:
 
     Args:
         folder: The buildpack.
-        files: Paths of the app's files: those at its root tell which managers it asks for.
+        files: Paths of the app's files: those at its root decide which managers it asks for.
     """
     wanted = {_MANAGERS[name] for name in _MANAGERS if name in files}
     if not wanted:  # asked of each commit: the scripts are read only where it needs them

@@ -130,7 +130,7 @@ class PythonServing:
         )
 
     def builds(self, project: Tree) -> bool:
-        """Whether a project has a file that tells how a distribution of it is built."""
+        """Whether a project has a file that says how a distribution of it is built."""
         return is_project(project)
 
     def build_release(self, project: Tree, workshop: Workshop, *, label: str) -> Release:

@@ -55,7 +55,7 @@ class PythonSupplier:
             if version not in here:
                 raise RuntimeArchiveError(
                     f"--python {version}: there is no runtime of that version",
-                    hint="`cache-harness runtime list` shows those at hand;"
+                    hint="`cache-harness runtime list` shows those that are stored;"
                     " `cache-harness runtime pack PREFIX` packs another",
                 )
         supply = RuntimeSupply(

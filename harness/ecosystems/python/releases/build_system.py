@@ -19,7 +19,7 @@ class BuildSystem:
 
 
 def is_project(tree: Tree) -> bool:
-    """Whether a tree has a file at its root that tells how a distribution is built."""
+    """Whether a tree has a file at its root that says how a distribution is built."""
     return not {*_MARKS}.isdisjoint(tree.entries)
 
 

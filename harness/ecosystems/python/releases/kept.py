@@ -1,4 +1,4 @@
-"""A release that is kept: its files, and what is told of them beside."""
+"""Stored releases: their files, and a record of them beside."""
 
 import hashlib
 import io

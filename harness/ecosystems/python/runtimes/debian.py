@@ -197,7 +197,7 @@ def find_wheels(interpreter: Interpreter, others: tuple[Path, ...]) -> tuple[Pat
     """The wheels to bundle: pip, and for 3.11 and older setuptools, from one folder.
 
     Args:
-        interpreter: The Python that they are for; its own system's wheels are looked at first.
+        interpreter: The Python that they are for; its own system's wheels are tried first.
         others: More folders with wheels.
 
     Raises:

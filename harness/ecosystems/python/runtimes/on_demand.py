@@ -51,7 +51,7 @@ class RuntimesOnDemand:
         """The runtime of a minor version: the kept one, or one made now from a suite's packages.
 
         The packages come from the archive that the host's apt is configured with, and are only
-        extracted. It takes some 30 seconds, once. None where it cannot be had: why is told.
+        extracted. It takes some 30 seconds, once. None where it is unavailable, which is reported.
         """
         return self._made.get(minor, lambda: self._of_minor(minor))
 
@@ -61,14 +61,14 @@ class RuntimesOnDemand:
                 kept = next(self._kept(minor), None)
                 return kept or self._make(minor)
         except HarnessError as error:
-            self._on_line(f"Python {minor}, which builds ask for, is not to be had: {error}")
+            self._on_line(f"Python {minor}, which builds ask for, is unavailable: {error}")
             return None
 
     def _make(self, minor: str) -> Runtime | None:
         suite = self._suites.get(minor)
         if suite is None:
             self._on_line(
-                f"no Python {minor}, which builds ask for, is at hand:"
+                f"no Python {minor}, which builds ask for, is available:"
                 " `cache-harness runtime pack PREFIX` adds one"
             )
             return None

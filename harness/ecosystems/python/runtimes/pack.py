@@ -124,8 +124,7 @@ def _compile(interpreter: Interpreter, tree: Path) -> None:
 
 
 def _keep(store: Store, interpreter: Interpreter, tree: Path, facts: dict[str, object]) -> str:
-    """Writes the archives into the store with what is told of them, where the same bytes are not
-    there yet."""  # noqa: D205, D209
+    """Stores the archives and a record of them, unless the same bytes are stored already."""
     version = interpreter.version
     gz, zst = (tree.parent / f"python-{version}.tar.{kind}" for kind in ("gz", "zst"))
     pip = tree.parent / f"pip-for-{version}.tar.zst"

@@ -13,7 +13,7 @@ def pack_pip(tree: Path, archive: Path, *, version: str, system: System) -> None
     """Writes the folder `pip` of a runtime's own wheel of pip, compiled for it, as a `.tar.zst`.
 
     Run from within its wheel, pip is compiled at each start, which takes longer than most of what a
-    build asks of it. It is no installed distribution: the wheel's metadata is left out.
+    build asks of it. It is not an installed distribution: the wheel's metadata is left out.
 
     Args:
         tree: The runtime, `ensurepip/_bundled/pip-*.whl` in its standard library.
@@ -22,7 +22,7 @@ def pack_pip(tree: Path, archive: Path, *, version: str, system: System) -> None
         system: What the runtime is run with.
 
     Raises:
-        RuntimeArchiveError: There is no such wheel, or it does not compile.
+        RuntimeArchiveError: The wheel is missing, or it does not compile.
     """
     minor = ".".join(version.split(".")[:2])
     bundled = tree / "lib" / f"python{minor}" / "ensurepip" / "_bundled"

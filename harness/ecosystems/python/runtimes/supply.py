@@ -57,7 +57,7 @@ class RuntimeSupply:
         missing = sorted(wanted - chosen.keys())
         if missing:
             raise RuntimeArchiveError(
-                f"no runtime is at hand for ${{python@{missing[0]}}}: there are"
+                f"no runtime is available for ${{python@{missing[0]}}}: there are"
                 f" {', '.join(chosen.values()) or 'none'}",
                 hint="`cache-harness runtime pack PREFIX` packs an installed CPython",
             )

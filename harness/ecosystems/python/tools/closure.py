@@ -43,11 +43,11 @@ def fetch_closure(
         requirement: The tool's exact pin, `name==version`.
         pythons: Full versions of Python, such as `3.11.2`.
         store: Where wheels are kept; several processes may fetch at once.
-        toolbox: What is asked first, and told of what is taken from elsewhere.
+        toolbox: What is asked first, and notified of what is taken from elsewhere.
         stop: Ends the fetching once it is set.
 
     Raises:
-        ReleaseError: The requirement is no exact pin, or pip could not fetch what it needs.
+        ReleaseError: The requirement is not an exact pin, or pip could not fetch what it needs.
     """
     name, version = pinned(requirement)
     versions = {".".join(each.split(".")[:2]): each for each in sorted(pythons)}

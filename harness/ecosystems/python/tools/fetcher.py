@@ -71,7 +71,7 @@ class Fetcher:
         """Waits for the releases of what is wanted.
 
         Raises:
-            ReleaseError: One is no exact pin, or could not be fetched.
+            ReleaseError: One is not an exact pin, or could not be fetched.
         """
         return merged(*(each.result() for each in self._futures(wanted)))
 

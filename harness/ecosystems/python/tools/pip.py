@@ -14,7 +14,7 @@ from harness.errors import ReleaseError
 from harness.internet.package_index import IndexUrls
 
 SECONDS = 600
-_LOOK = 0.2  # seconds between looks whether to go on
+_PAUSE = 0.2  # seconds between checks whether to go on
 
 _DEFAULT_INDEX = re.compile(r"--index-url <url> [^(]*\(default (https?://[^)\s]+)\)")
 _SETTING = re.compile(r"^(?P<scope>:env:|global|install)\.index-url=(?P<value>.+)$", re.MULTILINE)
@@ -59,17 +59,17 @@ def download(
         errors="backslashreplace",
     ) as process:
         try:
-            said = _said_by(process, stop)
+            output = _output_of(process, stop)
         except BaseException:
             process.kill()
             raise
-    if said is None:
+    if output is None:
         raise ReleaseError(
             f"fetching {wanted} took more than {SECONDS} seconds",
             hint=f"see why `{' '.join(argv)}` hangs",
         )
     if process.returncode:
-        last = "\n".join(f"  {line}" for line in said.strip().splitlines()[-5:])
+        last = "\n".join(f"  {line}" for line in output.strip().splitlines()[-5:])
         raise ReleaseError(
             f"cannot fetch the build tool {wanted}; pip says:\n{last}",
             hint="check the network, and that pip's own configuration names an index that has it"
@@ -77,13 +77,13 @@ def download(
         )
 
 
-def _said_by(process: subprocess.Popen[str], stop: threading.Event | None) -> str | None:
-    """What a process prints to its end; None where that does not come in time."""
-    for _ in range(int(SECONDS / _LOOK)):
+def _output_of(process: subprocess.Popen[str], stop: threading.Event | None) -> str | None:
+    """What a process prints until it ends; None where it does not end in time."""
+    for _ in range(int(SECONDS / _PAUSE)):
         if stop is not None and stop.is_set():
             raise ReleaseError("stopped")
         try:
-            return process.communicate(timeout=_LOOK)[0]
+            return process.communicate(timeout=_PAUSE)[0]
         except subprocess.TimeoutExpired:
             continue
     process.kill()
@@ -96,11 +96,12 @@ def index_urls() -> IndexUrls | None:
     None where pip does not say which is its own: then none can stand for it.
     """
     pip = _pip()
-    default = _DEFAULT_INDEX.search(" ".join(_said(*pip, "help", "install").split()))
+    default = _DEFAULT_INDEX.search(" ".join(_printed(*pip, "help", "install").split()))
     if default is None:
         return None
     settings = {
-        match["scope"]: match["value"] for match in _SETTING.finditer(_said(*pip, "config", "list"))
+        match["scope"]: match["value"]
+        for match in _SETTING.finditer(_printed(*pip, "config", "list"))
     }
     chosen = next((settings[scope] for scope in _SCOPES if scope in settings), "")
     try:
@@ -110,7 +111,7 @@ def index_urls() -> IndexUrls | None:
     return IndexUrls(default=f"{default[1].rstrip('/')}/", own=f"{own.rstrip('/')}/")
 
 
-def _said(*argv: str) -> str:
+def _printed(*argv: str) -> str:
     done = subprocess.run(
         argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )

@@ -24,12 +24,12 @@ def fetch_tool(
     Args:
         requirement: An exact pin, `name==version`; nothing that it needs is added.
         store: Where wheels are kept; several processes may fetch at once.
-        toolbox: What is asked first, and told of what is taken from elsewhere.
+        toolbox: What is asked first, and notified of what is taken from elsewhere.
         stop: Ends the fetching once it is set.
 
     Raises:
-        ReleaseError: The requirement is no exact pin, or pip could not fetch its wheel. pip is the
-            one of this Python (else the first on PATH), with the operator's own configuration.
+        ReleaseError: The requirement is not an exact pin, or pip could not fetch its wheel. pip is
+            the one of this Python (else the first on PATH), with the operator's own configuration.
     """
     name, version = pinned(requirement)
 
