@@ -23,7 +23,7 @@ def bundled_folder(name: str) -> Path:
             return folder
     raise HarnessError(
         f"the harness's own folder `{name}` is missing from {_PACKAGE}",
-        hint="install the harness again",
+        hint="reinstall the harness",
     )
 
 

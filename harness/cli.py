@@ -12,15 +12,15 @@ from harness.commands.output import print_error
 from harness.errors import ExitCode, HarnessError, refusal
 
 COMMANDS = {
-    "doctor": "Check the machine, and print what to do for what it lacks.",
+    "doctor": "Check the machine, and print how to fix what is missing.",
     "image": "Build and list the stack images that builds run in.",
-    "import": "Make a scenario of a project's commits, or of an app.",
+    "import": "Make a scenario from a project's commits, or from an app.",
     "matrix": "Run scenarios against several buildpacks, side by side.",
-    "record": "Run scenarios, and record on a tape what their builds fetch.",
+    "record": "Run scenarios, and record what their builds fetch on a tape.",
     "run": "Run scenarios: build each commit cached and clean, and compare.",
     "runtime": "Pack and list Python runtimes, for buildpacks that download one.",
     "schema": "Print the JSON Schema of a kind of file, for editors.",
-    "store": "Show, prune and verify what is kept between runs.",
+    "store": "Show, prune and verify what is stored between runs.",
     "tape": "Show what a tape holds.",
 }
 """What each command is for: the first sentence of its help, so that a list imports none."""

@@ -52,6 +52,6 @@ def kind_of(folder: Path, *, spec: str) -> Installed:
             return one
     names = ", ".join(one.kind.name for one in known)
     raise BuildpackError(
-        f"{spec}: no buildpack of a known kind ({names}) is there",
+        f"{spec}: it is not a buildpack of a known kind ({names})",
         hint="name the folder or repository that holds bin/detect and bin/compile",
     )

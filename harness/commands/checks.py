@@ -92,7 +92,7 @@ def bootstrap_check(images: tuple[Image, ...]) -> Check:
         return Check(
             name="mmdebstrap",
             ok=False,
-            found="not installed" + (", but an image is kept" if images else ""),
+            found="not installed" + (", but an image is stored" if images else ""),
             advice="sudo apt-get install mmdebstrap uidmap",
             needed=not images,
         )
@@ -105,8 +105,8 @@ def image_check(images: tuple[Image, ...]) -> Check:
         return Check(
             name="stack image",
             ok=False,
-            found="none is kept",
-            advice="cache-harness image build, or the next run makes it",
+            found="none is stored",
+            advice="cache-harness image build, or let the next run make it",
             needed=False,
         )
     newest = images[0]
@@ -116,13 +116,13 @@ def image_check(images: tuple[Image, ...]) -> Check:
 def runtimes_check(store: Store) -> Check:
     """Whether Python runtimes of two minor versions are kept."""
     runtimes = available_runtimes(store)
-    found = ", ".join(dict.fromkeys(runtime.version for runtime in runtimes)) or "none is kept"
+    found = ", ".join(dict.fromkeys(runtime.version for runtime in runtimes)) or "none is stored"
     enough = len({runtime.minor for runtime in runtimes}) >= 2
     return Check(
         name="Python runtimes",
         ok=enough,
         found=found,
-        advice="" if enough else "cache-harness runtime pack PREFIX, or the next run makes them",
+        advice="" if enough else "cache-harness runtime pack PREFIX, or let the next run make them",
         needed=False,
     )
 

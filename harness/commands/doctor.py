@@ -12,7 +12,7 @@ from harness.errors import ExitCode
 @click.command()
 @store_option
 def doctor(store: Path) -> int:
-    """Check the machine, and print what to do for what it lacks.
+    """Check the machine, and print how to fix what is missing.
 
     It looks at sandboxes, the stack image, git, runtimes and the disk.
     """

@@ -16,7 +16,7 @@ def image() -> None:
 @image.command("build")
 @click.option("--suite", metavar="NAME", help="A Debian or Ubuntu suite.  [default: by the host]")
 @click.option("--mirror", metavar="URL", help="A package archive.  [default: the host's own]")
-@click.option("--fresh", is_flag=True, help="Make it again though one is kept.")
+@click.option("--fresh", is_flag=True, help="Make it again even where one is stored.")
 @store_option
 def image_build(*, suite: str | None, mirror: str | None, fresh: bool, store: Path) -> None:
     """Make the stack image from the distribution's packages."""
@@ -35,7 +35,7 @@ def image_build(*, suite: str | None, mirror: str | None, fresh: bool, store: Pa
 @image.command("list")
 @store_option
 def image_list(store: Path) -> None:
-    """List the kept images, newest first."""
+    """List the stored images, newest first."""
     from harness.stack.image import kept_images
     from harness.storage.store import Store
 

@@ -30,8 +30,8 @@ class ImportOptions:
             flags=("--last",),
             least=2,
             metavar="N",
-            help="Take the newest N of the commits.",
-            default=f"a range's all, else {DEFAULT_LAST}",
+            help="Take the newest N commits.",
+            default=f"all of a range, else {DEFAULT_LAST}",
         ),
     ] = None
     paths: Annotated[
@@ -39,7 +39,7 @@ class ImportOptions:
         Option(
             flags=("--path",),
             metavar="GLOB",
-            help="Take the files that match, from the repository's root.",
+            help="Take the files that match, relative to the repository's root.",
             default=" ".join(DEFAULT_PATHS),
         ),
     ] = ()
@@ -87,7 +87,7 @@ class ImportOptions:
 @click.argument("revisions", default="HEAD")
 @takes(ImportOptions)
 def import_(repository: Path | None, revisions: str, options: ImportOptions) -> None:
-    """Make a scenario of a project's commits, or of an app.
+    """Make a scenario from a project's commits, or from an app.
 
     It takes the commits that touch the project's requirements.
 
@@ -110,7 +110,7 @@ def import_(repository: Path | None, revisions: str, options: ImportOptions) -> 
     project, commits = _commits(repository, revisions, options, without=without)
     description = (
         f"After each of {len(commits)} commits that touch the requirements of {project.name},"
-        " a cached build is like a clean one"
+        " a cached build equals a clean one"
     )
     text = scenario_text(commits, description=description, beside=beside)
     which = f"{len(commits)} commits, {commits[0].short} to {commits[-1].short}"

@@ -66,7 +66,7 @@ class BuildOptions(ABC):
         Option(
             flags=("--report",),
             metavar="json=FILE",
-            help="Write a report as well.",
+            help="Also write a report.",
         ),
     ] = ()
     known_files: Annotated[
@@ -74,7 +74,7 @@ class BuildOptions(ABC):
         Option(
             flags=("--known",),
             metavar="FILE",
-            help="What the buildpack is known to do wrong, which is then no finding;"
+            help="What the buildpack is known to do wrong, which is then not a finding;"
             " an entry that no longer shows is one.",
         ),
     ] = ()
@@ -92,7 +92,7 @@ class BuildOptions(ABC):
         Option(
             flags=("--compare",),
             metavar="GLOB",
-            help="Compare what is under this too, relative to the build dir.",
+            help="Also compare what is under this path, relative to the build dir.",
         ),
     ] = ()
     tools: Annotated[
@@ -100,7 +100,7 @@ class BuildOptions(ABC):
         Option(
             flags=("--tool",),
             metavar="NAME==VERSION",
-            help="Serve this build tool from the sealed index too.",
+            help="Also serve this build tool from the sealed index.",
         ),
     ] = ()
     timeout: Annotated[
@@ -109,7 +109,7 @@ class BuildOptions(ABC):
             flags=("--timeout",),
             above=0,
             metavar="SECONDS",
-            help="How long one build may take.",
+            help="How long one build may run.",
         ),
     ] = float(_LIMITS.seconds)
     memory: Annotated[
@@ -118,7 +118,7 @@ class BuildOptions(ABC):
             flags=("--memory",),
             least=1,
             metavar="MIB",
-            help="Mebibytes of memory that one build may use.",
+            help="The memory that one build may use, in mebibytes.",
         ),
     ] = _LIMITS.memory // MEBIBYTE
     tape: Annotated[
@@ -126,12 +126,12 @@ class BuildOptions(ABC):
         Option(
             flags=("--tape",),
             metavar="FILE",
-            help="A tape, from which builds are answered what their scenarios do not have.",
-            default="none; it is refused",
+            help="A tape that answers what scenarios do not provide.",
+            default="none; such requests are refused",
         ),
     ] = None
     fresh: Annotated[
-        bool, Option(flags=("--fresh",), help="Run again the builds that are in the store.")
+        bool, Option(flags=("--fresh",), help="Run builds again, even those in the store.")
     ] = False
     keep: Annotated[
         bool, Option(flags=("--keep",), help="Keep the work folder, and print its path.")
@@ -181,8 +181,8 @@ class RunOptions(BuildOptions):
         Option(
             flags=("--write-known",),
             metavar="FILE",
-            help="Write all that diverges as a list for --known; reasons and links are for people"
-            " to fill in, those of --known are taken over.",
+            help="Write everything that diverges as a list for --known; people fill in reasons and"
+            " links, and those of --known are kept.",
             default="written nowhere",
         ),
     ] = None
@@ -221,11 +221,11 @@ class RecordOptions(BuildOptions):
         Option(
             flags=("--tape",),
             metavar="FILE",
-            help="The tape that is recorded to; what it holds already is answered from it.",
+            help="The tape to record to; what it already holds is answered from it.",
         ),
     ]
     anew: Annotated[
-        bool, Option(flags=("--anew",), help="Begin with an empty tape, whatever FILE holds.")
+        bool, Option(flags=("--anew",), help="Start with an empty tape, whatever FILE holds.")
     ] = False
 
     def settings(self) -> "Settings":

@@ -52,7 +52,7 @@ def check_writable(option: str, path: Path) -> None:
     """
     if not path.parent.is_dir() or path.is_dir():
         raise HarnessError(
-            f"{option}: {path} cannot be written", hint="name a file in a folder that is there"
+            f"{option}: {path} cannot be written", hint="name a file in an existing folder"
         )
 
 

@@ -12,7 +12,7 @@ from harness.commands.options import RecordOptions
 @scenarios_argument
 @takes(RecordOptions)
 def record(scenarios: tuple[Path, ...], options: RecordOptions) -> int:
-    """Run scenarios, and record on a tape what their builds fetch.
+    """Run scenarios, and record what their builds fetch on a tape.
 
     What FILE holds already is answered from it; the rest is fetched from the real hosts, and added.
     Afterwards `run`, `matrix` and pytest need no network with `--tape FILE`.

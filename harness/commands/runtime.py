@@ -17,7 +17,7 @@ def runtime() -> None:
 @click.argument("prefix", type=click.Path(path_type=Path, exists=True))
 @store_option
 def runtime_pack(prefix: Path, store: Path) -> None:
-    """Pack the CPython installed at PREFIX, and keep the archives.
+    """Pack the CPython installed at PREFIX, and store the archives.
 
     PREFIX is a prefix, or an executable in it.
     """
@@ -35,7 +35,7 @@ def runtime_pack(prefix: Path, store: Path) -> None:
 @runtime.command("list")
 @store_option
 def runtime_list(store: Path) -> None:
-    """List the kept runtimes, newest version first."""
+    """List the stored runtimes, newest version first."""
     from harness.ecosystems.python.runtimes.runtime import available_runtimes
     from harness.storage.store import Store
 

@@ -13,7 +13,7 @@ _MEGABYTE = 1_000_000
 
 @click.group("store")
 def store() -> None:
-    """Show, prune and verify what is kept between runs."""
+    """Show, prune and verify what is stored between runs."""
 
 
 @store.command("show")
@@ -48,17 +48,18 @@ def store_show(store: Path) -> None:
     "--size",
     type=click.FloatRange(min=0),
     metavar="MB",
-    help="Megabytes that builds may take; the least recently used go.  [default: as after a run]",
+    help="Megabytes that builds may take; the least recently used are removed."
+    "  [default: as after a run]",
 )
 @click.option(
     "--days",
     type=click.FloatRange(min=0),
-    help="Drop what was not used for as many days.  [default: whatever its age]",
+    help="Remove what has not been used for this many days.  [default: whatever its age]",
 )
-@click.option("--all", "everything", is_flag=True, help="Drop every build and what was judged.")
+@click.option("--all", "everything", is_flag=True, help="Remove every build and judgement.")
 @store_option
 def store_prune(*, size: float | None, days: float | None, everything: bool, store: Path) -> None:
-    """Drop caches, then builds, that were not used for longest."""
+    """Remove the least recently used caches, then builds."""
     from rich.filesize import decimal
 
     from harness.storage.store import Store
@@ -76,8 +77,8 @@ def store_prune(*, size: float | None, days: float | None, everything: bool, sto
         )
     if freed is None:
         raise HarnessError(
-            "another run uses the store, so nothing is dropped",
-            hint="try again when it has ended; it makes room itself at its end",
+            "another run is using the store, so nothing was removed",
+            hint="try again when it has ended; it makes room itself when it ends",
         )
     stdout().print(f"{decimal(freed)} freed", markup=False, highlight=False)
 
@@ -85,7 +86,7 @@ def store_prune(*, size: float | None, days: float | None, everything: bool, sto
 @store.command("verify")
 @store_option
 def store_verify(store: Path) -> int:
-    """Read every stored build whole, and drop those that are damaged."""
+    """Read every stored build, and remove those that are damaged."""
     from harness.storage.store import Store
     from harness.storage.upkeep import Upkeep
 
@@ -94,7 +95,7 @@ def store_verify(store: Path) -> int:
     with builds.in_use():
         damaged = list(builds.verify())
     for key, fault in damaged:
-        console.print(f"{key[:12]}: {fault}; dropped", markup=False, highlight=False)
+        console.print(f"{key[:12]}: {fault}; removed", markup=False, highlight=False)
     whole = len(builds.listing())
     console.print(f"{whole} builds whole, {len(damaged)} damaged", markup=False, highlight=False)
     return int(ExitCode.FINDING if damaged else ExitCode.EXPECTED)

@@ -21,8 +21,8 @@ def ecosystems() -> tuple[Ecosystem, ...]:
     found = tuple(ecosystem for _, ecosystem in _installed())
     if not found:
         raise EcosystemError(
-            f"no distribution offers an ecosystem under the entry points {GROUP!r}",
-            hint="install the harness again: its own metadata is older than its code",
+            f"no installed distribution has an entry point in the group {GROUP!r}",
+            hint="reinstall the harness: its own metadata is older than its code",
         )
     return found
 

@@ -211,7 +211,7 @@ class Recorder:
                 )
         if self._tape is not None and not self._tape.is_current():
             raise TapeError(
-                f"{path} was written by somebody else meanwhile", hint="record again, to add to it"
+                f"{path} was written by another process meanwhile", hint="record again to add to it"
             )
         write_tape(path, index, self.body)
         return index

@@ -236,8 +236,8 @@ class _Answers:
         for path in (*released, *(download.file for download in internet.downloads)):
             if not path.is_file():
                 raise HarnessError(
-                    f"{path} is to be served in the sealed internet and is not there",
-                    hint="see whether something cleans the store while the harness runs",
+                    f"{path} should be served in the sealed internet and is missing",
+                    hint="check whether something cleans the store while the harness runs",
                 )
         self._internet = internet
         self._beyond = beyond
@@ -302,7 +302,9 @@ class _Answers:
 
     async def _answer(self, request: HttpRequest, url: str, number: int) -> Response:
         if number > MOST_REQUESTS:
-            return Refusal(f"the sealed internet answers no build more than {MOST_REQUESTS} times")
+            return Refusal(
+                f"the sealed internet answers at most {MOST_REQUESTS} requests of a build"
+            )
         host, path = _host(request), str(request.scope["path"])
         reads = request.method in {"GET", "HEAD"}
         if reads and (download := find_download(self._internet.downloads, host, path)):
@@ -316,7 +318,7 @@ class _Answers:
                     return response
         return Refusal(
             f"the sealed internet refuses {request.method} {url}:"
-            " it is no fork, release or download of this scenario",
+            " it is not a fork, release or download of this scenario",
             lacking=True,
         )
 
@@ -335,7 +337,7 @@ def _check(name_server: NameServer) -> None:
     if name_server.slowest > RESOLVER_PATIENCE:
         raise HarnessError(
             f"the sealed internet answered a name only after {name_server.slowest:.0f} s,"
-            " by when the build may have given up on it",
+            " when the build may already have given up",
             hint="run fewer builds at once (--jobs), or on a machine with less to do",
         )
 

@@ -132,7 +132,7 @@ class Tape:
             with staged.open("rb") as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
             if found != sha256:
-                raise _damaged(self.path, f"{BODIES}{sha256} has another content")
+                raise _damaged(self.path, f"{BODIES}{sha256} has other content")
 
     def unknown(self) -> str:
         """How the line of a refusal ends where the tape had no answer either."""
@@ -187,7 +187,7 @@ def write_tape(path: Path, index: TapeIndex, body: Callable[[str], Path]) -> Non
     except OSError as error:
         raise TapeError(
             f"the tape {path} cannot be written: {error.strerror}",
-            hint="make room, or name another file with --tape FILE",
+            hint="free some room, or name another file with --tape FILE",
         ) from error
 
 
@@ -211,7 +211,7 @@ def _index(archive: zipfile.ZipFile) -> TapeIndex:
     sizes = {member.filename: member.file_size for member in archive.infolist()}
     for sha256, size in index.bodies.items():
         if sizes.get(f"{BODIES}{sha256}") != size:
-            raise ValueError(f"{BODIES}{sha256} is not there, or not whole")
+            raise ValueError(f"{BODIES}{sha256} is missing or incomplete")
     return index
 
 
@@ -237,7 +237,7 @@ def _why(error: Exception) -> str:
 def _damaged(path: Path, why: str) -> TapeError:
     if not path.exists():
         return TapeError(
-            f"there is no tape at {path}",
+            f"no tape is at {path}",
             hint=f"`cache-harness record … --tape {path}` records one",
         )
-    return TapeError(f"{path} is no whole tape: {why}", hint=_RECORD_ANEW)
+    return TapeError(f"{path} is not a complete tape: {why}", hint=_RECORD_ANEW)

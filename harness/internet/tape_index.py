@@ -127,7 +127,7 @@ def from_json(text: bytes) -> TapeIndex:
     data = json.loads(text)
     form = data.get("format") if isinstance(data, dict) else None
     if form != FORMAT:
-        raise ValueError(f"it is of format {form!r}, and this program knows {FORMAT}")
+        raise ValueError(f"it has format {form!r}, and this version reads {FORMAT}")
     try:
         # As JSON, not as Python: lists stand for tuples there.
         document = _shape().validate_json(text)

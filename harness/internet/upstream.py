@@ -97,14 +97,14 @@ class Upstream:
                 why, hopeless = _why(error), isinstance(error, _HOPELESS)
             except OSError as error:
                 raise TapeError(
-                    f"its answer cannot be kept: {error.strerror or error}", hint="free some room"
+                    f"its answer cannot be saved: {error.strerror or error}", hint="free some room"
                 ) from error
             if pause is None or hopeless:
                 break
             time.sleep(pause)
         raise TapeError(
-            f"{urlsplit(url).hostname} gives no answer to record: {why}",
-            hint="see whether this machine reaches it (`curl -I URL`); proxies are taken from"
+            f"{urlsplit(url).hostname} gave no answer to record: {why}",
+            hint="check whether this machine reaches it (`curl -I URL`); proxies are taken from"
             " HTTPS_PROXY and the like, certificates from SSL_CERT_FILE; then record again",
         )
 

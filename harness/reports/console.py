@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.ecosystems.reuse import Part, PartReuse, Reuse
+from harness.reports.counts import builds_line
 from harness.reports.entries import facts
 from harness.reports.printing import printable
 from harness.trees.manifest import escape, parents
@@ -33,7 +34,7 @@ def render(run: Run) -> RenderableType:
     """The whole run: details of each scenario with something to say, then the table."""
     details = [detail(result) for result in run.results if has_detail(result)]
     spaced = [part for block in details for part in (block, Text())]
-    return Group(*spaced, table(run), *_stand_ins(run), Text(_builds(run)))
+    return Group(*spaced, table(run), *_stand_ins(run), Text(builds_line(run.builds)))
 
 
 def table(run: Run) -> Table:
@@ -71,7 +72,7 @@ def detail(result: Result) -> Group:
         if _tells(step):
             lines.extend(_step(number, step))
     lines.extend(
-        Text(f"  known, and no longer so: {each}", style="bold red") for each in result.stale
+        Text(f"  known, but no longer shown: {each}", style="bold red") for each in result.stale
     )
     lines.extend(Text(f"  {line}", style="magenta") for line in result.error.splitlines())
     if result.skipped:
@@ -131,9 +132,9 @@ def _unstable(step: Step) -> str:
     for arm, told in _SECOND.items():
         # The first run of the two is among the failures too where it failed.
         if arm in arms:
-            return f"a second {told} fails, so this may be no cache's doing,"
+            return f"a second {told} fails, so the cache may not be the cause,"
     if any(one.kind is DivergenceKind.OUTCOME for one in step.noise):
-        return "a second run ends otherwise, so this may be no cache's doing,"
+        return "a second run ends otherwise, so the cache may not be the cause,"
     if step.repeated:
         return "two clean builds, or two builds with the same cache, differ from each other"
     return "two clean builds differ from each other"
@@ -179,7 +180,7 @@ def verdict_name(result: Result) -> str:
         step.verdict is not Verdict.AGREES for step in result.steps
     )
     if earlier:
-        name += " at last"
+        name += " (diverged earlier)"
     if any(step.unmet for step in result.steps):
         name += ", unmet"
     if any(step.known for step in result.steps) and not any(
@@ -196,7 +197,7 @@ def _verdict(result: Result) -> Text:
 def _mark(step: Step) -> str:
     marks = [] if step.verdict is Verdict.AGREES else [str(step.verdict)]
     if packages_anew(step):
-        marks.append("packages anew")
+        marks.append("packages reinstalled")
     return f"{step.reuse}({', '.join(marks)})" if marks else str(step.reuse)
 
 
@@ -210,8 +211,8 @@ def packages_anew(step: Step) -> bool:
 def _part(one: PartReuse) -> str:
     """What became of a part of the cache, by name, and what tells so."""
     told = [f"from the cache: {_named(one.restored)}"] if one.restored else []
-    told += [f"anew: {_named(one.anew)}"] if one.anew else []
-    told += [f"not known: {_named(one.unknown)}"] if one.unknown else []
+    told += [f"new: {_named(one.anew)}"] if one.anew else []
+    told += [f"unknown: {_named(one.unknown)}"] if one.unknown else []
     basis = f" (by {', '.join(one.basis)})" if one.basis else ""
     return f"{one.part} {one.reuse}{basis}: {'; '.join(told)}"
 
@@ -230,8 +231,3 @@ def _stand_ins(run: Run) -> Iterator[Text]:
     taken = {one for result in run.results for step in result.steps for one in step.stand_ins}
     for one in sorted(taken, key=lambda each: (each.asked, each.served)):
         yield Text(f"Python {one.asked} was served by {one.served}", style="dim")
-
-
-def _builds(run: Run) -> str:
-    builds = run.builds
-    return f"{builds.needed} builds needed, {builds.run} run, {builds.reused} results used again"

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from harness.ecosystems.reuse import Reuse
 from harness.reports.console import STYLES, packages_anew, verdict_name
+from harness.reports.counts import builds_line
 from harness.trees.manifest import escape
 from harness.verdicts.result import Result, Run
 
@@ -43,9 +44,7 @@ def render(run: Run) -> RenderableType:
             Text(escape(scenario)),
             *(_cell(left, cell) for left, cell in zip(before, row, strict=False)),
         )
-    builds = run.builds
-    told = f"{builds.needed} builds needed, {builds.run} run, {builds.reused} results used again"
-    return Group(_Whole(grid), Text(_LEGEND, style="dim"), Text(told))
+    return Group(_Whole(grid), Text(_LEGEND, style="dim"), Text(builds_line(run.builds)))
 
 
 @dataclass(frozen=True, slots=True)

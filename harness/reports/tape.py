@@ -9,6 +9,7 @@ from rich.text import Text
 
 from harness.internet.exchange import Answer, Asked
 from harness.internet.tape_index import TapeIndex
+from harness.reports.counts import counted
 from harness.reports.printing import printable
 
 _SHORT = 12
@@ -22,15 +23,15 @@ def recorded(file: str, index: TapeIndex, *, added: int) -> RenderableType:
         sizes[asked.host] += answer.size
     total = sum(index.bodies.values())
     said = (
-        f"recorded on {file}: {_count(len(index.answers), 'answer')} of"
-        f" {_count(len(counts), 'host')}, {added} of them new, and"
-        f" {_count(len(index.tools), 'file')} of build tools; {decimal(total)} in all"
+        f"recorded on {file}: {counted(len(index.answers), 'answer')} of"
+        f" {counted(len(counts), 'host')}, {added} of them new, and"
+        f" {counted(len(index.tools), 'file')} of build tools; {decimal(total)} in all"
     )
     grid = Table(box=None, pad_edge=False, show_header=False)
     for host in sorted(counts):
         grid.add_row(
             Text(f"  {printable(host)}"),
-            _count(counts[host], "answer"),
+            counted(counts[host], "answer"),
             decimal(sizes[host]),
         )
     return Group(Text(said), grid) if counts else Text(said)
@@ -63,7 +64,3 @@ def _selected(asked: Asked, answer: Answer) -> str:
     ]
     told = "; ".join(filter(None, more))
     return f"{asked.url}  ({told})" if told else asked.url
-
-
-def _count(number: int, what: str) -> str:
-    return f"1 {what}" if number == 1 else f"{number:,} {what}s"

@@ -96,4 +96,4 @@ def open_session(settings: Settings, *, observer: Observer | None = None) -> Ite
             Upkeep(store).make_room()
         except StoreError as error:
             # What the run found is worth more than room.
-            note(f"no room was made in the store: {error.message}")
+            note(f"no room could be made in the store: {error.message}")

@@ -257,7 +257,7 @@ class _Run:
         try:
             found = self._builds.find(build.key)
         except StoreError as error:
-            self._observer.note(f"{error.message}; it is built anew")
+            self._observer.note(f"{error.message}; it is rebuilt")
             return
         parent = self._built.get(build.cache.key) if build.cache else None
         if found is None or found.facts.parent != (parent.facts.instance if parent else ""):

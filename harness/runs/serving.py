@@ -79,8 +79,8 @@ class CommitServing:
             return self._servings[PYTHON].slots(slots, _files(buildpack))
         if slots:
             raise RuntimeArchiveError(
-                f"${{python@{min(slots)}}} stands for nothing: {spec} does not install Python",
-                hint="run the scenario against a buildpack that does",
+                f"${{python@{min(slots)}}} has no value: {spec} does not install Python",
+                hint="run the scenario with a buildpack that does",
             )
         return {}
 
@@ -216,7 +216,7 @@ def check_ecosystems(buildpack: Buildpack, known: Iterable[str]) -> None:
             raise BuildpackError(
                 f"{buildpack.spec} is of the {buildpack.kind.name} kind, whose ecosystem {name!r}"
                 f" is not one of this run's ({', '.join(names)})",
-                hint="install the distribution that brings it",
+                hint="install the distribution that provides it",
             )
 
 

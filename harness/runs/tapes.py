@@ -33,7 +33,7 @@ def open_beyond(
         return
     if settings.recording and (path.is_dir() or not path.parent.is_dir()):
         raise TapeError(
-            f"--tape {path} cannot be written", hint="name a file in a folder that is there"
+            f"--tape {path} cannot be written", hint="name a file in an existing folder"
         )
     if not settings.recording and not path.exists():
         raise TapeError(

@@ -287,5 +287,5 @@ _KINDS: tuple[tuple[type | tuple[type, ...], Callable[[Any], str]], ...] = (
 
 def _shown(value: object) -> str:
     return next(
-        (show(value) for kind, show in _KINDS if isinstance(value, kind)), "of another kind"
+        (show(value) for kind, show in _KINDS if isinstance(value, kind)), "of another type"
     )

@@ -63,7 +63,7 @@ class Append:
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
     do: Literal["append"]
     path: Path
-    text: Annotated[str, Field(min_length=1, description="What is added, as it stands.")]
+    text: Annotated[str, Field(min_length=1, description="What is added, verbatim.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,10 +73,10 @@ class Replace:
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
     do: Literal["replace"]
     path: Path
-    old: Annotated[str, Field(min_length=1, description="The text that goes.")]
-    new: Annotated[str, Field(description="The text that comes; it may be empty.")]
+    old: Annotated[str, Field(min_length=1, description="The text to replace.")]
+    new: Annotated[str, Field(description="The replacement; it may be empty.")]
     count: Annotated[
-        int, Field(ge=1, description="How often `old` stands in the file; all are replaced.")
+        int, Field(ge=1, description="How often `old` occurs in the file; all are replaced.")
     ] = 1
 
 
@@ -91,8 +91,8 @@ class RemoveLines:
         tuple[str, ...],
         Field(
             min_length=1,
-            description="The lines, whole and without their ends; each must be there, and goes "
-            "wherever it stands.",
+            description="Whole lines, without their line ends; each must be there, and is removed "
+            "wherever it occurs.",
         ),
     ]
 
@@ -156,7 +156,7 @@ class Symlink:
         str,
         Field(
             min_length=1,
-            description="What it points to, as it stands; it may dangle or leave the app, since "
+            description="What it points to, verbatim; it may dangle or leave the app, since "
             "nothing in the harness follows it.",
         ),
     ]
@@ -278,7 +278,7 @@ def _check_path(tree: Tree, key: str, path: str) -> None:
 
 def _check_free(tree: Tree, key: str, path: str) -> None:
     if path in tree or tree.below(path):
-        raise EditError(key, f"`{path}` is there already", "a path where nothing is")
+        raise EditError(key, f"`{path}` already exists", "a path where nothing is")
 
 
 def _file(tree: Tree, path: str) -> File:
@@ -327,7 +327,7 @@ def _edited_file(
             return replace(old, data=_without_lines(edit, old.data))
         case Chmod():
             if old.executable == edit.executable:
-                raise _unchanged("executable", f"`{edit.path}` has mode 0{old.mode:o} already")
+                raise _unchanged("executable", f"`{edit.path}` already has mode 0{old.mode:o}")
             return replace(old, executable=edit.executable)
 
 
@@ -336,7 +336,7 @@ def _written(tree: Tree, path: str, data: bytes) -> File:
         return File(data=data)
     old = _file(tree, path)
     if old.data == data:
-        raise _unchanged("path", f"`{path}` has this content already")
+        raise _unchanged("path", f"`{path}` already has this content")
     return replace(old, data=data)
 
 
@@ -351,8 +351,8 @@ def _replaced(edit: Replace, data: bytes) -> bytes:
     old, new = edit.old.encode(), edit.new.encode()
     found = data.count(old)
     if found != edit.count:
-        times = {0: "is not in", 1: "stands once in"}.get(found, f"stands {found} times in")
-        need = "to stand there once" if edit.count == 1 else f"to stand there {edit.count} times"
+        times = {0: "is not in", 1: "occurs once in"}.get(found, f"occurs {found} times in")
+        need = "to occur once" if edit.count == 1 else f"to occur {edit.count} times"
         more = "" if found == 0 or edit.count > 1 else f", or `count = {found}`"
         raise EditError("old", f"`old` {times} `{edit.path}`: {_quoted(edit.old)}", need + more)
     if old == new:
@@ -411,7 +411,7 @@ def _copy(tree: Tree, entries: dict[str, Leaf], edit: Copy, fixture: Fixture) ->
             raise EditError("path", f"`{to}` is a folder", "a path where no folder is")
         entries[to] = leaf
     if entries == dict(tree.entries):
-        raise _unchanged("from", f"all that `{edit.source}` holds is there already")
+        raise _unchanged("from", f"everything in `{edit.source}` already exists")
 
 
 def _unchanged(key: str, found: str) -> EditError:

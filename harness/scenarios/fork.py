@@ -56,7 +56,7 @@ class RepoTable:
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
     description: Annotated[str, Field(min_length=1, description="What the fork is for.")]
     owner: Annotated[
-        Name, Field(description="Whose it is: `OWNER` in `https://github.com/OWNER/NAME.git`.")
+        Name, Field(description="Its owner: `OWNER` in `https://github.com/OWNER/NAME.git`.")
     ] = "acme"
     base: Annotated[
         Name, Field(description="The name of the first revision, the folder's files.")
@@ -224,10 +224,10 @@ def reference_fault(kind: str, name: str, others: Iterable[str]) -> str:
         The rest of a sentence; empty where nothing does.
     """
     if any(part.endswith(".lock") for part in name.split("/")):
-        return "ends in `.lock`, which git keeps for itself"
+        return "ends in `.lock`, which git reserves"
     for other in others:
         if name.startswith(f"{other}/") or other.startswith(f"{name}/"):
-            return f"cannot stand beside the {kind} `{other}`"
+            return f"cannot exist beside the {kind} `{other}`"
     return ""
 
 
@@ -241,7 +241,7 @@ def _name_faults(document: Document, name: str, table: RepoTable) -> Iterator[Pr
         place = ("revisions", index)
         if revision.name in known:
             yield document.problem(
-                (*place, "name"), f"there is a revision `{revision.name}` already", "a new name"
+                (*place, "name"), f"there is already a revision `{revision.name}`", "a new name"
             )
         if revision.parent is not None and revision.parent not in known:
             yield document.problem(

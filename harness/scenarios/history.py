@@ -198,5 +198,5 @@ def _read(folder: GitTree, entries: dict[str, Leaf]) -> None:
 def _unwritable(into: Path, error: Exception) -> HistoryError:
     return HistoryError(
         f"cannot write a git repository at {into}: {error}",
-        hint="choose a folder that is not there yet, on a disk with room",
+        hint="choose a new folder, on a disk with room",
     )

@@ -75,7 +75,7 @@ class Project:
         if not commits[0].files:
             raise ProjectError(
                 f"{self.repository}: commit {commits[0].short} deletes the last of {self._sought}",
-                hint="begin later: an app has some at first",
+                hint="begin later: an app needs some at first",
             )
         return commits
 
@@ -86,7 +86,7 @@ class Project:
             # Git's own words, as there may be one which belongs to somebody else.
             said = opened.stderr.decode(errors="replace").strip().removeprefix("fatal: ")
             raise ProjectError(
-                f"{place}: there is no git repository that can be read: {said}",
+                f"{place}: no readable git repository is there: {said}",
                 hint="name the folder of a clone, such as `git clone --bare URL` makes",
             )
         for revision in revisions.split("...", 1) if "..." in revisions else revisions.split(".."):
@@ -146,7 +146,7 @@ class Project:
     def _too_few(self, revisions: str, *, found: int, last: int | None) -> ProjectError:
         count = {0: "no commit", 1: "only one commit"}.get(found, f"only {found} commits")
         touch = "touch" if found > 1 else "touches"
-        wanted = f"{last} are asked for" if last and last > 1 else "a scenario needs two"
+        wanted = f"{last} are requested" if last and last > 1 else "a scenario needs two"
         hint = "begin earlier, or name the files with --path GLOB"
         return ProjectError(
             f"{self.repository}: {count} of `{revisions}` {touch} {self._sought}; {wanted}",
@@ -174,7 +174,7 @@ class Project:
                 env=_environment(), stdin=subprocess.DEVNULL, capture_output=True, check=False,
             )  # fmt: skip
         except FileNotFoundError as error:
-            raise ProjectError("git is not there", hint="install git") from error
+            raise ProjectError("git is not installed", hint="install git") from error
 
 
 def _environment() -> dict[str, str]:

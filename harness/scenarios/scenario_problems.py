@@ -106,7 +106,7 @@ def gather(document: Document, fixtures: Fixtures) -> Sources:
             missing[name] = error
         except InputError as error:
             problems += error.problems
-            missing[name] = EditError("from", f"`{name}` cannot be read", "a fork without faults")
+            missing[name] = EditError("from", f"`{name}` cannot be read", "a fork without errors")
     return Sources(
         forks=forks,
         broken=frozenset(listed) - frozenset(forks),

@@ -38,7 +38,7 @@ def place_faults(tree: Tree, submodules: Iterable[Submodule]) -> Iterator[tuple[
         above = blocking_ancestor(tree.entries, path)
         outer = next((other for other in ancestors(path) if other in paths), "")
         if path in tree or tree.below(path):
-            yield path, "is there already, in the fork's own files"
+            yield path, "already exists in the fork's own files"
         elif above:
             yield path, f"lies below `{above}`, which is not a folder"
         elif outer:

@@ -149,7 +149,7 @@ def read_tree(folder: Path, *, skip: frozenset[str] = frozenset()) -> Tree:
     except OSError as error:
         raise TreeError(
             f"cannot read {error.filename or folder}: {error.strerror}",
-            hint="check that the folder is there and may be read",
+            hint="check that the folder exists and is readable",
         ) from error
     return Tree(entries=entries)
 
@@ -209,7 +209,7 @@ def write_tree(tree: Tree, folder: Path, *, mtime: int | None = None) -> None:
     except OSError as error:
         raise TreeError(
             f"cannot write {error.filename or folder}: {error.strerror}",
-            hint="check the room left and who owns the folder",
+            hint="check the free space and who owns the folder",
         ) from error
 
 

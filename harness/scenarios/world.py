@@ -194,9 +194,9 @@ def world_faults(
             yield ("releases", index, key), message, expected
         world = _released(world, change, forks)
     if changes.stack == world.stack and not first:
-        yield ("stack",), f"the stack is `{world.stack}` already", "another stack"
+        yield ("stack",), f"the stack is already `{world.stack}`", "another stack"
     if changes.buildpack is not None and changes.buildpack == world.buildpack:
-        yield ("buildpack",), f"the buildpack is `{world.buildpack}` already", "another revision"
+        yield ("buildpack",), f"the buildpack is already `{world.buildpack}`", "another revision"
     if changes.buildpacks is not None:
         yield from _row_faults(world, changes.buildpacks)
     for index, expectation in enumerate(changes.expect):
@@ -219,7 +219,7 @@ def _reference_faults(world: World, changes: Changes, forks: Forks) -> Iterator[
 
 def _row_faults(world: World, buildpacks: tuple[str, ...]) -> Iterator[WorldFault]:
     if buildpacks == world.buildpacks:
-        yield ("buildpacks",), "these buildpacks run already", "others"
+        yield ("buildpacks",), "these buildpacks already run", "others"
     if SUBJECT not in buildpacks:
         yield ("buildpacks",), "the buildpack under test is missing", f"`{SUBJECT}` among them"
 
@@ -229,7 +229,7 @@ def _env_faults(env: Mapping[str, str], changes: Changes) -> Iterator[WorldFault
         if "\0" in value:
             yield ("env", name), f"`{name}` holds a NUL", "text without it"
         if env.get(name) == value:
-            yield ("env", name), f"`{name}` has this value already", "another value"
+            yield ("env", name), f"`{name}` already has this value", "another value"
     for index, name in enumerate(changes.unset):
         if name in changes.env:
             yield ("unset", index), f"`{name}` is set by the same commit", "one of the two"
@@ -260,7 +260,7 @@ def _move_faults(
     if fault:
         yield kind, f"`{name}` {fault}", "another name"
     if own.get(name) == move.revision:
-        yield "revision", f"`{name}` is at `{move.revision}` already", "another revision"
+        yield "revision", f"`{name}` is already at `{move.revision}`", "another revision"
 
 
 def _release_faults(world: World, change: ReleaseChange, forks: Forks) -> Iterator[Told]:
@@ -269,9 +269,9 @@ def _release_faults(world: World, change: ReleaseChange, forks: Forks) -> Iterat
     if change.do is ReleaseAct.REPUBLISH and change.replaces is None:
         yield "do", "`replaces` is missing", "the revision whose release is replaced"
     if change.do is not ReleaseAct.REPUBLISH and change.replaces is not None:
-        yield "replaces", f"`replaces` says nothing with `{change.do}`", "it with `republish` only"
+        yield "replaces", f"`replaces` means nothing with `{change.do}`", "it with `republish` only"
     if change.do is not ReleaseAct.YANK and change.reason:
-        yield "reason", f"`reason` says nothing with `{change.do}`", "it with `yank` only"
+        yield "reason", f"`reason` means nothing with `{change.do}`", "it with `yank` only"
     if faults:
         return
     own = {
@@ -282,14 +282,14 @@ def _release_faults(world: World, change: ReleaseChange, forks: Forks) -> Iterat
     where = f" at `{change.host}`" if change.host else ""
     is_new = change.do in {ReleaseAct.PUBLISH, ReleaseAct.REPUBLISH}
     if is_new and change.revision in own:
-        yield "revision", f"`{change.revision}` is published already{where}", "another revision"
+        yield "revision", f"`{change.revision}` is already published{where}", "another revision"
     old = change.replaces if change.do is ReleaseAct.REPUBLISH else change.revision
     if change.do is not ReleaseAct.PUBLISH and old is not None and old not in own:
         key = "replaces" if change.do is ReleaseAct.REPUBLISH else "revision"
         yield key, f"`{old}` of `{change.fork}` is not published{where}", one_of(own)
     is_yanked = change.revision in own and own[change.revision].yanked is not None
     if change.do is ReleaseAct.YANK and is_yanked:
-        yield "do", f"`{change.revision}` is yanked already", "another act"
+        yield "do", f"`{change.revision}` is already yanked", "another act"
 
 
 def _expectation_faults(expectation: Expectation) -> Iterator[Told]:
@@ -305,9 +305,9 @@ def _expectation_faults(expectation: Expectation) -> Iterator[Told]:
     }
     keys = [key for key, is_said in said.items() if is_said]
     if expectation.absent and len(keys) > 1:
-        yield keys[0], f"`{keys[0]}` and `absent` cannot both be", "one of them"
+        yield keys[0], f"`{keys[0]}` and `absent` cannot both be given", "one of them"
     if expectation.matches is not None:
         try:
             re.compile(expectation.matches)
         except re.error as error:
-            yield "matches", f"`matches` is no regular expression: {error}", "one of Python's"
+            yield "matches", f"`matches` is not a regular expression: {error}", "one of Python's"

@@ -193,8 +193,8 @@ def _advice(log: str) -> str:
     if "no space left" in lower:
         return "free some room, or set TMPDIR to a larger folder"
     if "404" in lower or "release file" in lower or "could not" in lower or "failed to" in lower:
-        return "see that apt-get update works here, or give another archive with --mirror URL"
-    return "run the command again; its last lines are above"
+        return "check that `apt-get update` works here, or give another archive with --mirror URL"
+    return "run the command again; the end of its log is above"
 
 
 def _environment() -> dict[str, str]:

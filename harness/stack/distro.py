@@ -227,7 +227,7 @@ def find_archive(suite: str, mirror: str | None = None) -> Archive:
     if wanted is None:
         known = ", ".join(name for suites in SUITES.values() for name in suites)
         raise ImageError(
-            f"this machine is neither Debian nor Ubuntu, and {suite!r} is not a suite of theirs",
+            f"this machine runs neither Debian nor Ubuntu, and {suite!r} is not a suite of theirs",
             hint=f"choose one of {known}, with --mirror URL",
         )
     options = network_options(_apt_config())
@@ -237,7 +237,8 @@ def find_archive(suite: str, mirror: str | None = None) -> Archive:
         )
     if host is None or host.name != wanted:
         raise ImageError(
-            f"{suite} is a suite of {wanted.capitalize()}, which this machine's apt does not know",
+            f"{suite} is a suite of {wanted.capitalize()},"
+            " for which this machine's apt has no archive",
             hint="give an archive that has it with --mirror URL, or choose "
             + (f"--suite {SUITES[host.name][0]}" if host else "another machine"),
         )

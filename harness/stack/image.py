@@ -106,7 +106,7 @@ def default_suite() -> str:
     host = host_distro()
     if host is None:
         raise ImageError(
-            "this machine is neither Debian nor Ubuntu: its packages cannot make a stack image",
+            "this machine runs neither Debian nor Ubuntu: its packages cannot make a stack image",
             hint="give --suite NAME and --mirror URL, or run builds in an image of yours (--image)",
         )
     return SUITES[host.name][0]
@@ -147,7 +147,7 @@ def build_image(
             return kept or _build(store, recipe, mirror, on_line)
     except OSError as error:
         raise ImageError(
-            f"cannot keep an image in {store.images}: {error.strerror}",
+            f"cannot store an image in {store.images}: {error.strerror}",
             hint="free some room, or choose another folder with --store DIR",
         ) from error
 
@@ -204,7 +204,7 @@ def _build(store: Store, recipe: Recipe, mirror: str | None, on_line: OnLine) ->
     image = next((image for image in kept_images(store) if image.digest == digest), None)
     if image is None:
         raise ImageError(
-            f"the image in {final} is not whole",
+            f"the image in {final} is incomplete",
             hint=f"remove that folder, then run the command again: rm -r {final}",
         )
     return image

@@ -241,13 +241,13 @@ class Pool:
 
 
 def _changed() -> ManifestError:
-    return ManifestError("what a build left changed while it was read", hint="run it again")
+    return ManifestError("a build's result changed while it was read", hint="run it again")
 
 
 def _damaged(name: str, what: str) -> ManifestError:
     return ManifestError(
         f"the stored content {name[:12]} {what}",
-        hint="`cache-harness store verify` removes damaged builds, which are then built again",
+        hint="`cache-harness store verify` removes damaged builds, which are then rebuilt",
     )
 
 

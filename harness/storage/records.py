@@ -52,15 +52,15 @@ def restored(kind: type[T], value: Any) -> T:
         record: T = _adapter(kind).validate_python(value)
     except ValidationError as error:
         raise _other_version(str(error)) from error
-    # What was left out of account, or taken for something else, is lacking here.
+    # A field that was ignored, or read as another type, shows here.
     if plain(record) != value:
-        raise _other_version("it says more than is known here")
+        raise _other_version("it holds more than this version reads")
     return record
 
 
 def _other_version(why: str) -> StoreError:
     return StoreError(
-        f"a stored result is of another version: {why}",
+        f"a stored result has another version: {why}",
         hint="`cache-harness store prune --all`",
     )
 

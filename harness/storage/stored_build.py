@@ -125,7 +125,7 @@ class StoredBuild(Generic[R]):
         """What is kept of it.
 
         Raises:
-            StoreError: It is of another version.
+            StoreError: It has another version.
         """
         return restored(self.kind, self.facts.record)
 

@@ -133,5 +133,5 @@ def _folder(path: str) -> str:
 def _damaged() -> ManifestError:
     return ManifestError(
         "what is stored of a build's files is damaged",
-        hint="`cache-harness store verify` removes damaged builds, which are then built again",
+        hint="`cache-harness store verify` removes damaged builds, which are then rebuilt",
     )

@@ -38,7 +38,7 @@ class Listed:
     Attributes:
         build: The build.
         size: Bytes that it takes, apart from its caches, and from contents, which others may share.
-        listings: Bytes that the listings of its caches take, 0 where none is kept.
+        listings: Bytes that the listings of its caches take, 0 where none is stored.
         used: When it was last used, in seconds since the epoch.
     """
 

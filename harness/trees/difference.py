@@ -37,7 +37,7 @@ _WHY: Final = {
     DifferenceKind.MISSING: "a clean build has this",
     DifferenceKind.CONTENT: "the contents differ",
     DifferenceKind.MODE: "the modes differ",
-    DifferenceKind.TYPE: "they are not of one kind",
+    DifferenceKind.TYPE: "their types differ",
     DifferenceKind.TARGET: "the links point to different places",
     DifferenceKind.ATTRIBUTES: "the extended attributes differ",
 }

@@ -184,7 +184,7 @@ class Folder:
         *folders, name = path.split("/")
         if {"", HERE, ".."} & {*folders, name}:
             raise ManifestError(
-                f"cannot read {escape(path)}: it is no path of a manifest",
+                f"cannot read {escape(path)}: it is not a path of a manifest",
                 hint="name a file inside the tree, relative to it",
             )
         with ExitStack() as stack:

@@ -63,7 +63,9 @@ class BuildPaths:
 
 
 def _not_kept(_: Side, path: str) -> NoReturn:
-    raise ManifestError(f"cannot read {escape(path)}: only the manifests of the trees are at hand")
+    raise ManifestError(
+        f"cannot read {escape(path)}: only the manifests of the trees are available"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -201,7 +201,7 @@ def from_json(text: str) -> Manifest:
     if not text.startswith(_head(rest)):
         raise ManifestError(
             f"a stored manifest is damaged, or not of format {FORMAT}, which this version reads",
-            hint="remove the stored result, so that the build is run again",
+            hint="remove the stored result, so that the build runs again",
         )
     document = json.loads(rest)
     paths = [unescape(path) for path in document["paths"]]
@@ -288,6 +288,6 @@ def _plain(text: str) -> str:
     if "\\" in text:
         raise ManifestError(
             f"a stored manifest is damaged: no escape in {text!r}",
-            hint="remove the stored result, so that the build is run again",
+            hint="remove the stored result, so that the build runs again",
         )
     return text

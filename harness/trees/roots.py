@@ -71,7 +71,7 @@ def _parts(pattern: str) -> tuple[str, ...]:
     parts = tuple(pattern.rstrip("/").split("/"))
     if not all(parts) or "\0" in pattern or {"..", HERE, "**"} & set(parts):
         raise ManifestError(
-            f"the compared root {pattern!r} is no pattern of paths inside the build",
+            f"the compared root {pattern!r} is not a pattern of paths inside the build",
             hint="write it relative to the build dir, with * within one part, as in lib/python*/x",
         )
     return parts

@@ -80,5 +80,8 @@ def outcome(why: str) -> Divergence:
 def release(cached: str, clean: str) -> Divergence:
     """The divergence of what two builds told the platform: its add-ons, process types and such."""
     ours, theirs = (escape(told.strip())[:_LONGEST_SHOWN] or "nothing" for told in (cached, clean))
-    why = f"the platform is told otherwise: by the cached build {ours}, by the clean build {theirs}"
+    why = (
+        "the two builds tell the platform different things:"
+        f" the cached build {ours}, the clean build {theirs}"
+    )
     return Divergence(kind=DivergenceKind.RELEASE, why=why)

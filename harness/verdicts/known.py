@@ -43,7 +43,7 @@ class Entry:
     missing: Annotated[Patterns, Field(description="Paths that only the clean build has.")] = ()
     content: Annotated[Patterns, Field(description="Paths whose contents differ.")] = ()
     mode: Annotated[Patterns, Field(description="Paths whose modes differ.")] = ()
-    type: Annotated[Patterns, Field(description="Paths that are not of one kind.")] = ()
+    type: Annotated[Patterns, Field(description="Paths whose types differ.")] = ()
     target: Annotated[Patterns, Field(description="Links that point to different places.")] = ()
     attributes: Annotated[
         Patterns, Field(description="Paths whose extended attributes differ.")

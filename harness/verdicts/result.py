@@ -153,7 +153,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Builds:
-    """How many builds the scenarios needed, how many ran, and how many results were used again."""
+    """How many builds the scenarios needed, how many ran, and how many results were reused."""
 
     needed: int
     run: int

@@ -247,14 +247,14 @@ def test_pytest_workers_run_each_build_once(own_store, scenarios, poisonous, tmp
     assert not list(own_store.builds.glob("??/.dropped-*"))
 
 
-def test_a_damaged_build_is_said_and_built_anew(first, scenarios, poisonous, tmp_path):
+def test_a_damaged_build_is_reported_and_rebuilt(first, scenarios, poisonous, tmp_path):
     before = instances(first.store)
     victim = Upkeep(first.store).listing()[0].build
     (victim.folder / "facts").write_bytes(b"damaged")
     for judgement in first.store.judgements.glob("??/*"):
         judgement.unlink()
     again, said = ran(first.store, poisonous, scenarios, report=tmp_path / "2")
-    assert f"the stored build {victim.facts.key[:12]} was damaged; it is built anew" in said
+    assert f"the stored build {victim.facts.key[:12]} was damaged; it is rebuilt" in said
     assert [verdicts(one) for one in again["results"]] == [
         verdicts(one) for one in first.report["results"]
     ]

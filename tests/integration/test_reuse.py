@@ -87,8 +87,8 @@ def test_python_is_restored_and_packages_are_installed_again(program, tmp_path):
     }
     assert step["reuse_parts"]["packages"]["anew"] == ["envconfig"]
     assert step["unmet"] == [UNMET]
-    assert "reused(packages anew)" in ran.out
-    assert "packages discarded (by requests): anew: envconfig" in ran.out
+    assert "reused(packages reinstalled)" in ran.out
+    assert "packages discarded (by requests): new: envconfig" in ran.out
     assert ran.status == 1
 
 

@@ -149,7 +149,7 @@ def test_a_recording_that_cannot_be_completed_leaves_no_tape(taped, recorded):
     try:
         status, said, report = taped.records(HTTPS_PROXY="http://127.0.0.1:1")
         assert status == 2
-        assert "gives no answer to record" in said
+        assert "gave no answer to record" in said
         assert "nothing is recorded" in said
         assert report["results"][0]["verdict"] == "failed"
         assert [path.name for path in taped.folder.glob("*.tape*")] == []

@@ -56,7 +56,9 @@ def test_a_folder_with_detect_and_compile_is_recognised(buildpack):
 @pytest.mark.parametrize("program", ["detect", "compile"])
 def test_a_folder_without_either_is_not(buildpack, program):
     (buildpack / "bin" / program).unlink()
-    with pytest.raises(BuildpackError, match="--buildpack me: no buildpack of a known kind"):
+    with pytest.raises(
+        BuildpackError, match="--buildpack me: it is not a buildpack of a known kind"
+    ):
         kind_of(buildpack, spec="--buildpack me")
 
 
@@ -181,7 +183,7 @@ def test_a_failed_clone_leaves_nothing_that_stands_for_one(tmp_path, store):
         ("{}@v9", "the repository has no revision 'v9'"),
         ("{}@--all", "the repository has no revision '--all'"),
         ("file://{}@v9", "the repository has no revision 'v9'"),
-        ("{}/lib", "no buildpack of a known kind"),
+        ("{}/lib", "not a buildpack of a known kind"),
         ("git@host.invalid:a/b", "no such folder, bundled name or REPOSITORY@REF"),
     ],
 )

@@ -116,7 +116,7 @@ def test_a_buildpack_without_python_has_no_python_to_choose(buildpacks):
     buildpacks.kind = Mute()
     serving = CommitServing({}, buildpacks)
     assert serving.pythons(frozenset(), "/bp") == {}
-    with pytest.raises(RuntimeArchiveError, match=r"\$\{python@default\} stands for nothing: /bp"):
+    with pytest.raises(RuntimeArchiveError, match=r"\$\{python@default\} has no value: /bp"):
         serving.pythons(frozenset({"default", "other"}), "/bp")
 
 

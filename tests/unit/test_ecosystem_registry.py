@@ -38,7 +38,9 @@ def test_another_distribution_s_is_found_and_its_code_is_known(
 
 def test_a_harness_without_any_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     installed(monkeypatch)
-    with pytest.raises(EcosystemError, match=r"no distribution offers(.|\n)*install the harness"):
+    with pytest.raises(
+        EcosystemError, match=r"no installed distribution(.|\n)*reinstall the harness"
+    ):
         ecosystems()
 
 

@@ -20,7 +20,7 @@ def commands(group: click.Group, path: tuple[str, ...] = ()):
 
 ALL = dict(commands(cli))
 VERBS = {
-    "Build", "Check", "Drop", "List", "Make", "Pack", "Print", "Prove", "Read", "Run", "Show",
+    "Build", "Check", "List", "Make", "Pack", "Print", "Prove", "Read", "Remove", "Run", "Show",
 }  # fmt: skip
 
 

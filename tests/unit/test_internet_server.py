@@ -89,7 +89,7 @@ def test_a_build_that_asks_without_end_is_answered_no_more(
     assert told == [200, 200, 200, 403, 403]
     assert len(client.log) == 4
     (refused,) = filter(None, (request.refused for request in client.log))
-    assert "no build more than 3 times" in refused
+    assert "at most 3 requests" in refused
     assert max(len(request.url) for request in client.log) == 2_001
 
 

@@ -158,4 +158,4 @@ def test_a_store_in_which_no_room_can_be_made_is_told_and_no_error(
     with open_session(replace(settings, image="host"), observer=notes):
         assert not pruned
     assert pruned
-    assert notes.told == ["no room was made in the store: cannot write to the store"] * fails
+    assert notes.told == ["no room could be made in the store: cannot write to the store"] * fails

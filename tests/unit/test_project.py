@@ -182,16 +182,16 @@ def test_fewer_than_asked_for_are_told(clone: Path):
     with pytest.raises(ProjectError) as caught:
         Project(repository=clone).commits(last=4)
     assert caught.value.message.endswith(
-        "only 3 commits of `HEAD` touch requirements; 4 are asked for"
+        "only 3 commits of `HEAD` touch requirements; 4 are requested"
     )
     assert "--last 3" in caught.value.hint
 
 
 def test_an_empty_repository_and_a_plain_folder_are_told(tmp_path: Path):
-    with pytest.raises(ProjectError, match="there is no git repository"):
+    with pytest.raises(ProjectError, match="no readable git repository"):
         Project(repository=tmp_path).commits()
     git(tmp_path, "init", "--quiet")
     with pytest.raises(ProjectError, match="there is no revision `HEAD`"):
         Project(repository=tmp_path).commits()
-    with pytest.raises(ProjectError, match="there is no git repository"):
+    with pytest.raises(ProjectError, match="no readable git repository"):
         Project(repository=tmp_path / "nowhere").commits()

@@ -440,7 +440,7 @@ def test_a_host_that_is_not_trusted_is_asked_once(tmp_path, scratch, hosts):
 def test_a_host_that_cannot_be_reached(tmp_path, scratch, hosts):
     gone = Hosts(port=1, bundle=hosts.bundle, pages={}, repositories={})
     error = failing(recorder(tmp_path, gone), scratch, f"{FILE}?token={TOKEN}")
-    assert "files.example.com gives no answer to record" in error.message
+    assert "files.example.com gave no answer to record" in error.message
     assert TOKEN not in str(error)
 
 
@@ -587,7 +587,7 @@ def test_a_tape_that_somebody_else_wrote_meanwhile_is_left_alone(tmp_path, scrat
         with online(Internet(), scratch, beyond=other) as client:
             client.get(FILE)
         other.save(path)
-        with pytest.raises(TapeError, match="somebody else"):
+        with pytest.raises(TapeError, match="another process"):
             mine.save(path)
     assert len(read_index(path).answers) == 1
 

@@ -14,6 +14,7 @@ from harness.internet import Request
 from harness.reports import console as console_report
 from harness.reports import json as json_report
 from harness.reports import matrix as matrix_report
+from harness.reports.counts import builds_line
 from harness.reports.matrix import shortened
 from harness.runs.display import showing
 from harness.runs.progress import Label
@@ -93,7 +94,7 @@ def test_agreement_is_one_row():
     row = next(line for line in text.splitlines() if line.startswith("reuse/x"))
     assert row.split() == ["reuse/x", "agrees", "empty", "reused", "2.5", "s", "4.0", "s"]
     assert "commit 1" not in text
-    assert "6 builds needed, 4 run, 2 results used again" in text
+    assert "6 builds needed, 4 run, 2 results reused" in text
 
 
 @pytest.mark.parametrize(
@@ -112,6 +113,12 @@ def test_agreement_is_one_row():
 def test_a_divergence_is_told_in_full(told):
     assert told in shown(run(result(AGREES, DIVERGES)))
     assert told in console_report.plain(result(AGREES, DIVERGES))
+
+
+def test_one_of_each_count_is_singular():
+    assert (
+        builds_line(Builds(needed=1, run=1, reused=1)) == "1 build needed, 1 run, 1 result reused"
+    )
 
 
 def test_what_people_wrote_comes_before_what_tools_derived():
@@ -154,17 +161,21 @@ def test_each_part_of_the_cache_is_told_by_name_with_what_it_rests_on():
     lines = [line.strip() for line in told.splitlines()]
     assert "runtime reused (by requests): from the cache: python-3.11.2.tar.zst" in lines
     assert (
-        "packages discarded (by requests, log): anew: forms, \\xff, p0, p1, p2, p3, p4, p5 and 3"
-        " more; not known: vendored"
+        "packages discarded (by requests, log): new: forms, \\xff, p0, p1, p2, p3, p4, p5 and 3"
+        " more; unknown: vendored"
     ) in lines
 
 
 def test_a_cache_that_is_reused_but_for_the_packages_is_told_apart():
     reused = replace(ONLY_PYTHON, reuse_parts=PARTS[:1])
-    assert "empty reused(packages anew) reused " in shown(run(result(AGREES, ONLY_PYTHON, reused)))
+    assert "empty reused(packages reinstalled) reused " in shown(
+        run(result(AGREES, ONLY_PYTHON, reused))
+    )
     diverges = replace(ONLY_PYTHON, verdict=Verdict.DIVERGES)
-    assert "reused(diverges, packages anew)" in shown(run(result(diverges)))
-    assert "packages anew" not in shown(run(result(replace(ONLY_PYTHON, reuse=Reuse.DISCARDED))))
+    assert "reused(diverges, packages reinstalled)" in shown(run(result(diverges)))
+    assert "packages reinstalled" not in shown(
+        run(result(replace(ONLY_PYTHON, reuse=Reuse.DISCARDED)))
+    )
     row = matrix_lines(result(AGREES, ONLY_PYTHON, reused))[1]
     assert row.split()[1:] == ["agrees", "pr"]
 
@@ -185,7 +196,7 @@ def test_json_has_each_part_of_the_cache():
 def test_an_earlier_finding_shows_in_the_verdict():
     text = shown(run(result(DIVERGES, AGREES)))
     row = next(line for line in text.splitlines() if line.startswith("reuse/x "))
-    assert "agrees at last, unmet" in row
+    assert "agrees (diverged earlier), unmet" in row
     assert "discarded(diverges)" in row
 
 

@@ -319,7 +319,7 @@ def test_the_buildpacks_of_a_commit_are_not_taken_for_the_app_s(suite: Path) -> 
     app = APP.replace("[app]\n", '[app]\nbuildpacks = ["pack", "subject"]\n')
     same = COMMIT + 'buildpacks = ["pack", "subject"]\n'
     found = faults(suite, 'description = "x"\n' + app + same)
-    assert [line.partition(": ")[2] for line in found] == ["these buildpacks run already"]
+    assert [line.partition(": ")[2] for line in found] == ["these buildpacks already run"]
 
 
 def fork_with_submodule(root: Path, name: str, pin: str) -> None:
@@ -403,8 +403,11 @@ expect = [{ path = "a", absent = true, contains = "x" }, { path = "/b", matches 
         "21: `message` is missing",
         '22: `edits` is "x"',
         "23: `/b` is absolute",
-        "23: `contains` and `absent` cannot both be",
-        "23: `matches` is no regular expression: missing ), unterminated subpattern at position 0",
+        "23: `contains` and `absent` cannot both be given",
+        (
+            "23: `matches` is not a regular expression:"
+            " missing ), unterminated subpattern at position 0"
+        ),
     ]
 
 
@@ -456,20 +459,20 @@ def test_fault_of_a_fork_is_told_once_with_its_own_line(suite: Path) -> None:
     repo.write_text(FORK.replace('path = "f.py", text = "3"', 'path = "f.py", text = "2"'))
     files = '[app]\nfiles = { "a.txt" = "${lib@v1}" }\n'
     found = faults(suite, 'description = "x"\nforks = ["lib"]\n' + files + COMMIT)
-    assert found == ["4: the edit changes nothing: `f.py` has this content already"]
+    assert found == ["4: the edit changes nothing: `f.py` already has this content"]
 
 
 WORLD = [
-    ('branches = [{ fork = "lib", revision = "v1" }]', "`main` is at `v1` already"),
+    ('branches = [{ fork = "lib", revision = "v1" }]', "`main` is already at `v1`"),
     ('branches = [{ fork = "plain", revision = "v1" }]', "the scenario has no fork `plain`"),
-    ('branches = [{ fork = "lib", revision = "v2", branch = "main/x" }]', "`main/x` cannot stand"),
-    ('tags = [{ fork = "lib", revision = "v1", tag = "v1.0" }]', "`v1.0` is at `v1` already"),
+    ('branches = [{ fork = "lib", revision = "v2", branch = "main/x" }]', "`main/x` cannot exist"),
+    ('tags = [{ fork = "lib", revision = "v1", tag = "v1.0" }]', "`v1.0` is already at `v1`"),
     ('tags = [{ fork = "lib", revision = "v9", tag = "v1.0" }]', "`lib` has no revision `v9`"),
     ('tags = [{ fork = "plain", revision = "v1", tag = "x" }]', "the scenario has no fork `plain`"),
-    ('tags = [{ fork = "lib", revision = "v2", tag = "v1.0/x" }]', "`v1.0/x` cannot stand beside"),
+    ('tags = [{ fork = "lib", revision = "v2", tag = "v1.0/x" }]', "`v1.0/x` cannot exist beside"),
     ('tags = [{ fork = "lib", revision = "v2", tag = "-x" }]', '`tag` is "-x"'),
     ('tags = [{ fork = "lib", revision = "v2" }]', "`tag` is missing"),
-    ('releases = [{ fork = "lib", revision = "v1", do = "publish" }]', "`v1` is published already"),
+    ('releases = [{ fork = "lib", revision = "v1", do = "publish" }]', "`v1` is already published"),
     ('releases = [{ fork = "lib", revision = "v2", do = "yank" }]', "`v2` of `lib` is not publ"),
     ('releases = [{ fork = "lib", revision = "v2", do = "remove" }]', "`v2` of `lib` is not publ"),
     ('releases = [{ fork = "lib", revision = "v2", do = "republish" }]', "`replaces` is missing"),
@@ -479,18 +482,18 @@ WORLD = [
     ),
     (
         'releases = [{ fork = "lib", revision = "v2", do = "publish", replaces = "v1" }]',
-        "`replaces` says nothing with `publish`",
+        "`replaces` means nothing with `publish`",
     ),
     (
         'releases = [{ fork = "lib", revision = "v2", do = "publish", reason = "x" }]',
-        "`reason` says nothing with `publish`",
+        "`reason` means nothing with `publish`",
     ),
     (
         (
             'releases = [{ fork = "lib", revision = "v1", do = "yank" },'
             ' { fork = "lib", revision = "v1", do = "yank" }]'
         ),
-        "`v1` is yanked already",
+        "`v1` is already yanked",
     ),
     ('releases = [{ fork = "lib", revision = "v2", do = "unyank" }]', '`do` is "unyank"'),
     (
@@ -501,14 +504,14 @@ WORLD = [
         'releases = [{ fork = "lib", revision = "v2", do = "publish", host = "http://a.b" }]',
         '`host` is "http://a.b"',
     ),
-    ('env = { A = "1" }', "`A` has this value already"),
+    ('env = { A = "1" }', "`A` already has this value"),
     ('env = { A = "x\\u0000" }', "`A` holds a NUL"),
     ('env = { A = "2" }\nunset = ["A"]', "`A` is set by the same commit"),
     ('unset = ["B"]', "`B` is not set"),
     ("stack = inf", "`stack` is inf"),
     ('stack = "Heroku 24"', '`stack` is "Heroku 24"'),
-    ('buildpack = "v1"', "the buildpack is `v1` already"),
-    ('buildpacks = ["subject"]', "these buildpacks run already"),
+    ('buildpack = "v1"', "the buildpack is already `v1`"),
+    ('buildpacks = ["subject"]', "these buildpacks already run"),
     ("buildpacks = []", "`buildpacks` is empty"),
     ('buildpacks = ["pack"]', "the buildpack under test is missing"),
     ('buildpacks = ["subject", "nope"]', "there is no fixture `nope`"),

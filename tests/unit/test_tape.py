@@ -203,9 +203,9 @@ def twice(members: dict[str, bytes]) -> None:
     [
         (lambda m: m.pop(INDEX), "index.json"),
         (lambda m: m.update({INDEX: b"{"}), "Expecting"),
-        (lambda m: m.update({INDEX: b"[]"}), "of format None"),
+        (lambda m: m.update({INDEX: b"[]"}), "has format None"),
         (lambda m: m.update({INDEX: b"\xff"}), "decode"),
-        (other_document(format=2), "of format 2, and this program knows 1"),
+        (other_document(format=2), "has format 2, and this version reads 1"),
         (other_document(surprise=1), "surprise"),
         (other_document(answers={}), "answers"),
         (other_document(tools=[{"set": "a", "name": "../a.whl", "sha256": "0" * 64, "size": 1}]),
@@ -214,7 +214,7 @@ def twice(members: dict[str, bytes]) -> None:
          "tools.0.set"),
         (other_index(sha256="../../etc/passwd"), "answers.0.sha256"),
         (other_index(sha256="0" * 64), "bodies/000"),
-        (other_index(size=5), "is not there, or not whole"),
+        (other_index(size=5), "is missing or incomplete"),
         (other_index(size="5"), "answers.0.size"),
         (other_index(status=1000), "answers.0.status"),
         (other_index(method="PUT"), "answers.0.method"),
@@ -240,7 +240,7 @@ def test_another_content_of_the_same_size_is_told_on_reading(path: Path) -> None
     with opened(path) as tape:
         assert tape.body(sha(b"")).read_bytes() == b""
         for _ in range(2):
-            with pytest.raises(TapeError, match="another content"):
+            with pytest.raises(TapeError, match="other content"):
                 tape.body(sha(b"one"))
 
 
@@ -248,7 +248,7 @@ def test_another_content_of_the_same_size_is_told_on_reading(path: Path) -> None
 def test_a_tape_that_is_cut_off_is_told(path: Path, share: float) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * share)])
-    with pytest.raises(TapeError, match="no whole tape"):
+    with pytest.raises(TapeError, match="not a complete tape"):
         open_and_close(path)
 
 
@@ -266,7 +266,7 @@ def test_a_byte_that_changed_is_told_or_changes_nothing(path: Path) -> None:
 
 def test_a_tape_that_is_not_there_is_told_with_how_to_make_one(path: Path) -> None:
     path.unlink()
-    with pytest.raises(TapeError, match="there is no tape at") as raised:
+    with pytest.raises(TapeError, match="no tape is at") as raised:
         open_and_close(path)
     assert f"record … --tape {path}" in raised.value.hint
 

@@ -85,5 +85,5 @@ def test_without_the_operator_s_bundle_nothing_is_trusted(hosts, tmp_path):
 
 def test_a_full_disk_is_told(hosts, tmp_path):
     (tmp_path / "body").symlink_to("/dev/full")
-    with pytest.raises(TapeError, match="cannot be kept: No space left"):
+    with pytest.raises(TapeError, match="cannot be saved: No space left"):
         fetch(hosts, tmp_path)

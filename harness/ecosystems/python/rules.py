@@ -242,7 +242,7 @@ def _json_table(data: bytes) -> dict[str, object] | None:
 def _once_each(pairs: list[tuple[str, object]]) -> dict[str, object]:
     table = dict(pairs)
     if len(table) < len(pairs):
-        raise ValueError("a key stands twice")
+        raise ValueError("a key occurs twice")
     return table
 
 

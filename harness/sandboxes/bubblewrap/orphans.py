@@ -48,7 +48,7 @@ def end_orphans(run: str) -> None:
             if not poll.poll(max(0.0, end - time.monotonic()) * 1000):
                 raise SandboxError(
                     f"a sandbox of the dead run {run} does not end",
-                    hint=f"see what `ps -ef | grep cache-harness-{run}` lists",
+                    hint=f"look at what `ps -ef | grep cache-harness-{run}` lists",
                 )
 
 

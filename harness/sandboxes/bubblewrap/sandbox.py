@@ -97,7 +97,7 @@ class BubblewrapSandbox:
             raise ImageError(
                 f"--image {asked}: {cls.name} needs the folder of an unpacked image,"
                 f" or `{HOST_IMAGE}`",
-                hint="leave --image out for the harness's own image, or use --sandbox docker",
+                hint="omit --image to use the harness's own image, or use --sandbox docker",
             )
         return BaseImage(name=asked, rootfs=Path(asked))
 
@@ -284,7 +284,8 @@ class BubblewrapSandbox:
         if rootfs is not None:
             if not os.access(rootfs / "usr/bin/env", os.X_OK):
                 raise SandboxError(
-                    f"{rootfs} holds no unpacked image that this user can use: no usr/bin/env",
+                    f"{rootfs} is not an unpacked image that this user can use:"
+                    " it has no usr/bin/env",
                     hint="make one with `cache-harness image build --fresh`",
                 )
             with contextlib.suppress(OSError):

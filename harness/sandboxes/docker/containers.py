@@ -207,7 +207,7 @@ def ended(engine: docker.APIClient, container: str, seconds: float) -> bool:
             engine.wait(container, timeout=max(1, math.ceil(end - time.monotonic())))
         found = state(engine, container)
         if not found:
-            raise SandboxError("the job's container was removed by somebody else")
+            raise SandboxError("another process removed the job's container")
         if not found.get("Running"):
             return True
         if time.monotonic() >= end:
@@ -240,6 +240,6 @@ def remove_all(engine: docker.APIClient, run: str) -> None:
             remove(engine, container["Id"])
         time.sleep(0.05)
     raise SandboxError(
-        f"the Docker engine does not remove containers of run {run}",
+        f"the Docker engine fails to remove containers of run {run}",
         hint=f"docker rm -f $(docker ps -aq --filter label={RUN_LABEL}={run})",
     )

@@ -66,7 +66,7 @@ def asking(call: Callable[[], T]) -> T:
         except GONE as error:
             if attempt == ATTEMPTS:
                 raise SandboxError(
-                    f"the Docker engine was lost: {error}", hint="see that it runs, and run again"
+                    f"the Docker engine was lost: {error}", hint="check that it runs, and try again"
                 ) from error
             time.sleep(attempt)
         except APIError as error:
@@ -93,7 +93,7 @@ def _knock(url: str) -> None:
 def _unreachable(error: Exception) -> SandboxError:
     if isinstance(error, PermissionError):
         return SandboxError(
-            "this user may not talk to the Docker engine",
+            "this user may not use the Docker engine",
             hint='sudo usermod -aG docker "$USER", then log in again',
         )
     if isinstance(error, FileNotFoundError | ConnectionRefusedError):
@@ -104,5 +104,5 @@ def _unreachable(error: Exception) -> SandboxError:
         )
     return SandboxError(
         f"the Docker engine does not answer: {error}",
-        hint="see that docker version works here; DOCKER_HOST says which engine is meant",
+        hint="check that `docker version` works here; DOCKER_HOST says which engine is meant",
     )

@@ -181,5 +181,5 @@ def _accepted(meeting: socket.socket, engine: docker.APIClient, container: str) 
             return control
     raise SandboxError(
         "its helper did not answer",
-        hint="use an engine of this machine's: sockets cannot be handed over from another's",
+        hint="use an engine on this machine: another's cannot hand its sockets over",
     )

@@ -18,7 +18,7 @@ LOADING = 600
 
 
 def load_image(image: Image) -> str:
-    """Puts a stack image into the engine, unless it is there already; gives its tag.
+    """Puts a stack image into the engine, unless it already exists; gives its tag.
 
     Raises:
         SandboxError: The engine does not answer, or refuses the image.
@@ -112,8 +112,8 @@ def _has_tag(name: str) -> bool:
 
 def _not_taken(image: Image, why: str) -> SandboxError:
     return SandboxError(
-        f"Docker did not take the image {image.tag}: {why}",
-        hint="see that the engine has room (docker system df), then run the command again",
+        f"Docker did not load the image {image.tag}: {why}",
+        hint="check that the engine has room (docker system df), then run the command again",
     )
 
 

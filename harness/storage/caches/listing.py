@@ -100,14 +100,14 @@ def unpack(data: bytes, *, digest: str) -> CacheListing:
     if hashlib.sha256(data).hexdigest() != digest:
         raise CacheError(
             "a stored cache's listing is damaged",
-            hint="`cache-harness store verify` removes damaged builds, which are then built again",
+            hint="`cache-harness store verify` removes damaged builds, which are then rebuilt",
         )
     text = zstandard.ZstdDecompressor().decompress(data, max_output_size=_LARGEST)
     try:
         return CacheListing(tuple(_folder(*found) for found in json.loads(text)))
     except (TypeError, ValueError) as error:
         raise CacheError(
-            "a stored cache is of another version", hint="`cache-harness store prune --all`"
+            "a stored cache has another version", hint="`cache-harness store prune --all`"
         ) from error
 
 

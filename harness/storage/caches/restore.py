@@ -47,10 +47,10 @@ def lay_out(listing: CacheListing, pool: Pool, target: Path) -> None:
 
 def _failed(error: OSError | HarnessError) -> HarnessError:
     said = error.message if isinstance(error, HarnessError) else error.strerror or str(error)
-    message = f"a stored cache cannot be laid out: {said}"
+    message = f"a stored cache cannot be restored: {said}"
     if isinstance(error, OSError) and error.errno in _NO_ROOM:
         return StoreError(message, hint="free some room")
-    return CacheError(message, hint="build without what is stored: --fresh")
+    return CacheError(message, hint="build without the store's results: --fresh")
 
 
 def _make_all(listing: CacheListing, pool: Pool, target: Path) -> None:

@@ -77,7 +77,7 @@ class _Recorder(Digests):
         depth = 0 if folder.path == _TOP else folder.path.count("/") + 1
         if depth > _DEEPEST:
             raise CacheError(
-                f"a cache is more than {_DEEPEST} folders deep, which cannot be kept",
+                f"a cache is more than {_DEEPEST} folders deep, which cannot be saved",
                 hint="look at what the buildpack saves: a folder may hold a copy of itself",
             )
         name = folder.path.rpartition("/")[2]

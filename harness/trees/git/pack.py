@@ -47,7 +47,7 @@ class Pack:
             PackError: No object can be found by these files.
         """
         if data[:4] != b"PACK" or int.from_bytes(data[4:8], "big") not in {2, 3}:
-            raise PackError("it is no pack")
+            raise PackError("it is not a pack")
         if index[-2 * id_size : -id_size] != data[-id_size:]:
             raise PackError("its index is another pack's")
         self._data = memoryview(data)
@@ -175,7 +175,7 @@ class Pack:
             if base is None:
                 raise PackError("the object that it is a delta of is not in its pack")
             return kind, size, at + self._id_size, base
-        raise PackError("it is of no known kind")
+        raise PackError("it is of an unknown kind")
 
     def _inflate(self, offset: int, start: int, size: int) -> bytes:
         after = bisect_right(self._ends, offset)

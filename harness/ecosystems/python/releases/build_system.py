@@ -45,7 +45,7 @@ def read_build_system(tree: Tree, label: str) -> BuildSystem:
     backend = table.get("build-backend", assumed.backend)
     if requires is None or path is None or not isinstance(backend, str):
         raise ReleaseError(
-            f"{where}: [build-system] is not as PEP 518 has it: `requires` and `backend-path` are"
+            f"{where}: [build-system] does not follow PEP 518: `requires` and `backend-path` are"
             " lists of strings, `build-backend` is a string",
             hint="correct the fixture",
         )

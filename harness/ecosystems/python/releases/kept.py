@@ -38,7 +38,8 @@ def keep_release(out: Path, staging: Path, label: str) -> None:
         project, version = _identity(wheel)
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, KeyError, ValueError, OSError) as error:
         raise ReleaseError(
-            f"what the build of {label} left cannot be read: {error}", hint="correct the fixture"
+            f"the result of the build of {label} cannot be read: {error}",
+            hint="correct the fixture",
         ) from error
     files = {wheels[0].name: wheel, sdists[0].name: sdist}
     for name, data in files.items():
@@ -69,7 +70,7 @@ def kept_release(folder: Path) -> Release:
         )
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise ReleaseError(
-            f"cannot read the kept release {folder}: {error}", hint="remove it and try again"
+            f"cannot read the stored release {folder}: {error}", hint="remove it and try again"
         ) from error
 
 

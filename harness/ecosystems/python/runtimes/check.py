@@ -45,7 +45,7 @@ def check(tree: Path, *, version: str, system: System) -> None:
     if done.returncode or done.stdout.strip() != "well":
         lines = done.stderr.strip().splitlines()[-4:] or [f"status {done.returncode}"]
         raise RuntimeArchiveError(
-            f"Python {version}, packed, does not work with the system at {system.root}:\n"
+            f"Python {version}, as packed, does not work with the system at {system.root}:\n"
             + "\n".join(f"  {line}" for line in lines),
             hint="pack one that was built on an older system, or build an image of a newer suite "
             "(cache-harness image build --suite NAME)",

@@ -67,7 +67,7 @@ def sibling(version: str, taken: Collection[str]) -> str:
     for other in (*range(patch - 1, -1, -1), *range(patch + 1, patch + 100)):
         if f"{minor}.{other}" not in taken:
             return f"{minor}.{other}"
-    raise AssertionError("a hundred releases of one Python are at hand")
+    raise AssertionError("a hundred releases of one Python are available")
 
 
 def _number(minor: str) -> int:

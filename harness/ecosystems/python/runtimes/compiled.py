@@ -49,5 +49,5 @@ def compile_folder(
         lines = (done.stderr + done.stdout).strip().splitlines()[-4:]
         raise RuntimeArchiveError(
             f"{called} does not compile:\n" + "\n".join(f"  {line}" for line in lines),
-            hint="see that this Python runs by itself, then pack it again",
+            hint="check that this Python runs by itself, then pack it again",
         )

@@ -216,7 +216,7 @@ def find_wheels(interpreter: Interpreter, others: tuple[Path, ...]) -> tuple[Pat
             ]
             return (whole[-1], *tools[-1:])
     raise RuntimeArchiveError(
-        f"no wheel of pip for Python {interpreter.version} is at hand",
+        f"no wheel of pip for Python {interpreter.version} is available",
         hint="apt-get install python3-venv, or first make the stack image: "
         "cache-harness image build",
     )

@@ -24,7 +24,7 @@ Pack = Callable[[frozenset[str]], Runtime | None]
 def ensure_runtimes(
     store: Store, image: Image, *, wanted: int = 3, least: int = 2, on_line: OnLine = quiet
 ) -> tuple[Runtime, ...]:
-    """Runtimes of different minor versions that work in an image, packed now where none is kept.
+    """Runtimes of different minor versions that work in an image, packed now where none is stored.
 
     Taken are the image's own Python, then those of other suites of its distribution,
     then the host's: nothing need be installed for it.
@@ -71,7 +71,7 @@ def _ensure(
             chosen.setdefault(packed.minor, packed)
     if len(chosen) < least:
         raise RuntimeArchiveError(
-            f"{least} minor versions of Python are needed, and there are {len(chosen)}:\n"
+            f"{least} minor versions of Python are needed, and there are only {len(chosen)}:\n"
             + "\n".join(f"  {failure}" for failure in failures),
             hint="pack another CPython: cache-harness runtime pack PREFIX",
         )

@@ -93,7 +93,7 @@ def read_interpreter(
     except ValueError:
         raise RuntimeArchiveError(
             f"{program} does not run:\n  " + "\n  ".join(done.stderr.splitlines()[-4:]),
-            hint="see that it runs by itself, then pack it again",
+            hint="check that it runs by itself, then pack it again",
         ) from None
     if implementation != "CPython":
         raise RuntimeArchiveError(

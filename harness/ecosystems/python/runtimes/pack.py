@@ -71,12 +71,12 @@ def pack_runtime(
     except OSError as error:
         raise RuntimeArchiveError(
             f"cannot pack {interpreter.prefix}: {error}",
-            hint="see that it is readable and that the store has room, then try again",
+            hint="check that it is readable and that the store has room, then try again",
         ) from error
     runtime = next((kept for kept in available_runtimes(store) if kept.digest == digest), None)
     if runtime is None:
         raise RuntimeArchiveError(
-            f"the runtime {_name(interpreter.version, digest)} in {store.runtimes} is not whole",
+            f"the runtime {_name(interpreter.version, digest)} in {store.runtimes} is incomplete",
             hint="remove that folder, then run the command again",
         )
     if image is not None:
@@ -98,7 +98,7 @@ def packing(store: Store) -> Iterator[None]:
             yield
     except OSError as error:
         raise RuntimeArchiveError(
-            f"cannot keep runtimes in {store.runtimes}: {error}",
+            f"cannot store runtimes in {store.runtimes}: {error}",
             hint="free some room, or choose another folder with --store DIR",
         ) from error
 

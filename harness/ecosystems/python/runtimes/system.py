@@ -122,7 +122,7 @@ class System:
         except (OSError, subprocess.TimeoutExpired) as error:
             raise RuntimeArchiveError(
                 f"{argv[0]} does not run: {error}",
-                hint="see that it runs by itself, then try again",
+                hint="check that it runs by itself, then try again",
             ) from error
 
     def links(self, file: Path) -> dict[str, Path | None]:

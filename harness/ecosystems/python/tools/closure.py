@@ -77,7 +77,7 @@ def _fetch(pin: str, python: str, folder: Path, stop: threading.Event | None) ->
         asked += missing
     raise ReleaseError(
         f"{pin} needs ever more for Python {python}: {', '.join(missing)}",
-        hint="name another release of it in the buildpack",
+        hint="choose another release of it in the buildpack",
     )
 
 

@@ -47,7 +47,7 @@ def kept_release(name: str, version: str, wheel: Path) -> Release:
         sha256 = hashlib.sha256(wheel.read_bytes()).hexdigest()
     except (InvalidWheelFilename, OSError) as error:
         raise ReleaseError(
-            f"cannot read the kept wheel {wheel}: {error}",
+            f"cannot read the stored wheel {wheel}: {error}",
             hint=f"remove {wheel.parent} and try again",
         ) from error
     return Release(

@@ -66,7 +66,7 @@ def download(
     if output is None:
         raise ReleaseError(
             f"fetching {wanted} took more than {SECONDS} seconds",
-            hint=f"see why `{' '.join(argv)}` hangs",
+            hint=f"find out why `{' '.join(argv)}` hangs",
         )
     if process.returncode:
         last = "\n".join(f"  {line}" for line in output.strip().splitlines()[-5:])

@@ -30,7 +30,7 @@ def programs_archive(wheel: Path, *, folder: str, store: Store) -> ReleaseFile:
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise ReleaseError(
-            f"cannot read the kept archive {path}: {error.strerror}",
+            f"cannot read the stored archive {path}: {error.strerror}",
             hint=f"remove {final} and try again",
         ) from error
     return ReleaseFile(name=path.name, path=path, sha256=sha256)
@@ -46,8 +46,8 @@ def _archive(wheel: Path, folder: str) -> bytes:
             ]
     except (OSError, zipfile.BadZipFile) as error:
         raise ReleaseError(
-            f"cannot read the kept wheel {wheel}: {error}", hint="remove it and try again"
+            f"cannot read the stored wheel {wheel}: {error}", hint="remove it and try again"
         ) from error
     if not members:
-        raise ReleaseError(f"{wheel.name} holds no programs", hint="name another release of it")
+        raise ReleaseError(f"{wheel.name} holds no programs", hint="choose another release of it")
     return tar_gz(members)
