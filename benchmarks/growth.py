@@ -25,7 +25,7 @@ from benchmarks.options import options
 from benchmarks.report import Report, Spread, Table, save, show
 from benchmarks.stores import cold_store, scratch
 from harness.builds.run import run_build
-from harness.ecosystems.registry import ecosystems, explainers
+from harness.ecosystems.registry import ecosystems
 from harness.errors import HarnessError
 from harness.runs.keeping import to_keep
 from harness.runs.opening import open_session
@@ -36,7 +36,6 @@ from harness.scenarios.scenario import load_scenarios
 from harness.storage.caches.restore import lay_out
 from harness.storage.caches.save import record
 from harness.storage.content_store import Pool
-from harness.trees.explainer import largest
 from harness.trees.removal import remove_tree
 from harness.verdicts.result import Builds
 
@@ -285,9 +284,7 @@ class _Large:
                     )
                 with _timing(seconds, "keep"):
                     key = hashlib.sha256(secrets.token_bytes()).hexdigest()
-                    session.builds.keep(
-                        key, new, parent=None, largest=largest(explainers(ecosystems()))
-                    )
+                    session.builds.keep(key, new, parent=None)
             if not build.outcome.passed or not new.trees[0].manifest.entries:
                 raise HarnessError("the build with a large cache failed")
         return seconds.items()

@@ -10,7 +10,7 @@ from harness.ecosystems.registry import ecosystems, explainers
 from harness.errors import ManifestError
 from harness.trees.difference import Side
 from harness.trees.directory import Folder, Listing, native, walk
-from harness.trees.explainer import TreePair, largest
+from harness.trees.explainer import TreePair, content_policy
 from harness.trees.file_reader import COMPARE, OTHER, SAME, same, same_open
 from harness.trees.git.git_folder import PARTS
 from harness.trees.manifest import HERE, Entry, Manifest, escape, file_entry, parents
@@ -140,7 +140,7 @@ def _compared(ours: Manifest, theirs: Manifest, cached: Path, clean: Path) -> Co
     """What manifests of two trees show, whose files are read from their folders."""
     trees = {Side.CACHED: cached, Side.CLEAN: clean}
     everyone = explainers(ecosystems())
-    limit = largest(everyone)
+    limit = content_policy(everyone).largest
     pair = TreePair(
         cached=ours,
         clean=theirs,

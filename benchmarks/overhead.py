@@ -23,7 +23,7 @@ from benchmarks.plain import PlainDocker
 from benchmarks.report import Report, Spread, Table, save, show
 from benchmarks.stores import cold_store, scratch
 from harness.builds.run import run_build
-from harness.ecosystems.registry import ecosystems, explainers
+from harness.ecosystems.registry import ecosystems
 from harness.errors import HarnessError
 from harness.runs.keeping import to_keep
 from harness.runs.opening import open_session
@@ -35,7 +35,6 @@ from harness.sandboxes.bubblewrap.rootfs import image_root, resolved
 from harness.scenarios.scenario import load_scenarios
 from harness.stack.image import kept_images
 from harness.storage.store import Store
-from harness.trees.explainer import largest
 
 NAME = "overhead"
 
@@ -168,7 +167,6 @@ class _Bench:
             hashlib.sha256(secrets.token_bytes()).hexdigest(),
             new,
             parent=None,
-            largest=largest(explainers(ecosystems())),
         )
         _passed(build.outcome)
         if not any(path.endswith("/x.py") for path in new.trees[0].manifest.entries):

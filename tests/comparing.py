@@ -7,7 +7,7 @@ from harness.ecosystems.python.reuse import Traces, judge
 from harness.ecosystems.registry import ecosystems, explainers
 from harness.ecosystems.reuse import Needs, PartReuse, Reused, Trace
 from harness.trees.difference import Side
-from harness.trees.explainer import TreePair, largest
+from harness.trees.explainer import TreePair, content_policy
 from harness.trees.manifest import Manifest
 from harness.trees.scan import WHOLE_TREE, read_file, scan
 from harness.verdicts.compare import Comparison, compare
@@ -24,7 +24,7 @@ def plainly(cached: Manifest, clean: Manifest) -> Comparison:
 def on_disk(cached: Path, clean: Path, patterns: tuple[str, ...] = WHOLE_TREE) -> TreePair:
     """The trees in two folders, of which every file can be read."""
     roots = {Side.CACHED: cached, Side.CLEAN: clean}
-    limit = largest(EXPLAINERS)
+    limit = content_policy(EXPLAINERS).largest
     return TreePair(
         cached=scan(cached, patterns),
         clean=scan(clean, patterns),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from harness.builds.result import BuildRecord
-from harness.ecosystems.registry import identities, serving_ecosystems
+from harness.ecosystems.registry import ecosystems, explainers, identities, serving_ecosystems
 from harness.ecosystems.serving import Supplies, Workshop
 from harness.errors import StoreError
 from harness.runs.buildpacks import Buildpacks
@@ -24,6 +24,7 @@ from harness.sandboxes.registry import backend, choose
 from harness.storage.builds import BuildStore
 from harness.storage.judgements import Judgements
 from harness.storage.upkeep import Upkeep
+from harness.trees.explainer import content_policy
 from harness.trees.removal import Remover
 from harness.verdicts.result import Step
 
@@ -87,7 +88,12 @@ def open_session(settings: Settings, *, observer: Observer | None = None) -> Ite
                 buildpacks=buildpacks,
                 internet=internet,
             ),
-            builds=BuildStore(store, BuildRecord, fresh=settings.fresh),
+            builds=BuildStore(
+                store,
+                BuildRecord,
+                policy=content_policy(explainers(ecosystems())),
+                fresh=settings.fresh,
+            ),
             judgements=Judgements(store, Step, fresh=settings.fresh),
         )
         with session.in_use():

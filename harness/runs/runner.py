@@ -14,7 +14,7 @@ from harness.builds.inputs import Inputs
 from harness.builds.result import Build
 from harness.builds.run import run_build
 from harness.diagnosis.origin import with_origins
-from harness.ecosystems.registry import ecosystems, explainers
+from harness.ecosystems.registry import ecosystems
 from harness.errors import HarnessError, InputError, StoreError
 from harness.plugins.code_digest import code_digest
 from harness.runs.keeping import to_keep
@@ -29,7 +29,6 @@ from harness.scenarios.gitobjects import commit_shas
 from harness.scenarios.history import play_app
 from harness.scenarios.scenario import Scenario, Stage
 from harness.scenarios.scenario_file import Expectation
-from harness.trees.explainer import largest
 from harness.verdicts import judge
 from harness.verdicts.arms import Arm, Arms, Stored
 from harness.verdicts.compare import Comparison, gather
@@ -106,7 +105,6 @@ class _Run:
         self._observer = observer
         self._builds = session.builds
         self._ecosystems = ecosystems()
-        self._largest = largest(explainers(self._ecosystems))
         self._schedule = Schedule()
         self._lock = threading.Lock()
         self._built: dict[str, Stored] = {}
@@ -349,7 +347,6 @@ class _Run:
             planned.key,
             new,
             parent=parent,
-            largest=self._largest,
             aside=session.places.folder(f"{place.folder.name}-ended") if timed_out else None,
         )
         session.places.done_with(place.folder, built.folder)

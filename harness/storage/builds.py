@@ -33,14 +33,12 @@ from harness.storage.stored_build import (
     text_file,
 )
 from harness.storage.tree_contents import keep_contents
+from harness.trees.explainer import PLAIN, ContentPolicy
 from harness.trees.manifest import Manifest, to_json
 
 DROPPED: Final = ".dropped-"
 LOCKS: Final = ".locks"
 _LOOK = 0.05  # seconds between looks whether a build is free, or is waited for no longer
-
-Largest = Callable[[str], int]
-"""How many bytes a file at a path may have for its content to be kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,18 +82,27 @@ class NewBuild(Generic[R]):
 class BuildStore(Generic[R]):
     """The stored builds; safe to use from several threads and processes at once."""
 
-    def __init__(self, store: Store, kind: type[R], *, fresh: bool = False) -> None:
+    def __init__(
+        self,
+        store: Store,
+        kind: type[R],
+        *,
+        policy: ContentPolicy = PLAIN,
+        fresh: bool = False,
+    ) -> None:
         """Opens a store's builds.
 
         Args:
             store: Where they are kept.
             kind: The type of the record that is kept of each.
+            policy: Which contents of their trees are kept, and how.
             fresh: Whether what earlier runs kept is passed over.
         """
         self._store = store
         self._kind = kind
         self._builds = str(store.builds)
-        self._pool = Pool(store.contents)
+        self._policy = policy
+        self._pool = Pool(store.contents, headed=policy.headed)
         self._fresh = fresh
         self._own: set[str] = set()
 
@@ -193,7 +200,6 @@ class BuildStore(Generic[R]):
         new: NewBuild[R],
         *,
         parent: StoredBuild[R] | None,
-        largest: Largest,
         aside: Path | None = None,
     ) -> StoredBuild[R]:
         """Stores a build in place of what was there under its key.
@@ -202,7 +208,6 @@ class BuildStore(Generic[R]):
             key: The digest of all that went in.
             new: The build; its trees are done with afterwards.
             parent: The build whose caches it was given.
-            largest: How many bytes a file may have for its content to be kept.
             aside: A folder that is not there yet: the build is put there instead, and no other
                 run finds it, as another run of it may end otherwise.
 
@@ -219,7 +224,7 @@ class BuildStore(Generic[R]):
                 (folder / manifest_file(tree.name)).write_text(text, encoding="ascii")
                 contents = folder / contents_file(tree.name)
                 left_out = keep_contents(
-                    tree.manifest, tree.folder, self._pool, contents, largest=largest
+                    tree.manifest, tree.folder, self._pool, contents, policy=self._policy
                 )
                 trees.append(
                     StoredTree(

@@ -13,14 +13,11 @@ from blake3 import blake3
 
 from harness.errors import ManifestError
 from harness.storage.staging import STAGED, staged_file
+from harness.trees.explainer import HEAD
 from harness.trees.file_reader import OPEN_FILE
 
 SPARSE: Final = ".sparse"
 """How the name of a content ends that has holes, which are kept as such and cost nothing."""
-
-HEAD: Final = 16
-"""Bytes of a `.pyc` file before its code (PEP 552). They tell the source's time, so they differ in
-each build where the code does not, and are kept apart from it."""
 
 _CHUNK = 256 * 1024
 _PAGE = 4096
@@ -28,11 +25,6 @@ _HOLE = bytes(_PAGE)
 # No write goes unseen, since it leaves another time than this one.
 _SEAL = 0
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-
-
-def is_headed(name: str, size: int) -> bool:
-    """Whether of a file of this name and size the head is kept apart."""
-    return name.endswith(".pyc") and size > HEAD
 
 
 class Headed(NamedTuple):
@@ -57,10 +49,20 @@ class Pool:
     What is in it is whole, since it is renamed into place, and is not written again.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Args: the folder, which is made once something is kept."""
+    def __init__(self, folder: Path, *, headed: tuple[str, ...] = ()) -> None:
+        """Opens a pool.
+
+        Args:
+            folder: The folder, which is made once something is kept.
+            headed: How the names of files end whose first `HEAD` bytes are kept apart.
+        """
         self._folder = folder
+        self._headed = headed
         self._prefix = os.fspath(folder)
+
+    def is_headed(self, name: str, size: int) -> bool:
+        """Whether of a file of this name and size the head is kept apart."""
+        return size > HEAD and name.endswith(self._headed)
 
     def has(self, name: str, size: int) -> bool:
         """Whether a content is there and, by its size and time, as it was kept."""

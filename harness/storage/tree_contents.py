@@ -1,7 +1,7 @@
 """The contents of a built tree's files: to be judged, the tree itself need not be kept."""
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import Final
@@ -9,8 +9,9 @@ from typing import Final
 from blake3 import blake3
 
 from harness.errors import ManifestError
-from harness.storage.content_store import HEAD, Headed, Pool, is_headed
+from harness.storage.content_store import Headed, Pool
 from harness.trees.directory import Folder, native
+from harness.trees.explainer import HEAD, ContentPolicy
 from harness.trees.manifest import Entry, EntryKind, Manifest
 
 # The digests of the whole file and of what follows its head, and the head.
@@ -18,7 +19,7 @@ _HEADED: Final = struct.Struct(f"32s32s{HEAD}s")
 
 
 def keep_contents(
-    manifest: Manifest, tree: Path, pool: Pool, into: Path, *, largest: Callable[[str], int]
+    manifest: Manifest, tree: Path, pool: Pool, into: Path, *, policy: ContentPolicy
 ) -> tuple[str, ...]:
     """Keeps what the regular files of a manifest hold, each content once.
 
@@ -27,7 +28,7 @@ def keep_contents(
         tree: The tree's folder.
         pool: Where contents are kept.
         into: A file to write, by which `Contents` finds them again.
-        largest: Says of a path how many bytes a file there may have; larger ones are left out.
+        policy: Which of them are kept; the others are left out.
 
     Returns:
         The paths of files that were left out, sorted.
@@ -38,13 +39,13 @@ def keep_contents(
     """
     headed = {}
     with Folder.top(tree) as top:
-        for _, paths in groupby(_missing(manifest, pool, largest), key=_folder):
+        for _, paths in groupby(_missing(manifest, pool, policy), key=_folder):
             siblings = list(paths)
             with top.parent_of(siblings[0]) as (opened, _):
                 for path in siblings:
                     entry, name = manifest.entries[path], path.rpartition("/")[2]
                     with opened.opened(native(name)) as file:
-                        if is_headed(path, entry.size):
+                        if pool.is_headed(path, entry.size):
                             found = pool.add_headed(file, entry.digest, entry.size)
                             headed[entry.digest] = found
                         else:
@@ -58,7 +59,7 @@ def keep_contents(
         sorted(
             path
             for path, entry in manifest.entries.items()
-            if entry.kind is EntryKind.FILE and entry.size > largest(path)
+            if entry.kind is EntryKind.FILE and not policy.keeps(path, entry.size)
         )
     )
 
@@ -115,13 +116,15 @@ class Contents:
         return self._headed.get(entry.digest, Headed(b"", entry.digest))
 
 
-def _missing(manifest: Manifest, pool: Pool, largest: Callable[[str], int]) -> Iterator[str]:
+def _missing(manifest: Manifest, pool: Pool, policy: ContentPolicy) -> Iterator[str]:
     """The paths of files whose contents are still to be kept, a folder's mostly side by side."""
     seen = set()
     for path, entry in manifest.entries.items():
-        if entry.kind is not EntryKind.FILE or entry.digest in seen or entry.size > largest(path):
+        if entry.kind is not EntryKind.FILE or entry.digest in seen:
             continue
-        if is_headed(path, entry.size) or not pool.has(entry.digest, entry.size):
+        if not policy.keeps(path, entry.size):
+            continue
+        if pool.is_headed(path, entry.size) or not pool.has(entry.digest, entry.size):
             seen.add(entry.digest)
             yield path
 

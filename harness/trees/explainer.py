@@ -15,6 +15,9 @@ from harness.trees.manifest import Entry, Manifest, content_digest, escape
 LARGEST: Final = 32 * 1024 * 1024
 """Files of more bytes are compared as they are, unless an explainer asks for larger ones."""
 
+HEAD: Final = 16
+"""Bytes at the beginning of some files that tell times, see `Explainer.headed`."""
+
 Read = Callable[[Side, str], bytes]
 """Gives the content of a regular file of one side's tree, by its path as in the manifest."""
 
@@ -77,7 +80,7 @@ class TreePair:
         clean: The tree of the build that was given none.
         read: Gives the content of a file that is not larger than some explainer asks for; raises
             `ManifestError` where the tree cannot be read any more.
-        begins: Gives the first 16 bytes of a file or more, where that is cheaper than to read it.
+        begins: Gives the first `HEAD` bytes of a file or more, where that is cheaper than all.
         name: What the tree is called among those that a build leaves.
         build_paths: The build dirs that the two sides may name, only where these differ.
         began: When the cached build began, in seconds since the epoch, where that is known.
@@ -96,7 +99,7 @@ class TreePair:
         return self.cached if side is Side.CACHED else self.clean
 
     def head(self, side: Side, path: str) -> bytes:
-        """The first 16 bytes of a file or more."""
+        """The first `HEAD` bytes of a file or more."""
         return (self.begins or self.read)(side, path)
 
     def contents(self, one: Difference) -> tuple[bytes, bytes] | None:
@@ -139,10 +142,18 @@ class Explainer(Protocol):
         """Every rule by which it explains, in the order in which reports name them."""
         ...
 
+    @property
+    def headed(self) -> tuple[str, ...]:
+        """How the names of files end that begin with a time, in their first `HEAD` bytes.
+
+        These differ in each build where the rest does not, and are stored apart from it.
+        """
+        ...
+
     def largest(self, path: str) -> int:
         """How many bytes a file at a path may have for this one to look at its content.
 
-        The contents of all files of a built tree up to this size are kept with the build.
+        What is in files of up to `LARGEST` bytes is kept with a build anyway.
         """
         ...
 
@@ -166,7 +177,37 @@ class Explainer(Protocol):
         ...
 
 
-def largest(explainers: Iterable[Explainer]) -> Callable[[str], int]:
-    """How many bytes a file at a path may have for its content to be kept."""
-    asking = tuple(explainer.largest for explainer in explainers)
-    return lambda path: max((ask(path) for ask in asking), default=LARGEST)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContentPolicy:
+    """Which contents of a built tree's files are kept for explainers, and how.
+
+    Attributes:
+        always: Files of up to so many bytes are kept, whatever they are.
+        asking: How many bytes a file at a path may have, as each explainer says.
+        headed: How the names of files end whose first `HEAD` bytes are kept apart from the rest.
+    """
+
+    always: int = LARGEST
+    asking: tuple[Callable[[str], int], ...] = ()
+    headed: tuple[str, ...] = ()
+
+    def largest(self, path: str) -> int:
+        """How many bytes a file at a path may have for its content to be kept."""
+        return max((self.always, *(ask(path) for ask in self.asking)))
+
+    def keeps(self, path: str, size: int) -> bool:
+        """Whether a file's content is kept."""
+        return size <= self.always or size <= self.largest(path)
+
+
+PLAIN: Final = ContentPolicy()
+"""What is kept where nobody asks for more."""
+
+
+def content_policy(explainers: Iterable[Explainer]) -> ContentPolicy:
+    """What explainers together ask for."""
+    everyone = tuple(explainers)
+    return ContentPolicy(
+        asking=tuple(each.largest for each in everyone),
+        headed=tuple(ending for each in everyone for ending in each.headed),
+    )

@@ -35,6 +35,7 @@ class AcmeEcosystem(AcmeSupplies):
 
     name = "acme"
     rules = (LOCK_TIME, LOCK_ORDER)
+    headed = ()
 
     def largest(self, path: str) -> int:
         return LARGEST if self.is_derived(path) else 0

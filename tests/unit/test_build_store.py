@@ -19,6 +19,7 @@ from harness.storage.judgements import Judgements
 from harness.storage.store import Store
 from harness.storage.stored_build import StoredBuild
 from harness.storage.upkeep import Upkeep
+from harness.trees.explainer import ContentPolicy
 from harness.trees.scan import scan
 
 KEY = hashlib.sha256(b"key").hexdigest()
@@ -37,7 +38,7 @@ class Record:
 RECORD = Record(status=3, words=("a", "b"))
 
 
-def store_of(store: Store, **rest: bool) -> BuildStore[Record]:
+def store_of(store: Store, **rest: bool | ContentPolicy) -> BuildStore[Record]:
     return BuildStore(store, Record, **rest)
 
 
@@ -64,7 +65,7 @@ def keep(
     parent: StoredBuild[Record] | None = None, aside: Path | None = None, **rest,
 ) -> StoredBuild[Record]:  # fmt: skip
     new = ran(folder, **rest)
-    return builds.keep(key, new, parent=parent, largest=lambda _: 10**6, aside=aside)
+    return builds.keep(key, new, parent=parent, aside=aside)
 
 
 def test_a_build_is_found_again_as_it_was(store, tmp_path):
@@ -313,7 +314,7 @@ def test_holes_do_not_count_as_room(store, tmp_path):
     aged(keep(builds, tmp_path / "1"), 1000)
     build = ran(tmp_path / "2")
     os.truncate(tmp_path / "2" / "cache" / "lib" / "file", 2**40)
-    kept = builds.keep(OTHER, build, parent=None, largest=lambda _: 10**6)
+    kept = builds.keep(OTHER, build, parent=None)
     assert Upkeep(store).prune(age=10**6) == 0
     assert all(one.has_caches for one in Upkeep(store).listing())
     assert builds.has_caches(kept)
@@ -489,7 +490,7 @@ def test_trees_and_caches_are_told_apart_by_their_names(store, tmp_path):
         ),
         caches=(*first.caches, NewCache(name="image", folder=image)),
     )
-    builds.keep(KEY, new, parent=None, largest=lambda _: 10**6)
+    builds.keep(KEY, new, parent=None)
     found = store_of(store).find(KEY)
     assert found is not None
     assert found.trees == ("app", "layers")
@@ -513,7 +514,7 @@ def test_a_cache_may_stay_as_the_build_was_given_it(store, tmp_path):
             ran(tmp_path / key, content=b"of the failed build"),
             caches=(NewCache(name="cache", folder=None),),
         )
-        kept = builds.keep(key, new, parent=parent, largest=lambda _: 10**6)
+        kept = builds.keep(key, new, parent=parent)
         builds.lay_out_cache(kept, "cache", tmp_path / f"copy-{key}")
         copy = tmp_path / f"copy-{key}"
         files = {str(path.relative_to(copy)) for path in copy.rglob("*") if path.is_file()}
@@ -522,7 +523,7 @@ def test_a_cache_may_stay_as_the_build_was_given_it(store, tmp_path):
 
 
 def test_a_file_that_is_too_large_is_left_out_and_nothing_is_damaged(store, tmp_path):
-    builds = store_of(store)
-    kept = builds.keep(KEY, ran(tmp_path / "1"), parent=None, largest=lambda _: 4)
+    builds = store_of(store, policy=ContentPolicy(always=4))
+    kept = builds.keep(KEY, ran(tmp_path / "1"), parent=None)
     assert kept.facts.trees[0].left_out == ("lib/file",)
     assert list(Upkeep(store).verify()) == []

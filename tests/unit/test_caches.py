@@ -35,7 +35,7 @@ def filled(folder: Path) -> Path:
 
 @pytest.fixture
 def pool(tmp_path: Path) -> Pool:
-    return Pool(tmp_path / "pool")
+    return Pool(tmp_path / "pool", headed=(".pyc",))
 
 
 def kept(tmp_path: Path) -> list[Path]:

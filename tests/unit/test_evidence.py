@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from harness.ecosystems.python.ecosystem import PythonEcosystem
 from harness.errors import ManifestError
 from harness.storage.content_store import Pool
 from harness.storage.tree_contents import Contents, keep_contents
+from harness.trees.explainer import LARGEST, ContentPolicy, content_policy
+from harness.trees.git.explainer import GitExplainer
 from harness.trees.manifest import content_digest
 from harness.trees.scan import scan
 
@@ -25,7 +28,7 @@ def tree(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def pool(tmp_path: Path) -> Pool:
-    return Pool(tmp_path / "pool")
+    return Pool(tmp_path / "pool", headed=(".pyc",))
 
 
 @pytest.fixture
@@ -35,7 +38,7 @@ def known(tmp_path: Path) -> Path:
 
 def test_each_content_is_kept_once_but_for_large_ones(tree, pool, known):
     manifest = scan(tree, (".",))
-    keep_contents(manifest, tree, pool, known, largest=lambda _: 4)
+    keep_contents(manifest, tree, pool, known, policy=ContentPolicy(always=4))
     assert set(pool.rooms()) == {manifest.entries[path].digest for path in ("a", "b/one")}
     contents = Contents(pool, known)
     assert contents.read(manifest.entries["b/c/two"]) == b"same"
@@ -54,7 +57,7 @@ def test_bytecode_that_differs_in_its_source_s_time_alone_is_kept_once(tree, poo
     for name, data in (("empty.pyc", b""), ("short.pyc", b"only-sixteen-by.")):
         (tree / name).write_bytes(data)
     manifest = scan(tree, (".",))
-    keep_contents(manifest, tree, pool, known, largest=lambda _: 100)
+    keep_contents(manifest, tree, pool, known, policy=ContentPolicy(always=100))
     contents = Contents(pool, known)
     files = [path for path in tree.rglob("*") if path.is_file() and not path.is_symlink()]
     for path in files:
@@ -71,7 +74,7 @@ def test_a_file_that_changed_since_is_not_kept_under_the_old_name(tree, pool, kn
     manifest = scan(tree, (".",))
     (tree / "a").write_bytes(b"A")
     with pytest.raises(ManifestError, match="changed"):
-        keep_contents(manifest, tree, pool, known, largest=lambda _: 4)
+        keep_contents(manifest, tree, pool, known, policy=ContentPolicy(always=4))
     assert not pool.has(manifest.entries["a"].digest, 1)
 
 
@@ -81,21 +84,21 @@ def test_bytecode_that_changed_since_is_not_taken_for_what_it_was(tree, pool, kn
     manifest = scan(tree, (".",))
     bytecode(tree, "m.pyc", time=b"early", code=code)
     with pytest.raises(ManifestError, match="changed"):
-        keep_contents(manifest, tree, pool, known, largest=lambda _: 100)
+        keep_contents(manifest, tree, pool, known, policy=ContentPolicy(always=100))
     assert not pool.has(content_digest(code), len(code))
 
 
 def test_what_is_kept_already_is_not_read(tree, pool, known):
     manifest = scan(tree, (".",))
-    keep_contents(manifest, tree, pool, known, largest=lambda _: 5)
+    keep_contents(manifest, tree, pool, known, policy=ContentPolicy(always=5))
     for path in ("b/one", "b/c/two"):
         (tree / path).unlink()
-    keep_contents(manifest, tree, pool, known, largest=lambda _: 5)
+    keep_contents(manifest, tree, pool, known, policy=ContentPolicy(always=5))
 
 
 def test_damage_is_told(tree, pool, known, tmp_path):
     manifest = scan(tree, (".",))
-    keep_contents(manifest, tree, pool, known, largest=lambda _: 5)
+    keep_contents(manifest, tree, pool, known, policy=ContentPolicy(always=5))
     entry = manifest.entries["z"]
     content = tmp_path / "pool" / entry.digest[:2] / entry.digest
     content.chmod(0o644)
@@ -110,7 +113,7 @@ def test_damage_is_told(tree, pool, known, tmp_path):
 def test_damage_to_what_is_known_of_bytecode_is_told(tree, pool, known):
     bytecode(tree, "m.pyc", time=b"early")
     manifest = scan(tree, (".",))
-    keep_contents(manifest, tree, pool, known, largest=lambda _: 100)
+    keep_contents(manifest, tree, pool, known, policy=ContentPolicy(always=100))
     whole = known.read_bytes()
     for damaged in (whole[:-1] + b"!", whole[:-1], whole[:32], b"!" + whole[1:], b"", None):
         known.unlink()
@@ -118,3 +121,14 @@ def test_damage_to_what_is_known_of_bytecode_is_told(tree, pool, known):
             known.write_bytes(damaged)
         with pytest.raises(ManifestError, match="damaged"):
             Contents(pool, known)
+
+
+def test_what_explainers_ask_for_is_kept() -> None:
+    policy = content_policy((PythonEcosystem(), GitExplainer()))
+    assert policy.headed == (".pyc",)
+    assert policy.keeps("lib/large.so", LARGEST)
+    assert not policy.keeps("lib/large.so", LARGEST + 1)
+    pack = "src/forms/.git/objects/pack/pack-1.pack"
+    assert policy.keeps(pack, 256 * 1024 * 1024)
+    assert not policy.keeps(pack, 256 * 1024 * 1024 + 1)
+    assert content_policy(()).keeps("a", LARGEST)

@@ -32,7 +32,6 @@ SPOKEN_OUTSIDE = {
     "harness/internet/trust.py": {"pip"},
     "harness/scenarios/scenario_file.py": {"pip"},
     "harness/stack/image.py": {"pip", "wheel"},
-    "harness/storage/content_store.py": {".pyc"},
 }
 SPOKEN_OF_ITSELF = {
     "harness/plugins/entry_points.py": {"dist-info", "egg-info", "__pycache__", "pip"},

@@ -19,6 +19,7 @@ class PythonEcosystem(PythonSupplies):
     """Python: distributions, compiled files, and what its installers leave."""
 
     rules = RULES
+    headed = (".pyc",)
 
     def largest(self, path: str) -> int:  # noqa: ARG002
         """The same for every file: a compiled file names the hash of any source."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.errors import CacheError
 from harness.storage.caches.listing import CacheEntry, CacheFolder, CacheListing
-from harness.storage.content_store import Headed, Pool, is_headed
+from harness.storage.content_store import Headed, Pool
 from harness.trees.directory import Folder, reading, walk
 from harness.trees.reader_process import WORTH_A_PROCESS, Folders, Readers
 from harness.trees.scan import Digests
@@ -66,7 +66,7 @@ class _Recorder(Digests):
     def _keep(self, folder: Folder, names: Sequence[str]) -> None:
         for name, path in zip(names, folder.children(names), strict=True):
             entry = self.entries[path]
-            if is_headed(name, entry.size):
+            if self._pool.is_headed(name, entry.size):
                 with folder.opened(name) as file:
                     self._headed[path] = self._pool.add_headed(file, entry.digest, entry.size)
             elif not self._pool.has(entry.digest, entry.size):

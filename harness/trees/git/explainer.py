@@ -31,6 +31,7 @@ class GitExplainer:
     """Knows git repositories: checkouts, bare ones, and those of submodules."""
 
     rules = (GIT_STORE, GIT_HISTORY)
+    headed = ()
 
     def largest(self, path: str) -> int:
         """Packs may be larger than other files."""
