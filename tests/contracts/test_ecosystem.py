@@ -86,6 +86,14 @@ def test_no_two_rules_of_anyone_have_one_name() -> None:
     assert len(set(names)) == len(names)
 
 
+def test_scenarios_name_its_places_by_words_and_find_them_in_the_installation(
+    ecosystem: Ecosystem,
+) -> None:
+    places = ecosystem.places("a/prefix")
+    assert all(re.fullmatch("[a-z][a-z-]*", word) for word in places)
+    assert all(path.startswith("a/prefix/") for path in places.values())
+
+
 # --- what is installed -------------------------------------------------------------------------
 
 
@@ -303,6 +311,7 @@ def test_it_asks_for_the_contents_that_it_reads(
 ) -> None:
     path, *contents = bench.same(FORMS)
     assert max(map(len, contents)) <= ecosystem.largest(path)
+    assert all(ecosystem.headed)  # every name ends with nothing
 
 
 # --- what became of a cache --------------------------------------------------------------------

@@ -69,6 +69,9 @@ class AcmeEcosystem(AcmeSupplies):
             )
         )
 
+    def places(self, prefix: str) -> dict[str, str]:
+        return {"vendored": f"{prefix}/vendor"}
+
     def describe(self, tree: BuiltTree) -> str:
         packages = {
             path: [match["name"], match["version"]]
