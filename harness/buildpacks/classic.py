@@ -103,7 +103,7 @@ class ClassicKind:
             # The platform packs the whole build dir.
             results=(ResultTree(path=build),),
             caches=(CacheTree(name="cache", path=cache),),
-            prefixes=(Prefix(path=platform.prefix),),
+            prefixes=(Prefix(ecosystem="python", path=platform.prefix),),
         )
 
     def reasons(self, log: str) -> tuple[str, ...]:

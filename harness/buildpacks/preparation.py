@@ -44,8 +44,15 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prefix:
-    """A folder of a result tree in which a language is installed, relative to the tree."""
+    """A folder of a result tree in which a language is installed, relative to the tree.
 
+    Attributes:
+        ecosystem: The name of the language's ecosystem.
+        path: The folder.
+        tree: The tree.
+    """
+
+    ecosystem: str
     path: str
     tree: str = APP
 

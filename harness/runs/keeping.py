@@ -102,6 +102,7 @@ def named_places(
                 **{
                     word: path
                     for each in ecosystems
+                    if each.name == prefix.ecosystem
                     for word, path in each.places(prefix.path).items()
                 },
             },

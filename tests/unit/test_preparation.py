@@ -109,7 +109,7 @@ def test_another_platform_is_other_data(tmp_path):
     member = Member(name="", buildpack=buildpack(tmp_path / "bp", kind=kind))
     setting = Setting(sequence=(member,), stack=kind.stack)
     prepared = kind.prepare(setting)
-    assert prepared.prefixes == (Prefix(path=".scalingo/python"),)
+    assert prepared.prefixes == (Prefix(ecosystem="python", path=".scalingo/python"),)
     assert prepared.results == KIND.prepare(setting).results
 
 

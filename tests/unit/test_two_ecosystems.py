@@ -4,6 +4,7 @@ import importlib
 import io
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,14 +13,14 @@ from rich.console import Console
 from traces import OUTSIDE
 
 from harness.buildpacks.classic import ClassicKind
-from harness.buildpacks.preparation import Preparation
+from harness.buildpacks.preparation import Prefix, Preparation
 from harness.builds.result import Build, BuildRecord
 from harness.ecosystems import Ecosystem
 from harness.ecosystems.registry import ecosystems, explainers
 from harness.ecosystems.reuse import Part, Reuse
 from harness.internet import Request
 from harness.reports import console as console_report
-from harness.runs.keeping import to_keep
+from harness.runs.keeping import named_places, to_keep
 from harness.sandboxes import End, Outcome
 from harness.scenarios.scenario import Stage
 from harness.scenarios.scenario_file import BuildExpectation
@@ -214,3 +215,19 @@ def test_the_owner_of_what_a_third_party_s_language_left_is_shown(step: Step) ->
     lines = list(shown(step))
     where = next(index for index, line in enumerate(lines) if "vendor/theme" in line)
     assert "theme 2.0; a clean build has nothing here" in lines[where + 1]
+
+
+def test_a_word_of_a_scenario_is_a_place_of_the_language_that_is_installed_there(
+    both: tuple[Ecosystem, ...],
+) -> None:
+    prefixes = (
+        Prefix(ecosystem="acme", path="a"),
+        Prefix(ecosystem="python", path="b", tree="layer"),
+        Prefix(ecosystem="elsewhere", path="c"),
+    )
+    acme, python, other = named_places(replace(PREPARATION, prefixes=prefixes), both)
+    assert (acme.tree, acme.paths) == ("app", {"prefix": "a", "vendored": "a/vendor"})
+    assert python.tree == "layer"
+    assert python.paths["scripts"] == "b/bin"
+    assert "vendored" not in python.paths
+    assert other.paths == {"prefix": "c"}
