@@ -204,7 +204,7 @@ def shown(step: Step) -> Iterator[str]:
         "    set aside by rule lock-time: 1",
         "    leftover   vendor/theme",
         f"    leftover   layer: {SITE}/forms-1.0.dist-info",
-        "    packages reused (by requests, times): from the cache: theme, forms; anew: fonts",
+        "    packages reused (by requests, times): from the cache: theme, forms; new: fonts",
     ],
 )
 def test_the_console_report_has_both(step: Step, line: str) -> None:
