@@ -162,7 +162,9 @@ def read_distributions(manifest: Manifest, read: ReadFile) -> tuple[Distribution
     """The distributions installed in a tree, sorted by name, version and place.
 
     They are looked for in directories called `site-packages` or `dist-packages` and in the
-    compared roots themselves. What is malformed is taken for absent.
+    compared roots themselves. What is malformed is taken for absent, line by line and value by
+    value: `importlib.metadata` and `packaging.direct_url` refuse a file as a whole for one of them,
+    and what the former makes of a record depends on the Python that runs this.
 
     Args:
         manifest: The tree's manifest.
