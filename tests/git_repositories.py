@@ -4,6 +4,8 @@ import os
 import subprocess
 from pathlib import Path
 
+from harness.scenarios.tree import File, Leaf, Link, Tree
+
 SETTINGS = {
     "advice.detachedHead": "false",
     "gc.auto": "0",
@@ -55,6 +57,33 @@ def git(folder: Path, *arguments: str, stdin: bytes = b"", check: bool = True, *
     Raises:
         GitError: It failed.
     """
+    return _printed(folder, arguments, stdin=stdin, check=check, **env).decode().strip()
+
+
+def tree_of(folder: Path, commit: str) -> Tree:
+    """The files and links of a commit, as git reads them."""
+    leaves: dict[str, Leaf] = {}
+    listed = _printed(folder, ("ls-tree", "-r", "-z", "--full-tree", commit)).split(b"\0")
+    for line in filter(None, listed):
+        facts, _, path = line.partition(b"\t")
+        mode, kind, name = facts.decode().split()
+        data = _printed(folder, ("cat-file", kind, name))
+        leaves[os.fsdecode(path)] = (
+            Link(target=os.fsdecode(data))
+            if mode == "120000"
+            else File(data=data, executable=mode == "100755")
+        )
+    return Tree(entries=leaves)
+
+
+def _printed(
+    folder: Path,
+    arguments: tuple[str, ...],
+    *,
+    stdin: bytes = b"",
+    check: bool = True,
+    **env: str,
+) -> bytes:
     settings = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
     done = subprocess.run(
         ("git", *settings, *arguments),
@@ -66,7 +95,7 @@ def git(folder: Path, *arguments: str, stdin: bytes = b"", check: bool = True, *
     )
     if done.returncode and check:
         raise GitError(done.stderr.decode(errors="replace"))
-    return "" if done.returncode else done.stdout.decode().strip()
+    return b"" if done.returncode else done.stdout
 
 
 def commit(folder: Path, message: str, **env: str) -> str:

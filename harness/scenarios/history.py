@@ -12,8 +12,7 @@ os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
 from git import Reference, Repo
 from git.exc import GitError
-from git.objects import Blob, Commit
-from git.objects import Tree as GitTree
+from git.objects import Commit
 from gitdb import IStream
 from gitdb.exc import ODBError
 
@@ -21,7 +20,6 @@ from harness.errors import HarnessError
 from harness.scenarios.fork import Fork
 from harness.scenarios.gitobjects import GitObject, commit_object, tree_objects
 from harness.scenarios.scenario import Stage
-from harness.scenarios.tree import File, Leaf, Link, Tree
 
 REVISIONS = "refs/revisions"
 """Where each revision of a fork is kept, whether or not a branch leads to it."""
@@ -46,7 +44,7 @@ _ENVIRONMENT = RLock()
 
 
 class HistoryError(HarnessError):
-    """A history cannot be written as a repository, or read from one."""
+    """A history cannot be written as a repository."""
 
 
 def play_fork(fork: Fork, into: Path) -> Path:
@@ -111,28 +109,6 @@ def play_app(stages: tuple[Stage, ...], into: Path) -> tuple[str, ...]:
     return tuple(shas)
 
 
-def read_commit(repository: Path, sha: str) -> Tree:
-    """The files of a commit.
-
-    Args:
-        repository: A repository's folder, bare or not.
-        sha: The commit's full SHA.
-
-    Raises:
-        HistoryError: There is no such repository or commit, or it holds a submodule.
-    """
-    entries: dict[str, Leaf] = {}
-    try:
-        with _opened(repository) as repo:
-            _read(repo.commit(sha).tree, entries)
-    except (OSError, GitError, ODBError, ValueError) as error:
-        raise HistoryError(
-            f"cannot read commit {sha} of {repository}: {error}",
-            hint="check that it is a git repository which holds the commit",
-        ) from error
-    return Tree(entries=entries)
-
-
 @contextmanager
 def _opened(folder: Path) -> Iterator[Repo]:
     """A repository, whatever repository the caller's environment is about."""
@@ -178,21 +154,6 @@ def _keep(repo: Repo, item: GitObject) -> None:
 
 def _point(repo: Repo, reference: str, sha: str) -> None:
     Reference(repo, reference).set_object(Commit(repo, bytes.fromhex(sha)))
-
-
-def _read(folder: GitTree, entries: dict[str, Leaf]) -> None:
-    for item in folder:
-        path = os.fsdecode(item.path)
-        match item:
-            case GitTree():
-                _read(item, entries)
-            case Blob(mode=Blob.link_mode):
-                entries[path] = Link(target=os.fsdecode(item.data_stream.read()))
-            case Blob():
-                executable = item.mode == Blob.executable_mode
-                entries[path] = File(data=item.data_stream.read(), executable=executable)
-            case _:
-                raise HistoryError(f"`{path}` is a submodule", hint="choose a commit without one")
 
 
 def _unwritable(into: Path, error: Exception) -> HistoryError:

@@ -3,8 +3,7 @@
 import hashlib
 import json
 import platform
-import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -208,15 +207,3 @@ def _build(store: Store, recipe: Recipe, mirror: str | None, on_line: OnLine) ->
             hint=f"remove that folder, then run the command again: rm -r {final}",
         )
     return image
-
-
-def remove_image(image: Image) -> None:
-    """Removes an image from the store, its record first, so that no half of one is found."""
-    folder = image.tar.parent
-    (folder / "image.json").unlink(missing_ok=True)
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def describe(image: Image) -> dict[str, str]:
-    """The image as plain text values, for a table or JSON."""
-    return {key: str(value) for key, value in asdict(image).items()} | {"tag": image.tag}
