@@ -11,18 +11,18 @@ from unittest.mock import patch
 import docker
 
 import harness.builds.run
+import harness.runs.execute
 import harness.runs.keeping
-import harness.runs.runner
 import harness.storage.builds
 from benchmarks.report import Table
 from benchmarks.stopwatch import Stopwatch
 from harness.internet import Internet
 from harness.internet.server import InternetServer, OnRequest
 from harness.reports import console
+from harness.runs.inputs import CommitInputs
 from harness.runs.opening import open_session
 from harness.runs.runner import run_scenarios
 from harness.runs.schedule import Schedule
-from harness.runs.session import Session
 from harness.runs.settings import Settings
 from harness.sandboxes import Job, Listeners, OnOutput, Outcome, Sandbox, Serve, sockets
 from harness.scenarios.scenario import load_scenarios
@@ -60,13 +60,13 @@ _EACH = (
 )
 
 _PLACES: tuple[tuple[object, str, str], ...] = (
-    (harness.runs.runner, "run_build", _LAY_OUT),
+    (harness.runs.execute, "run_build", _LAY_OUT),
     (harness.storage.builds, "lay_out", _COPY),
     (sockets, "bound_in_network_of", _SOCKETS),
     (docker.APIClient, "create_container", _ENGINE),
     (docker.APIClient, "start", _ENGINE),
     (docker.APIClient, "remove_container", _ENGINE),
-    (Session, "inputs", _INPUTS),
+    (CommitInputs, "of", _INPUTS),
     (harness.runs.keeping, "scan", _SCAN),
     (harness.runs.keeping, "describe", _DISTRIBUTIONS),
     (BuildStore, "keep", _KEEP),

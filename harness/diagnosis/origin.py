@@ -1,7 +1,8 @@
 """Names the earlier commit whose content a cached tree still holds."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from itertools import groupby
 
 from harness.trees.manifest import Entry, Manifest
 from harness.verdicts.divergence import Divergence, DivergenceKind
@@ -68,6 +69,30 @@ def with_origins(
         commits: These commits' SHAs.
     """
     return tuple(_with_origin(one, origin(one, clean, cached), commits) for one in divergences)
+
+
+def with_origins_by_tree(
+    divergences: Iterable[Divergence],
+    *,
+    clean: Callable[[str], Sequence[Manifest | None]],
+    cached: Callable[[str], Sequence[Manifest | None]],
+    commits: Sequence[str],
+) -> tuple[Divergence, ...]:
+    """The divergences of several trees, as `with_origins` gives those of one.
+
+    Args:
+        divergences: Those of one tree stand together; what is of no tree has no origin.
+        clean: Gives the clean trees of a name of the earlier commits, oldest first.
+        cached: The same of the cached ones.
+        commits: These commits' SHAs.
+    """
+    found: list[Divergence] = []
+    for tree, mine in groupby(divergences, key=lambda one: one.tree):
+        if tree:
+            found += with_origins(mine, clean(tree), cached(tree), commits=commits)
+        else:
+            found += mine
+    return tuple(found)
 
 
 def _with_origin(one: Divergence, index: int | None, commits: Sequence[str]) -> Divergence:

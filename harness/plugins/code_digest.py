@@ -23,6 +23,7 @@ NOT_BUILDING = (
     "pytest_plugin",
     "reports",
     "runs/display.py",
+    "runs/judging.py",
     "runs/progress.py",
     "runs/schedule.py",
     "trees/difference.py",

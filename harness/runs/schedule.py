@@ -3,28 +3,33 @@
 import heapq
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
+from itertools import count
+from typing import Generic, TypeVar
 
 from harness.errors import HarnessError, SandboxError, StoreError
 
-Rank = tuple[float, ...]
-"""Of the tasks that could run, the one of the lowest rank does."""
+Key = TypeVar("Key", bound=Hashable)
+
+Rank = tuple[int | str, ...]
+"""Of the tasks that could run, the one of the lowest rank does; of several, the first added."""
 
 FATAL = (SandboxError, StoreError)
 """What no other task would fare better with."""
 
 
 @dataclass(slots=True)
-class _Task:
-    name: str
+class _Task(Generic[Key]):
+    key: Key
     rank: Rank
+    number: int
     work: Callable[[], None]
-    waits: set[str] = field(default_factory=set)
+    waits: set[Key] = field(default_factory=set)
 
 
-class Schedule:
-    """Tasks by name; a task may add further ones while it runs.
+class Schedule(Generic[Key]):
+    """Tasks by keys; a task may add further ones while it runs.
 
     A task that raises HarnessError fails, and with it those that wait for it; the others go on.
     Of any other error, and of those that every task would meet, the whole run ends.
@@ -32,41 +37,42 @@ class Schedule:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._waiting: dict[str, _Task] = {}
-        self._ready: list[tuple[Rank, str, _Task]] = []
-        self._followers: defaultdict[str, list[str]] = defaultdict(list)
-        self._done: set[str] = set()
-        self._names: set[str] = set()
+        self._numbers = count()
+        self._waiting: dict[Key, _Task[Key]] = {}
+        self._ready: list[tuple[Rank, int, _Task[Key]]] = []
+        self._followers: defaultdict[Key, list[Key]] = defaultdict(list)
+        self._done: set[Key] = set()
+        self._known: set[Key] = set()
         self._running = 0
         self._broken: BaseException | None = None
-        self.failed: dict[str, HarnessError] = {}
+        self.failed: dict[Key, HarnessError] = {}
 
     def add(
-        self, name: str, work: Callable[[], None], *, after: Iterable[str] = (), rank: Rank
+        self, key: Key, work: Callable[[], None], *, after: Iterable[Key] = (), rank: Rank
     ) -> None:
-        """Adds a task, unless there is one of its name.
+        """Adds a task, unless there is one of its key.
 
         Args:
-            name: Its name, which no other task has.
+            key: Its key, which no other task has.
             work: What it does.
             after: Tasks that were added before, whose end it waits for.
             rank: Its place among tasks that could run.
         """
         with self._changed:
-            if name in self._names:
+            if key in self._known:
                 return
-            self._names.add(name)
-            task = _Task(name=name, rank=rank, work=work)
+            self._known.add(key)
+            task = _Task(key=key, rank=rank, number=next(self._numbers), work=work)
             error: HarnessError | None = None
             for other in after:
                 if other in self.failed:
                     error = self.failed[other]
                 elif other not in self._done:
                     task.waits.add(other)
-                    self._followers[other].append(name)
-            self._waiting[name] = task
+                    self._followers[other].append(key)
+            self._waiting[key] = task
             if error is not None:
-                self._fail(name, error)
+                self._fail(key, error)
             elif not task.waits:
                 self._make_ready(task)
             self._changed.notify_all()
@@ -120,7 +126,7 @@ class Schedule:
                 with self._changed:
                     if isinstance(error, FATAL):
                         self._broken = self._broken or error
-                    self._fail(task.name, error)
+                    self._fail(task.key, error)
                     self._ended()
             except BaseException as error:  # noqa: BLE001 - raised by the thread that waits
                 with self._changed:
@@ -128,16 +134,16 @@ class Schedule:
                     self._ended()
             else:
                 with self._changed:
-                    self._done.add(task.name)
-                    for name in self._followers.pop(task.name, ()):
-                        follower = self._waiting.get(name)
+                    self._done.add(task.key)
+                    for key in self._followers.pop(task.key, ()):
+                        follower = self._waiting.get(key)
                         if follower is not None:
-                            follower.waits.discard(task.name)
+                            follower.waits.discard(task.key)
                             if not follower.waits:
                                 self._make_ready(follower)
                     self._ended()
 
-    def _next(self) -> _Task | None:
+    def _next(self) -> _Task[Key] | None:
         with self._changed:
             while True:
                 if self._broken is not None:
@@ -147,12 +153,12 @@ class Schedule:
                     return heapq.heappop(self._ready)[2]
                 self._changed.wait()
 
-    def _make_ready(self, task: _Task) -> None:
-        del self._waiting[task.name]
-        heapq.heappush(self._ready, (task.rank, task.name, task))
+    def _make_ready(self, task: _Task[Key]) -> None:
+        del self._waiting[task.key]
+        heapq.heappush(self._ready, (task.rank, task.number, task))
 
-    def _fail(self, name: str, error: HarnessError) -> None:
-        ahead = [name]
+    def _fail(self, key: Key, error: HarnessError) -> None:
+        ahead = [key]
         while ahead:
             failed = ahead.pop()
             self.failed[failed] = error

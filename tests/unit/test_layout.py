@@ -46,7 +46,7 @@ PURE = {
     "harness.ecosystems.python.fetches", "harness.ecosystems.python.install_log",
     "harness.ecosystems.python.installation", "harness.ecosystems.python.reuse",
     "harness.ecosystems.python.rules", "harness.ecosystems.reuse", "harness.internet.forge_urls",
-    "harness.runs.plan",
+    "harness.runs.demand", "harness.runs.plan", "harness.runs.tasks",
     "harness.scenarios.imported", "harness.scenarios.line_edits", "harness.scenarios.toml_text",
     "harness.trees.difference", "harness.trees.explainer", "harness.trees.git",
     "harness.trees.manifest",

@@ -4,7 +4,7 @@ from hashlib import sha256
 import pytest
 from comparing import plainly
 
-from harness.diagnosis.origin import origin, with_origins
+from harness.diagnosis.origin import origin, with_origins, with_origins_by_tree
 from harness.trees.manifest import Entry, EntryKind, Manifest
 from harness.verdicts.divergence import Divergence, DivergenceKind, outcome
 
@@ -113,3 +113,21 @@ def test_what_is_told_of_other_paths_has_no_origin_of_its_own() -> None:
     )
     history = (manifest(HEAD="ref: refs/heads/main"),)
     assert with_origins((found,), history, history, commits=("1" * 40,)) == (found,)
+
+
+def test_each_tree_s_divergences_come_from_that_tree_s_own_past() -> None:
+    """The same file of two trees was the one's at the first commit, the other's at the second."""
+    (one,) = plainly(manifest(x="old"), manifest(x="new")).divergences
+    trees = {
+        "app": (manifest(x="old"), manifest(x="new")),
+        "layer": (manifest(x="new"), manifest(x="old")),
+    }
+    pathless = outcome("they differ")
+    app, layer, whole = with_origins_by_tree(
+        (replace(one, tree="app"), replace(one, tree="layer"), pathless),
+        clean=trees.__getitem__,
+        cached=lambda _: (None, None),
+        commits=("first", "second"),
+    )
+    assert (app.origin, layer.origin) == ("first", "second")
+    assert whole == pathless

@@ -2,13 +2,17 @@
 
 import threading
 import time
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import HarnessError, ManifestError, SandboxError
+from harness.runs.plan import build
 from harness.runs.schedule import Schedule
+from harness.runs.tasks import BuildTask, CompareTask, SettleTask, building_rank, judging_rank
 
 
 def fail(error: BaseException):
@@ -46,6 +50,30 @@ def test_the_lowest_rank_goes_first():
         schedule.add(name, lambda n=name: order.append(n), rank=rank)
     schedule.run(1)
     assert order == ["a", "b", "c"]
+
+
+def test_of_the_same_rank_the_first_added_goes_first():
+    schedule, order = Schedule(), []
+    for key in (BuildTask("b"), CompareTask(0, 1), BuildTask("a"), SettleTask(0, 1)):
+        schedule.add(key, lambda k=key: order.append(k), rank=(0,))
+    schedule.run(1)
+    assert order == [BuildTask("b"), CompareTask(0, 1), BuildTask("a"), SettleTask(0, 1)]
+
+
+def test_a_run_goes_case_by_case_and_commit_by_commit_and_judges_before_it_builds():
+    first, second = (
+        replace(build(None, inputs), commit=SimpleNamespace(stage=SimpleNamespace(index=1)))
+        for inputs in "ab"
+    )
+    ranks = [
+        judging_rank(0, 1),
+        *sorted((building_rank(0, first), building_rank(0, second))),
+        judging_rank(0, 2),
+        judging_rank(1, 0),
+        building_rank(1, first),
+    ]
+    assert ranks == sorted(ranks)
+    assert building_rank(0, first) != building_rank(0, second), "their order is always the same"
 
 
 def test_as_many_run_at_once_as_are_allowed_and_no_more():
@@ -140,7 +168,7 @@ def test_what_is_under_way_when_the_run_ends_is_waited_for():
     assert ended == ["slow"]
 
 
-def test_a_name_is_run_once():
+def test_a_key_is_run_once():
     schedule, ran = Schedule(), []
     for _ in range(2):
         schedule.add("one", lambda: ran.append(1), rank=(0,))
