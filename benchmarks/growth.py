@@ -35,7 +35,7 @@ from harness.runs.settings import Settings
 from harness.scenarios.scenario import load_scenarios
 from harness.storage.caches.restore import lay_out
 from harness.storage.caches.save import record
-from harness.storage.content_store import Pool
+from harness.storage.content_store import ContentStore
 from harness.trees.removal import remove_tree
 from harness.verdicts.result import Builds
 
@@ -247,12 +247,12 @@ class _Large:
         with _timing(seconds, "copy (cp -a, to disk)"):
             subprocess.run(["cp", "-a", str(self._cache), str(copy)], check=True)
         remove_tree(copy)
-        pool = Pool(self._store.contents)
+        content_store = ContentStore(self._store.contents)
         with _timing(seconds, "keep, nothing like it kept before"):
-            listing = record(self._cache, pool)
+            listing = record(self._cache, content_store)
         with _timing(seconds, "keep again"):
-            record(self._cache, pool)
-        self._lay_out = partial(lay_out, listing, pool)
+            record(self._cache, content_store)
+        self._lay_out = partial(lay_out, listing, content_store)
         for name, buildpack in self._buildpacks.items():
             seconds |= {f"{name}: {part}": took for part, took in self._build(buildpack)}
         return seconds

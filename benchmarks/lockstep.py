@@ -9,12 +9,12 @@ from pathlib import Path
 from harness.ecosystems.registry import ecosystems, explainers
 from harness.errors import ManifestError
 from harness.trees.difference import Side
-from harness.trees.directory import Folder, Listing, native, walk
+from harness.trees.directory import Directory, Listing, native, walk
 from harness.trees.explainer import TreePair, content_policy
 from harness.trees.file_reader import COMPARE, OTHER, SAME, same, same_open
 from harness.trees.git.git_folder import PARTS
 from harness.trees.manifest import HERE, Entry, Manifest, escape, file_entry, parents
-from harness.trees.reader_process import WORTH_A_PROCESS, Folders, Readers
+from harness.trees.reader_process import WORTH_A_PROCESS, Directories, Readers
 from harness.trees.roots import find_roots
 from harness.trees.scan import read_entries, read_file, scan
 from harness.verdicts.compare import Comparison, compare
@@ -70,7 +70,7 @@ def differences(
             absolute, empty, or holds `..` or `**`.
     """
     found = _Found()
-    with Folder.top(cached) as ours, Folder.top(clean) as theirs:
+    with Directory.top(cached) as ours, Directory.top(clean) as theirs:
         our_roots, their_roots = find_roots(ours, patterns), find_roots(theirs, patterns)
         with Readers(_Pairs(found), worth=worth) as files:
             for root in sorted({*our_roots, *their_roots}):
@@ -156,7 +156,7 @@ def _repositories(trees: Iterable[Path], differing: Iterable[str]) -> Iterator[s
     """
     folders = sorted({folder for path in differing for folder in parents(path)})
     for tree in trees:
-        with Folder.top(tree) as top:
+        with Directory.top(tree) as top:
             for folder in folders:
                 # One of the two trees may have nothing there.
                 with suppress(ManifestError), top.parent_of(f"{folder}/HEAD") as (opened, _):
@@ -181,7 +181,7 @@ def _manifest(
     inside: dict[str, list[str]] = {}
     for path in python:
         inside.setdefault(path.rpartition("/")[0], []).append(path)
-    with Folder.top(tree) as top:
+    with Directory.top(tree) as top:
         for siblings in inside.values():
             with top.parent_of(siblings[0]) as (folder, _):
                 for path in siblings:
@@ -223,7 +223,7 @@ class _Pairs:
     def __init__(self, found: _Found) -> None:
         self._found = found
 
-    def read(self, folders: Folders, names: Sequence[str]) -> None:
+    def read(self, folders: Directories, names: Sequence[str]) -> None:
         ours, theirs = folders
         for name in names:
             try:
@@ -234,7 +234,7 @@ class _Pairs:
             if not equal:
                 self._found.differ(ours.child(name))
 
-    def take(self, folders: Folders, names: Sequence[str], answer: bytes) -> None:
+    def take(self, folders: Directories, names: Sequence[str], answer: bytes) -> None:
         if answer == SAME * len(names):
             return
         for place, name in enumerate(names):
@@ -250,7 +250,7 @@ class _Pair:
 
     __slots__ = ("ours", "theirs")
 
-    def __init__(self, ours: Folder, theirs: Folder) -> None:
+    def __init__(self, ours: Directory, theirs: Directory) -> None:
         self.ours = ours
         self.theirs = theirs
 
@@ -287,7 +287,7 @@ def _root_of_both(tops: _Pair, root: str, found: _Found, files: Readers) -> None
                 walk(start, visit)
 
 
-def _root_of_one(top: Folder, root: str, side: _Side) -> None:
+def _root_of_one(top: Directory, root: str, side: _Side) -> None:
     with top.parent_of(root) as (folder, name):
         _list_all(folder, folder.listing_of(name), side)
 
@@ -333,10 +333,10 @@ def _without(listing: Listing, shared: Listing) -> Listing:
     )
 
 
-def _list_all(folder: Folder, listing: Listing, side: _Side) -> None:
+def _list_all(folder: Directory, listing: Listing, side: _Side) -> None:
     """Notes what the other tree has not or is no such thing there, with all that is in it."""
 
-    def enter(inside: Folder, names: Listing) -> list[str]:
+    def enter(inside: Directory, names: Listing) -> list[str]:
         leaves = inside.children((*names.files, *names.others))
         side.leaves.update(leaves)
         side.paths.update(leaves, inside.children(names.folders))

@@ -12,7 +12,7 @@ from harness.ecosystems.python.index.package_index import PythonIndex
 from harness.internet import Internet, Request
 from harness.internet.package_index import PackageIndex
 from harness.internet.server import InternetServer
-from harness.internet.tape import Beyond
+from harness.internet.tape import FallbackResponder
 from harness.internet.trust import Authority
 from harness.sandboxes import Listeners
 
@@ -80,7 +80,7 @@ def online(
     internet: Internet,
     scratch: Path,
     *,
-    beyond: Beyond | None = None,
+    beyond: FallbackResponder | None = None,
     indexes: Sequence[PackageIndex] = (PythonIndex(),),
 ) -> Iterator[Client]:
     """Serves an internet; fails where the server keeps its sockets or files."""

@@ -26,7 +26,7 @@ from harness.internet.name_server import NameServer
 from harness.internet.package_index import PackageIndex, Read
 from harness.internet.redaction import redact
 from harness.internet.refusal import Refusal
-from harness.internet.tape import Beyond
+from harness.internet.tape import FallbackResponder
 from harness.internet.trust import Authority
 from harness.sandboxes import RESOLVER_PATIENCE, WEB_SERVER, Listeners, Serve
 
@@ -51,7 +51,7 @@ class InternetServer:
         *,
         scratch: Path,
         indexes: Sequence[PackageIndex] = (),
-        beyond: Beyond | None = None,
+        beyond: FallbackResponder | None = None,
     ) -> None:
         """Makes a server.
 
@@ -228,7 +228,7 @@ class _Answers:
         self,
         internet: Internet,
         indexes: Sequence[PackageIndex],
-        beyond: Beyond | None,
+        beyond: FallbackResponder | None,
         folder: Path,
         on_request: OnRequest,
     ) -> None:

@@ -20,7 +20,7 @@ _TIME = (2020, 1, 1, 0, 0, 0)
 _RECORD_ANEW = "`cache-harness record` makes another; --anew replaces this one"
 
 
-class Beyond(Protocol):
+class FallbackResponder(Protocol):
     """What answers where a scenario has nothing; safe to use from several threads."""
 
     def answer(self, question: Question) -> Answer | None:
@@ -106,7 +106,7 @@ class Tape:
         """The recorded answer to a question, or None."""
         return self.index.answers.get(question.asked)
 
-    def begun(self, asked: Asked) -> Begun | None:  # noqa: ARG002 - as Beyond has it
+    def begun(self, asked: Asked) -> Begun | None:  # noqa: ARG002 - as FallbackResponder has it
         """None: what is on a tape is there at once."""
         return None
 

@@ -15,7 +15,7 @@ from harness.errors import TapeError
 from harness.internet.downloads import StoredFile
 from harness.internet.exchange import Answer, Begun, question
 from harness.internet.refusal import Refusal
-from harness.internet.tape import Beyond
+from harness.internet.tape import FallbackResponder
 
 LARGEST_BODY = 64 * 1024 * 1024  # bytes that a build may post; git's requests are far smaller
 
@@ -81,7 +81,7 @@ class GrowingFile(Response):
 
 
 async def respond(
-    beyond: Beyond,
+    beyond: FallbackResponder,
     request: Request,
     url: str,
     *,

@@ -6,13 +6,16 @@ from pathlib import Path
 from harness.builds.run import Machine
 from harness.internet.package_index import PackageIndex
 from harness.internet.server import InternetServer
-from harness.internet.tape import Beyond
+from harness.internet.tape import FallbackResponder
 from harness.internet.trust import Authority, trust_env, trust_mounts
 from harness.sandboxes import Sandbox
 
 
 def make_machine(
-    sandbox: Sandbox, folder: Path, indexes: Sequence[PackageIndex], beyond: Beyond | None
+    sandbox: Sandbox,
+    folder: Path,
+    indexes: Sequence[PackageIndex],
+    beyond: FallbackResponder | None,
 ) -> Machine:
     """A machine whose server has an authority of its own.
 

@@ -221,14 +221,14 @@ def _world_problems(
                 yield case.document.problem(place + at, message, expected)
         for at, text in changes_texts(changes):
             yield from _reference_problems(case, place + at, text)
-        yield from _neighbour_problems(case, place, changes.buildpacks or ())
+        yield from _sequence_problems(case, place, changes.buildpacks or ())
         if place != ("app",) and raw.get("reuse") == {}:
             parts = one_of(item.name for item in fields(ReuseParts))
             yield case.document.problem((*place, "reuse"), "`reuse` names no part", parts)
         world = changed(world, changes, forks, lambda text: text)
 
 
-def _neighbour_problems(case: _Case, place: Place, names: tuple[str, ...]) -> Iterator[Problem]:
+def _sequence_problems(case: _Case, place: Place, names: tuple[str, ...]) -> Iterator[Problem]:
     for index, name in enumerate(names):
         at = (*place, "buildpacks", index)
         if name == SUBJECT:
@@ -370,13 +370,13 @@ def _copied(data: dict[str, Any]) -> tuple[str, ...]:
     """Every `FIXTURE[@REVISION]` that a file copies from or builds with, each once."""
     app = _table(data.get("app"))
     sources = [app.get("copy")]
-    neighbours: list[Any] = []
+    others: list[Any] = []
     for commit in (app, *map(_table, _list(data, "commits"))):
         edits = [_table(edit) for edit in _list(commit, "edits")]
         sources += [edit.get("from") for edit in edits if edit.get("do") == "copy"]
-        neighbours += _list(commit, "buildpacks")
+        others += _list(commit, "buildpacks")
     names = [split_source(source)[0] for source in sources if isinstance(source, str)]
-    names += [name for name in neighbours if isinstance(name, str) and name != SUBJECT]
+    names += [name for name in others if isinstance(name, str) and name != SUBJECT]
     return tuple(dict.fromkeys(names))
 
 

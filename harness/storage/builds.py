@@ -15,7 +15,7 @@ from harness.errors import CacheError, HarnessError, StoreError
 from harness.storage.caches.listing import pack
 from harness.storage.caches.restore import lay_out
 from harness.storage.caches.save import record
-from harness.storage.content_store import Pool
+from harness.storage.content_store import ContentStore
 from harness.storage.locks import locked
 from harness.storage.records import dump, load, plain
 from harness.storage.store import Store
@@ -102,7 +102,7 @@ class BuildStore(Generic[R]):
         self._kind = kind
         self._builds = str(store.builds)
         self._policy = policy
-        self._pool = Pool(store.contents, headed=policy.headed)
+        self._content_store = ContentStore(store.contents, headed=policy.headed)
         self._fresh = fresh
         self._own: set[str] = set()
 
@@ -158,7 +158,9 @@ class BuildStore(Generic[R]):
                 == tree.manifest
                 for tree in facts.trees
             )
-            found = StoredBuild(facts=facts, kind=self._kind, folder=folder, pool=self._pool)
+            found = StoredBuild(
+                facts=facts, kind=self._kind, folder=folder, content_store=self._content_store
+            )
             _ = found.record
         except (FileNotFoundError, StoreError):
             whole = False
@@ -178,7 +180,7 @@ class BuildStore(Generic[R]):
         except CacheError:
             return False
         contents = {one for listing in listings for one in listing.contents()}
-        return all(self._pool.has(name, size) for name, size in contents)
+        return all(self._content_store.has(name, size) for name, size in contents)
 
     def lay_out_cache(self, build: StoredBuild[R], name: str, target: Path) -> None:
         """Makes a copy of a cache that a build left, with times, modes, links and hard links.
@@ -192,7 +194,7 @@ class BuildStore(Generic[R]):
             CacheError: The cache is not kept or damaged, or the copy cannot be made.
             StoreError: There is no room for it.
         """
-        lay_out(build.listing(name), self._pool, target)
+        lay_out(build.listing(name), self._content_store, target)
 
     def keep(
         self,
@@ -224,7 +226,7 @@ class BuildStore(Generic[R]):
                 (folder / manifest_file(tree.name)).write_text(text, encoding="ascii")
                 contents = folder / contents_file(tree.name)
                 left_out = keep_contents(
-                    tree.manifest, tree.folder, self._pool, contents, policy=self._policy
+                    tree.manifest, tree.folder, self._content_store, contents, policy=self._policy
                 )
                 trees.append(
                     StoredTree(
@@ -262,7 +264,11 @@ class BuildStore(Generic[R]):
 
     def _stored(self, facts: Facts, folder: Path, *, stored: bool = True) -> StoredBuild[R]:
         return StoredBuild(
-            facts=facts, kind=self._kind, folder=folder, pool=self._pool, stored=stored
+            facts=facts,
+            kind=self._kind,
+            folder=folder,
+            content_store=self._content_store,
+            stored=stored,
         )
 
     def _keep_cache(
@@ -273,7 +279,7 @@ class BuildStore(Generic[R]):
             return parent.caches[cache.name], parent.packed_listing(cache.name)
         with writing(self._store), contextlib.ExitStack() as exits:
             empty = exits.enter_context(self._store.scratch(self._store.builds))
-            listing = record(cache.folder or empty, self._pool)
+            listing = record(cache.folder or empty, self._content_store)
         packed = pack(listing)
         digest = hashlib.sha256(packed).hexdigest()
         kept = StoredCache(name=cache.name, digest=digest, count=listing.count, size=listing.size)

@@ -28,7 +28,7 @@ _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
 class Headed(NamedTuple):
-    """A content by its first bytes, and the name in the pool of what follows them."""
+    """A content by its first bytes, and the name in the content store of what follows them."""
 
     head: bytes
     name: str
@@ -36,21 +36,21 @@ class Headed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Content:
-    """What lies in the pool under a name, finished or not; its room leaves out holes."""
+    """What lies in the content store under a name, finished or not; its room leaves out holes."""
 
     path: Path
     name: str
     room: int
 
 
-class Pool:
+class ContentStore:
     """Contents in a folder; safe to use from several threads and processes at once.
 
     What is in it is whole, since it is renamed into place, and is not written again.
     """
 
     def __init__(self, folder: Path, *, headed: tuple[str, ...] = ()) -> None:
-        """Opens a pool.
+        """Opens a content_store.
 
         Args:
             folder: The folder, which is made once something is kept.
@@ -166,7 +166,7 @@ class Pool:
         """Bytes that each content takes on the disk, and what was never finished, by name.
 
         Raises:
-            OSError: The pool cannot be read.
+            OSError: The content store cannot be read.
         """
         return {content.name: content.room for content in self._contents()}
 
@@ -189,7 +189,7 @@ class Pool:
         """Reads every content; gives the names of the damaged, which are removed.
 
         Raises:
-            OSError: The pool cannot be read, or something cannot be removed.
+            OSError: The content store cannot be read, or something cannot be removed.
         """
         for content in self._contents():
             if content.name.startswith(STAGED):

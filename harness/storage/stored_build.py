@@ -9,7 +9,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from harness.errors import CacheError
 from harness.storage.caches.listing import CacheListing, unpack
-from harness.storage.content_store import Pool
+from harness.storage.content_store import ContentStore
 from harness.storage.records import load, restored
 from harness.storage.tree_contents import Contents
 from harness.trees.manifest import Manifest, from_json
@@ -110,14 +110,14 @@ class StoredBuild(Generic[R]):
         facts: What the store knows of it.
         kind: The type of its record.
         folder: Its log, and what is known of its trees and caches.
-        pool: Where the contents of these are.
+        content_store: Where the contents of these are.
         stored: Whether later runs find it as well.
     """
 
     facts: Facts
     kind: type[R]
     folder: Path
-    pool: Pool
+    content_store: ContentStore
     stored: bool = True
 
     @cached_property
@@ -162,7 +162,7 @@ class StoredBuild(Generic[R]):
         Raises:
             ManifestError: What is known of them is damaged.
         """
-        return Contents(self.pool, self.folder / contents_file(tree))
+        return Contents(self.content_store, self.folder / contents_file(tree))
 
     def kept_text(self, name: str, kind: type[Any]) -> Any:
         """A record that was stored beside the build, of a type; see `NewBuild.texts`.

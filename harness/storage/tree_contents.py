@@ -9,8 +9,8 @@ from typing import Final
 from blake3 import blake3
 
 from harness.errors import ManifestError
-from harness.storage.content_store import Headed, Pool
-from harness.trees.directory import Folder, native
+from harness.storage.content_store import ContentStore, Headed
+from harness.trees.directory import Directory, native
 from harness.trees.explainer import HEAD, ContentPolicy
 from harness.trees.manifest import Entry, EntryKind, Manifest
 
@@ -19,14 +19,19 @@ _HEADED: Final = struct.Struct(f"32s32s{HEAD}s")
 
 
 def keep_contents(
-    manifest: Manifest, tree: Path, pool: Pool, into: Path, *, policy: ContentPolicy
+    manifest: Manifest,
+    tree: Path,
+    content_store: ContentStore,
+    into: Path,
+    *,
+    policy: ContentPolicy,
 ) -> tuple[str, ...]:
     """Keeps what the regular files of a manifest hold, each content once.
 
     Args:
         manifest: What the tree held when it was read.
         tree: The tree's folder.
-        pool: Where contents are kept.
+        content_store: Where contents are kept.
         into: A file to write, by which `Contents` finds them again.
         policy: Which of them are kept; the others are left out.
 
@@ -38,18 +43,18 @@ def keep_contents(
         OSError: Something cannot be kept.
     """
     headed = {}
-    with Folder.top(tree) as top:
-        for _, paths in groupby(_missing(manifest, pool, policy), key=_folder):
+    with Directory.top(tree) as top:
+        for _, paths in groupby(_missing(manifest, content_store, policy), key=_folder):
             siblings = list(paths)
             with top.parent_of(siblings[0]) as (opened, _):
                 for path in siblings:
                     entry, name = manifest.entries[path], path.rpartition("/")[2]
                     with opened.opened(native(name)) as file:
-                        if pool.is_headed(path, entry.size):
-                            found = pool.add_headed(file, entry.digest, entry.size)
+                        if content_store.is_headed(path, entry.size):
+                            found = content_store.add_headed(file, entry.digest, entry.size)
                             headed[entry.digest] = found
                         else:
-                            pool.add(file, entry.digest, entry.size)
+                            content_store.add(file, entry.digest, entry.size)
     known = b"".join(
         _HEADED.pack(bytes.fromhex(digest), bytes.fromhex(name), head)
         for digest, (head, name) in headed.items()
@@ -67,13 +72,13 @@ def keep_contents(
 class Contents:
     """The contents that were kept of a tree."""
 
-    def __init__(self, pool: Pool, path: Path) -> None:
+    def __init__(self, content_store: ContentStore, path: Path) -> None:
         """Args: where contents are kept, and the file that `keep_contents` wrote.
 
         Raises:
             ManifestError: The file is not there or damaged.
         """
-        self._pool = pool
+        self._content_store = content_store
         self._headed: dict[str, Headed] = {}
         try:
             data = path.read_bytes()
@@ -92,7 +97,7 @@ class Contents:
             ManifestError: It is not kept or damaged.
         """
         head, name = self._find(entry)
-        return head + self._pool.read(name, entry.size - len(head))
+        return head + self._content_store.read(name, entry.size - len(head))
 
     def head(self, entry: Entry) -> bytes:
         """The first bytes of a regular file whose head is kept apart; else all of it.
@@ -106,17 +111,19 @@ class Contents:
     def lacks(self, entry: Entry) -> bool:
         """Whether a regular file's content is not there, by its size and time."""
         head, name = self._find(entry)
-        return not self._pool.has(name, entry.size - len(head))
+        return not self._content_store.has(name, entry.size - len(head))
 
     def names(self) -> Iterator[str]:
-        """The names in the pool of contents that have none by their files' digests."""
+        """The names in the content store of contents that have none by their files' digests."""
         return (found.name for found in self._headed.values())
 
     def _find(self, entry: Entry) -> Headed:
         return self._headed.get(entry.digest, Headed(b"", entry.digest))
 
 
-def _missing(manifest: Manifest, pool: Pool, policy: ContentPolicy) -> Iterator[str]:
+def _missing(
+    manifest: Manifest, content_store: ContentStore, policy: ContentPolicy
+) -> Iterator[str]:
     """The paths of files whose contents are still to be kept, a folder's mostly side by side."""
     seen = set()
     for path, entry in manifest.entries.items():
@@ -124,7 +131,9 @@ def _missing(manifest: Manifest, pool: Pool, policy: ContentPolicy) -> Iterator[
             continue
         if not policy.keeps(path, entry.size):
             continue
-        if pool.is_headed(path, entry.size) or not pool.has(entry.digest, entry.size):
+        if content_store.is_headed(path, entry.size) or not content_store.has(
+            entry.digest, entry.size
+        ):
             seen.add(entry.digest)
             yield path
 

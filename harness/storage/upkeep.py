@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from harness.errors import CacheError, HarnessError, ManifestError, StoreError
 from harness.storage.builds import DROPPED, LOCKS, BuildStore, holding, writing
-from harness.storage.content_store import Pool
+from harness.storage.content_store import ContentStore
 from harness.storage.records import load
 from harness.storage.store import Store
 from harness.storage.stored_build import (
@@ -59,7 +59,7 @@ class Upkeep:
     def __init__(self, store: Store) -> None:
         """Args: the store."""
         self._store = store
-        self._pool = Pool(store.contents)
+        self._content_store = ContentStore(store.contents)
 
     def in_use(self) -> AbstractContextManager[None]:
         """Keeps others from removing what is stored; see `BuildStore.in_use`."""
@@ -76,7 +76,7 @@ class Upkeep:
             StoreError: The store cannot be read.
         """
         with writing(self._store):
-            return tuple(self._pool.rooms().values())
+            return tuple(self._content_store.rooms().values())
 
     def verify(self) -> Iterator[tuple[str, str]]:
         """Reads all that is stored; gives key and fault of damaged builds, which are removed.
@@ -87,7 +87,7 @@ class Upkeep:
         builds = BuildStore(self._store, object)
         # A build that held a damaged content lacks it from now on, as is seen below.
         with writing(self._store):
-            deque(self._pool.verify(), maxlen=0)
+            deque(self._content_store.verify(), maxlen=0)
         for folder in sorted(self._folders()):
             key = folder.name
             try:
@@ -148,7 +148,7 @@ class Upkeep:
             freed = sum(_remove(one) for one in kept if one.used < oldest)
             kept = tuple(one for one in kept if one.used >= oldest)
             self._drop_judgements(oldest)
-        rooms = self._pool.rooms()
+        rooms = self._content_store.rooms()
         total = sum(one.size + one.listings for one in kept) + sum(rooms.values())
         if age is None and total <= above:
             return freed
@@ -159,7 +159,7 @@ class Upkeep:
         for one in staying:
             if one.has_caches and not shelf.takes(one.listings, _cached(one.build)):
                 freed += _remove_caches(one)
-        return freed + self._pool.keep_only(shelf.contents)
+        return freed + self._content_store.keep_only(shelf.contents)
 
     def _drop_judgements(self, oldest: float) -> None:
         for path in self._store.judgements.glob("??/[0-9a-f]*"):
@@ -193,7 +193,9 @@ class Upkeep:
         sizes = {each.name: each.lstat().st_size for each in folder.iterdir()}
         facts = load(Facts, path.read_text(encoding="ascii", errors="replace"))
         return Listed(
-            build=StoredBuild(facts=facts, kind=object, folder=folder, pool=self._pool),
+            build=StoredBuild(
+                facts=facts, kind=object, folder=folder, content_store=self._content_store
+            ),
             size=sum(size for name, size in sizes.items() if not is_cache_file(name)),
             listings=sum(size for name, size in sizes.items() if is_cache_file(name)),
             used=path.stat().st_mtime,

@@ -45,7 +45,7 @@ class Listing:
     others: list[str] = field(default_factory=list)
 
 
-class Folder:
+class Directory:
     """An open directory that its owner can list and search until all who hold it let it go.
 
     Attributes:
@@ -171,7 +171,7 @@ class Folder:
             return self._lstat(name)
 
     @contextmanager
-    def parent_of(self, path: str) -> Iterator[tuple["Folder", str]]:
+    def parent_of(self, path: str) -> Iterator[tuple["Directory", str]]:
         """Opens the directory that a path inside of this one stands in; gives its name there too.
 
         Args:
@@ -188,7 +188,7 @@ class Folder:
                 hint="name a file inside the tree, relative to it",
             )
         with ExitStack() as stack:
-            folder: Folder = self
+            folder: Directory = self
             for part in folders:
                 folder = stack.enter_context(folder.enter(native(part)))
             yield folder, native(name)

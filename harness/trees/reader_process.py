@@ -16,7 +16,7 @@ import blake3
 
 import harness
 from harness.trees import file_reader as contents
-from harness.trees.directory import Folder
+from harness.trees.directory import Directory
 from harness.trees.file_reader import READY, request
 
 WORTH_A_PROCESS: Final = 2000
@@ -35,7 +35,7 @@ _PACKAGES = tuple({str(Path(m.__file__).parents[1]) for m in (harness, blake3) i
 _PROCESSES = threading.BoundedSemaphore(min(len(os.sched_getaffinity(0)) - 1, 4))
 _OPEN_FILES = 1024
 
-Folders = tuple[Folder, ...]
+Directories = tuple[Directory, ...]
 """The folders that names stand in: one, or one of each tree."""
 
 
@@ -50,10 +50,10 @@ class Work(Protocol):
     task: str
     answer_size: int
 
-    def read(self, folders: Folders, names: Sequence[str]) -> None:
+    def read(self, folders: Directories, names: Sequence[str]) -> None:
         """Reads these files here."""
 
-    def take(self, folders: Folders, names: Sequence[str], answer: bytes) -> None:
+    def take(self, folders: Directories, names: Sequence[str], answer: bytes) -> None:
         """Takes the process's answer about these files; what it could not read is read here."""
 
 
@@ -76,7 +76,7 @@ class Readers:
         self._batch = _Batch()
         self._handed: deque[_Batch] = deque()
 
-    def add(self, folders: Folders, names: list[str]) -> None:
+    def add(self, folders: Directories, names: list[str]) -> None:
         """Has files read, now or before the block ends; until then their folders are held.
 
         Raises:
@@ -191,10 +191,10 @@ class _Batch:
     """Names in folders that it holds."""
 
     def __init__(self) -> None:
-        self.parts: list[tuple[Folders, list[str]]] = []
+        self.parts: list[tuple[Directories, list[str]]] = []
         self.count = 0
 
-    def add(self, folders: Folders, names: list[str]) -> None:
+    def add(self, folders: Directories, names: list[str]) -> None:
         for folder in folders:
             folder.hold()
         self.parts.append((folders, names))

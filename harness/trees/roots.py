@@ -6,14 +6,14 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from harness.errors import ManifestError
-from harness.trees.directory import Folder, native, reading, text
+from harness.trees.directory import Directory, native, reading, text
 from harness.trees.manifest import HERE, EntryKind, parents
 
 WHOLE_TREE: Final = (HERE,)
 """The pattern that compares a tree as a whole."""
 
 
-def find_roots(top: Folder, patterns: tuple[str, ...]) -> tuple[str, ...]:
+def find_roots(top: Directory, patterns: tuple[str, ...]) -> tuple[str, ...]:
     """The paths that patterns match in an open tree, sorted, none inside another.
 
     Args:
@@ -30,7 +30,7 @@ def find_roots(top: Folder, patterns: tuple[str, ...]) -> tuple[str, ...]:
     return _outermost({found for wanted in parts for found in _matches(top, "", wanted)})
 
 
-def _matches(folder: Folder, prefix: str, parts: tuple[str, ...]) -> Iterator[str]:
+def _matches(folder: Directory, prefix: str, parts: tuple[str, ...]) -> Iterator[str]:
     """Paths that a pattern's parts match from an open directory on."""
     if not parts:
         yield HERE
@@ -46,7 +46,7 @@ def _matches(folder: Folder, prefix: str, parts: tuple[str, ...]) -> Iterator[st
                 yield from _matches(inner, f"{path}/", rest)
 
 
-def _named(folder: Folder, pattern: str) -> list[str]:
+def _named(folder: Directory, pattern: str) -> list[str]:
     with reading(folder.path):
         if any(mark in pattern for mark in "*?["):
             with os.scandir(folder.fd) as found:

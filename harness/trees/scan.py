@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from harness.trees.directory import Folder, Listing, native, walk
+from harness.trees.directory import Directory, Listing, native, walk
 from harness.trees.file_reader import DIGEST, FACTS, UNREAD, Contents
 from harness.trees.manifest import HERE, Entry, EntryKind, Manifest, file_entry
-from harness.trees.reader_process import WORTH_A_PROCESS, Folders, Readers
+from harness.trees.reader_process import WORTH_A_PROCESS, Directories, Readers
 from harness.trees.roots import WHOLE_TREE, find_roots
 
 __all__ = ["WHOLE_TREE", "read_entries", "read_file", "read_times", "scan"]
@@ -46,7 +46,7 @@ def scan(
     """
     entries: dict[str, Entry] = {}
     digests = Digests(entries)
-    with Folder.top(root) as top:
+    with Directory.top(root) as top:
         roots = find_roots(top, patterns)
         skipped = frozenset(find_roots(top, without)) if without else frozenset()
         with Readers(digests, worth=worth) as files:
@@ -76,7 +76,7 @@ def read_entries(
     """
     entries: dict[str, Entry] = {}
     inside: dict[str, list[str]] = {}
-    with Folder.top(root) as top, Readers(Digests(entries), worth=worth) as files:
+    with Directory.top(root) as top, Readers(Digests(entries), worth=worth) as files:
         for path in paths:
             if path == HERE:
                 entries[HERE] = top.entry()
@@ -109,7 +109,7 @@ def read_file(root: Path, path: str, *, limit: int) -> bytes:
         ManifestError: There is no regular file there, a link is on the way, or it cannot be read.
     """
     with (
-        Folder.top(root) as top,
+        Directory.top(root) as top,
         top.parent_of(path) as (folder, name),
         folder.file(name) as file,
         os.fdopen(file, "rb", closefd=False) as stream,
@@ -130,7 +130,7 @@ def read_times(root: Path, paths: Iterable[str]) -> dict[str, float]:
         ManifestError: There is nothing at a path, a link is on the way, or it cannot be read.
     """
     times: dict[str, float] = {}
-    with Folder.top(root) as top:
+    with Directory.top(root) as top:
         for _, here in groupby(sorted(paths, key=_parent), key=_parent):
             siblings = list(here)
             with top.parent_of(siblings[0]) as (folder, _):
@@ -150,7 +150,7 @@ class Digests:
         self.times: dict[str, int] = {}
         self._contents = Contents()
 
-    def read(self, folders: Folders, names: Sequence[str]) -> None:
+    def read(self, folders: Directories, names: Sequence[str]) -> None:
         (folder,) = folders
         descriptor, entries, digest = folder.fd, self.entries, self._contents.digest
         times = self.times
@@ -163,7 +163,7 @@ class Digests:
             entries[path] = file_entry(mode & _PERMISSIONS, size, found.hex(), attributes)
             times[path] = time
 
-    def take(self, folders: Folders, names: Sequence[str], answer: bytes) -> None:
+    def take(self, folders: Directories, names: Sequence[str], answer: bytes) -> None:
         (folder,) = folders
         entries, times = self.entries, self.times
         answers = FACTS.iter_unpack(answer)
@@ -181,9 +181,9 @@ def _parent(path: str) -> str:
 
 
 def _read_root(
-    top: Folder, path: str, entries: dict[str, Entry], files: Readers, skipped: frozenset[str]
+    top: Directory, path: str, entries: dict[str, Entry], files: Readers, skipped: frozenset[str]
 ) -> None:
-    def enter(folder: Folder, found: Listing) -> list[str]:
+    def enter(folder: Directory, found: Listing) -> list[str]:
         if skipped:
             found = _without(folder, found, skipped)
         if found.files:
@@ -192,7 +192,7 @@ def _read_root(
             entries[folder.child(name)] = folder.special(name)
         return found.folders
 
-    def visit(folder: Folder) -> list[str]:
+    def visit(folder: Directory) -> list[str]:
         entries[folder.path] = folder.entry()
         return enter(folder, folder.listing())
 
@@ -205,7 +205,7 @@ def _read_root(
                 walk(start, visit)
 
 
-def _without(folder: Folder, found: Listing, skipped: frozenset[str]) -> Listing:
+def _without(folder: Directory, found: Listing, skipped: frozenset[str]) -> Listing:
     def left(names: list[str]) -> list[str]:
         return [name for name in names if folder.child(name) not in skipped]
 

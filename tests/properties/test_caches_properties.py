@@ -12,7 +12,7 @@ from random_trees import Node, manifest, open_up, trees, write
 from harness.storage.caches.listing import pack, unpack
 from harness.storage.caches.restore import lay_out
 from harness.storage.caches.save import record
-from harness.storage.content_store import Pool
+from harness.storage.content_store import ContentStore
 from harness.trees.scan import WHOLE_TREE, scan
 
 TIMES = st.integers(0, 2**33).map(lambda seconds: seconds * 10**9 + 987_654_321)
@@ -27,18 +27,18 @@ def test_a_cache_is_laid_out_as_it_was(tree: dict[str, Node], time: int, worth: 
         try:
             for path in reversed(tree):
                 os.utime(root / path, ns=(time, time), follow_symlinks=False)
-            pool = Pool(Path(folder) / "pool")
-            listing = record(root, pool, worth=worth)
+            content_store = ContentStore(Path(folder) / "pool")
+            listing = record(root, content_store, worth=worth)
             packed = pack(listing)
             assert unpack(packed, digest=hashlib.sha256(packed).hexdigest()) == listing
             assert listing.count == len(tree) - 1
-            lay_out(listing, pool, copy)
+            lay_out(listing, content_store, copy)
             try:
                 assert scan(copy, WHOLE_TREE) == manifest(tree)
                 for path in tree:
                     assert (copy / path).lstat().st_mtime_ns == time
             finally:
                 open_up(tree, copy)
-            assert record(root, pool) == listing
+            assert record(root, content_store) == listing
         finally:
             open_up(tree, root)

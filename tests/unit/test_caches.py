@@ -1,4 +1,4 @@
-"""Caches kept as listings over one pool of contents: shared, exact, and never written again."""
+"""Caches kept as listings over one content store: shared, exact, and never written again."""
 
 import errno
 import hashlib
@@ -16,8 +16,8 @@ from harness.storage.caches import save as record_module
 from harness.storage.caches.listing import pack, unpack
 from harness.storage.caches.restore import lay_out
 from harness.storage.caches.save import record
-from harness.storage.content_store import SPARSE, Pool
-from harness.trees.directory import Folder
+from harness.storage.content_store import SPARSE, ContentStore
+from harness.trees.directory import Directory
 from harness.trees.removal import remove_tree
 
 
@@ -34,36 +34,36 @@ def filled(folder: Path) -> Path:
 
 
 @pytest.fixture
-def pool(tmp_path: Path) -> Pool:
-    return Pool(tmp_path / "pool", headed=(".pyc",))
+def content_store(tmp_path: Path) -> ContentStore:
+    return ContentStore(tmp_path / "pool", headed=(".pyc",))
 
 
 def kept(tmp_path: Path) -> list[Path]:
     return [path for path in (tmp_path / "pool").rglob("*") if path.is_file()]
 
 
-def test_what_is_alike_is_kept_once_and_laid_out_apart(cache, pool, tmp_path):
-    listing = record(cache, pool)
+def test_what_is_alike_is_kept_once_and_laid_out_apart(cache, content_store, tmp_path):
+    listing = record(cache, content_store)
     (only,) = kept(tmp_path)
     before = only.stat()
-    record(cache, pool)
+    record(cache, content_store)
     assert only.stat() == before
     copy = tmp_path / "copy"
-    lay_out(listing, pool, copy)
+    lay_out(listing, content_store, copy)
     assert not (copy / "lib" / "file").samefile(copy / "lib" / "same")
     (copy / "lib" / "file").write_bytes(b"POISON!")
     assert (copy / "lib" / "same").read_bytes() == b"content"
     assert only.read_bytes() == b"content"
 
 
-def test_hard_links_are_one_file_again(cache, pool, tmp_path):
+def test_hard_links_are_one_file_again(cache, content_store, tmp_path):
     (cache / "deep").mkdir()
     os.link(cache / "lib" / "file", cache / "deep" / "twin")
     (cache / "link").symlink_to("lib/file")
     os.link(cache / "link", cache / "lib" / "link", follow_symlinks=False)
-    listing = record(cache, pool)
+    listing = record(cache, content_store)
     copy = tmp_path / "copy"
-    lay_out(listing, pool, copy)
+    lay_out(listing, content_store, copy)
     assert (copy / "lib" / "file").samefile(copy / "deep" / "twin")
     assert (copy / "link").lstat().st_ino == (copy / "lib" / "link").lstat().st_ino
     assert (copy / "lib" / "link").readlink() == Path("lib/file")
@@ -71,31 +71,31 @@ def test_hard_links_are_one_file_again(cache, pool, tmp_path):
     assert listing.size == 2 * len(b"content")
 
 
-def test_holes_cost_neither_room_nor_time(cache, pool, tmp_path):
+def test_holes_cost_neither_room_nor_time(cache, content_store, tmp_path):
     size = 2**40
     with (cache / "huge").open("wb") as file:
         file.seek(3 * 2**20 + 5)
         file.write(b"in the middle")
         file.truncate(size)
-    listing = record(cache, pool)
-    assert sum(pool.rooms().values()) < 2**21
+    listing = record(cache, content_store)
+    assert sum(content_store.rooms().values()) < 2**21
     copy = tmp_path / "copy"
-    lay_out(listing, pool, copy)
+    lay_out(listing, content_store, copy)
     with (copy / "huge").open("rb") as file:
         assert os.fstat(file.fileno()).st_size == size
         assert os.fstat(file.fileno()).st_blocks < 4096
         file.seek(3 * 2**20 + 5)
         assert file.read(14) == b"in the middle\0"
-    assert list(pool.verify()) == []
-    assert record(cache, pool) == listing
+    assert list(content_store.verify()) == []
+    assert record(cache, content_store) == listing
 
 
-def test_extended_attributes_come_along(cache, pool, tmp_path):
+def test_extended_attributes_come_along(cache, content_store, tmp_path):
     try:
         os.setxattr(cache / "lib" / "file", "user.note", b"\0\xff")
     except OSError:
         pytest.xfail("this file system has no extended attributes")
-    lay_out(record(cache, pool), pool, tmp_path / "copy")
+    lay_out(record(cache, content_store), content_store, tmp_path / "copy")
     assert os.getxattr(tmp_path / "copy" / "lib" / "file", "user.note") == b"\0\xff"
     assert os.listxattr(tmp_path / "copy" / "lib" / "same") == []
 
@@ -103,12 +103,12 @@ def test_extended_attributes_come_along(cache, pool, tmp_path):
 @pytest.mark.parametrize("mode", [0, 0o600])
 def test_a_hard_link_to_a_file_in_a_closed_folder(mode):
     def work(folder: Path) -> None:
-        cache, pool = filled(folder / "cache"), Pool(folder / "pool")
+        cache, content_store = filled(folder / "cache"), ContentStore(folder / "pool")
         (cache / "z").mkdir()
         os.link(cache / "lib" / "file", cache / "z" / "twin")
         (cache / "lib").chmod(mode)
         copy = folder / "copy"
-        lay_out(record(cache, pool), pool, copy)
+        lay_out(record(cache, content_store), content_store, copy)
         assert (copy / "lib").stat().st_mode & 0o777 == mode
         (copy / "lib").chmod(0o700)
         assert (copy / "lib" / "file").samefile(copy / "z" / "twin")
@@ -117,7 +117,9 @@ def test_a_hard_link_to_a_file_in_a_closed_folder(mode):
     as_an_ordinary_user(work)
 
 
-def test_a_hard_link_to_a_file_by_a_path_longer_than_the_system_takes(cache, pool, tmp_path):
+def test_a_hard_link_to_a_file_by_a_path_longer_than_the_system_takes(
+    cache, content_store, tmp_path
+):
     way = [os.open(cache, os.O_RDONLY)]
     try:
         for _ in range(20):
@@ -128,64 +130,64 @@ def test_a_hard_link_to_a_file_by_a_path_longer_than_the_system_takes(cache, poo
     finally:
         for folder in way:
             os.close(folder)
-    listing = record(cache, pool)
-    lay_out(listing, pool, tmp_path / "copy")
-    assert record(tmp_path / "copy", pool) == listing
+    listing = record(cache, content_store)
+    lay_out(listing, content_store, tmp_path / "copy")
+    assert record(tmp_path / "copy", content_store) == listing
     for each in (cache, tmp_path / "copy"):
         remove_tree(each)  # pytest cannot
 
 
-def test_a_cache_too_deep_is_that_cache_s_fault(cache, pool, tmp_path):
+def test_a_cache_too_deep_is_that_cache_s_fault(cache, content_store, tmp_path):
     folder = cache
     for _ in range(250):
         folder /= "d"
     folder.mkdir(parents=True)
     with pytest.raises(CacheError, match="folders deep"):
-        record(cache, pool)
+        record(cache, content_store)
 
 
-def test_a_folder_that_cannot_be_read_is_that_cache_s_fault(cache, pool, monkeypatch):
+def test_a_folder_that_cannot_be_read_is_that_cache_s_fault(cache, content_store, monkeypatch):
     def fails(_: int) -> None:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     monkeypatch.setattr(record_module.os, "scandir", fails)
     with pytest.raises(ManifestError, match="Too many open files"):
-        record(cache, pool)
+        record(cache, content_store)
 
 
 def test_what_cannot_be_laid_out_is_that_cache_s_fault_unless_there_is_no_room(
-    cache, pool, tmp_path, monkeypatch
+    cache, content_store, tmp_path, monkeypatch
 ):
-    listing = record(cache, pool)
+    listing = record(cache, content_store)
     for number, kind in ((errno.EIO, CacheError), (errno.ENOSPC, StoreError)):
 
         def fails(*_: object, number: int = number) -> None:
             raise OSError(number, os.strerror(number))
 
-        monkeypatch.setattr(pool, "copy", fails)
+        monkeypatch.setattr(content_store, "copy", fails)
         with pytest.raises(HarnessError) as caught:
-            lay_out(listing, pool, tmp_path / "copy")
+            lay_out(listing, content_store, tmp_path / "copy")
         assert type(caught.value) is kind
         assert not (tmp_path / "copy").exists()
 
 
-def test_scattered_pages_grow_neither_in_the_pool_nor_in_a_copy(cache, pool, tmp_path):
+def test_scattered_pages_grow_neither_in_the_pool_nor_in_a_copy(cache, content_store, tmp_path):
     with (cache / "scattered").open("wb") as file:
         for number in range(50):
             file.seek(number * 2**18 + 8192)
             file.write(b"x" * 4096)
         file.truncate(50 * 2**18)
     taken = (cache / "scattered").stat().st_blocks
-    listing = record(cache, pool)
+    listing = record(cache, content_store)
     copy = tmp_path / "copy"
-    lay_out(listing, pool, copy)
+    lay_out(listing, content_store, copy)
     assert (copy / "scattered").read_bytes() == (cache / "scattered").read_bytes()
     assert (copy / "scattered").stat().st_blocks <= taken
-    assert sum(pool.rooms().values()) <= taken * 512 + 7
-    assert record(copy, pool) == listing
+    assert sum(content_store.rooms().values()) <= taken * 512 + 7
+    assert record(copy, content_store) == listing
 
 
-def test_a_content_s_name_does_not_depend_on_where_its_holes_are(cache, pool):
+def test_a_content_s_name_does_not_depend_on_where_its_holes_are(cache, content_store):
     data = bytes(8192) + b"x" * 5000 + bytes(300_000) + b"y"
     for name, punched in (("one", True), ("other", False)):
         with (cache / name).open("wb") as file:
@@ -202,7 +204,7 @@ def test_a_content_s_name_does_not_depend_on_where_its_holes_are(cache, pool):
         file.truncate(2**20)
     names = {
         entry.name: entry.content
-        for folder in record(cache, pool).folders
+        for folder in record(cache, content_store).folders
         for entry in folder.entries
         if entry.name in {"one", "other"}
     }
@@ -210,9 +212,9 @@ def test_a_content_s_name_does_not_depend_on_where_its_holes_are(cache, pool):
     assert names["one"].endswith(SPARSE)
 
 
-def test_a_folder_that_nobody_may_write_to_is_laid_out(cache, pool, tmp_path):
+def test_a_folder_that_nobody_may_write_to_is_laid_out(cache, content_store, tmp_path):
     (cache / "lib").chmod(0o500)
-    lay_out(record(cache, pool), pool, tmp_path / "copy")
+    lay_out(record(cache, content_store), content_store, tmp_path / "copy")
     assert (tmp_path / "copy" / "lib").stat().st_mode & 0o777 == 0o500
     assert (tmp_path / "copy" / "lib" / "file").read_bytes() == b"content"
 
@@ -226,17 +228,19 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-def test_a_damaged_content_is_not_laid_out_and_can_be_kept_anew(cache, pool, tmp_path, damage):
-    listing = record(cache, pool)
+def test_a_damaged_content_is_not_laid_out_and_can_be_kept_anew(
+    cache, content_store, tmp_path, damage
+):
+    listing = record(cache, content_store)
     (content,) = kept(tmp_path)
     damage(content)
-    assert not pool.has(content.name, 7)
+    assert not content_store.has(content.name, 7)
     copy = tmp_path / "copy"
     with pytest.raises(CacheError):
-        lay_out(listing, pool, copy)
+        lay_out(listing, content_store, copy)
     assert not copy.exists()
-    assert record(cache, pool) == listing
-    lay_out(listing, pool, copy)
+    assert record(cache, content_store) == listing
+    lay_out(listing, content_store, copy)
     assert (copy / "lib" / "file").read_bytes() == b"content"
 
 
@@ -251,18 +255,18 @@ del UNREADABLE["gone"]
 @pytest.mark.parametrize("damage", UNREADABLE.values(), ids=UNREADABLE)
 def test_verify_removes_what_cannot_be_read(damage):
     def work(folder: Path) -> None:
-        pool = Pool(folder / "pool")
-        record(filled(folder / "cache"), pool)
+        content_store = ContentStore(folder / "pool")
+        record(filled(folder / "cache"), content_store)
         (content,) = kept(folder)
         damage(content)
-        assert content.name in list(pool.verify())
+        assert content.name in list(content_store.verify())
         assert not os.path.lexists(content)
 
     as_an_ordinary_user(work)
 
 
-def test_verify_leaves_what_was_kept_anew_meanwhile(cache, pool, tmp_path, monkeypatch):
-    listing = record(cache, pool)
+def test_verify_leaves_what_was_kept_anew_meanwhile(cache, content_store, tmp_path, monkeypatch):
+    listing = record(cache, content_store)
     (content,) = kept(tmp_path)
     content.chmod(0o644)
     content.write_bytes(b"CONTENT")
@@ -270,16 +274,16 @@ def test_verify_leaves_what_was_kept_anew_meanwhile(cache, pool, tmp_path, monke
 
     def and_then_it_is_kept_anew(path: Path, *, sparse: bool) -> str:
         found = digest_at(path, sparse=sparse)
-        record(cache, pool)
+        record(cache, content_store)
         return found
 
     monkeypatch.setattr(pool_module, "_digest_at", and_then_it_is_kept_anew)
-    assert list(pool.verify()) == []
-    lay_out(listing, pool, tmp_path / "copy")
+    assert list(content_store.verify()) == []
+    lay_out(listing, content_store, tmp_path / "copy")
 
 
-def test_the_pool_is_read_while_others_keep_and_whatever_lies_there(cache, pool, tmp_path):
-    record(cache, pool)
+def test_the_pool_is_read_while_others_keep_and_whatever_lies_there(cache, content_store, tmp_path):
+    record(cache, content_store)
     (tmp_path / "pool" / "stray").touch()
     (kept(tmp_path)[0].parent / "folder").mkdir()
     stop = threading.Event()
@@ -289,63 +293,67 @@ def test_the_pool_is_read_while_others_keep_and_whatever_lies_there(cache, pool,
         while not stop.is_set():
             number += 1
             (cache / "lib" / "file").write_bytes(f"{number}".encode())
-            record(cache, pool)
+            record(cache, content_store)
 
     thread = threading.Thread(target=keeps)
     thread.start()
     try:
         for _ in range(200):
-            pool.rooms()
+            content_store.rooms()
     finally:
         stop.set()
         thread.join()
-    assert list(pool.verify()) == []
+    assert list(content_store.verify()) == []
 
 
-def test_verify_reads_contents_and_removes_the_damaged(cache, pool, tmp_path):
+def test_verify_reads_contents_and_removes_the_damaged(cache, content_store, tmp_path):
     (cache / "other").write_bytes(b"other")
-    listing = record(cache, pool)
+    listing = record(cache, content_store)
     name, size = next(found for found in listing.contents() if found[1] == 7)
     content = tmp_path / "pool" / name[:2] / name
     content.chmod(0o644)
     content.write_bytes(b"CONTENT")
     os.utime(content, ns=(0, 0))
-    assert pool.has(name, size)
-    assert list(pool.verify()) == [name]
-    assert not pool.has(name, size)
-    assert list(pool.verify()) == []
+    assert content_store.has(name, size)
+    assert list(content_store.verify()) == [name]
+    assert not content_store.has(name, size)
+    assert list(content_store.verify()) == []
 
 
-def test_what_no_cache_holds_and_what_was_never_finished_is_removed(cache, pool, tmp_path):
-    listing = record(cache, pool)
+def test_what_no_cache_holds_and_what_was_never_finished_is_removed(cache, content_store, tmp_path):
+    listing = record(cache, content_store)
     (cache / "more").write_bytes(b"more")
-    record(cache, pool)
+    record(cache, content_store)
     (content,) = (path for path in kept(tmp_path) if path.read_bytes() == b"content")
     (content.parent / ".staged-x").write_bytes(b"half")
-    assert sum(pool.rooms().values()) == 15
-    assert pool.keep_only(dict(listing.contents())) == 8
+    assert sum(content_store.rooms().values()) == 15
+    assert content_store.keep_only(dict(listing.contents())) == 8
     assert kept(tmp_path) == [content]
 
 
-def test_a_content_that_is_another_by_now_is_not_kept(cache, pool, tmp_path):
+def test_a_content_that_is_another_by_now_is_not_kept(cache, content_store, tmp_path):
     file = os.open(cache / "lib" / "file", os.O_RDONLY)
     try:
         with pytest.raises(ManifestError, match="changed while it was read"):
-            pool.add(file, "ab" * 32, 7)
+            content_store.add(file, "ab" * 32, 7)
     finally:
         os.close(file)
     assert kept(tmp_path) == []
 
 
-def test_bytecode_that_differs_in_its_source_s_time_alone_is_kept_once(cache, pool, tmp_path):
+def test_bytecode_that_differs_in_its_source_s_time_alone_is_kept_once(
+    cache, content_store, tmp_path
+):
     for number in (1, 2):
         (cache / f"m{number}.pyc").write_bytes(b"%16d" % number + b"code")
     (cache / "short.pyc").write_bytes(b"short")
-    listing = record(cache, pool)
+    listing = record(cache, content_store)
     assert sorted(path.read_bytes() for path in kept(tmp_path)) == [b"code", b"content", b"short"]
     assert (listing.size, len(set(listing.contents()))) == (14 + 4 + 4 + 5, 3)
     copy = tmp_path / "copy"
-    lay_out(unpack(pack(listing), digest=hashlib.sha256(pack(listing)).hexdigest()), pool, copy)
+    lay_out(
+        unpack(pack(listing), digest=hashlib.sha256(pack(listing)).hexdigest()), content_store, copy
+    )
     for name in ("m1.pyc", "m2.pyc", "short.pyc"):
         assert (copy / name).read_bytes() == (cache / name).read_bytes()
 
@@ -361,21 +369,21 @@ def test_a_damaged_listing_is_an_error():
         unpack(b"damaged", digest="0")
 
 
-def test_a_listing_knows_what_it_takes(cache, pool):
+def test_a_listing_knows_what_it_takes(cache, content_store):
     (cache / "lib" / "hole").touch()
     os.truncate(cache / "lib" / "hole", 4096)
-    listing = record(cache, pool)
+    listing = record(cache, content_store)
     assert (listing.count, listing.size) == (4, 14 + 4096)
     assert sum(name.endswith(SPARSE) for name, _ in listing.contents()) == 1
-    assert pack(listing) == pack(record(cache, pool))
+    assert pack(listing) == pack(record(cache, content_store))
 
 
-def test_an_unreadable_folder_is_given_back_its_mode(cache, pool, tmp_path):
+def test_an_unreadable_folder_is_given_back_its_mode(cache, content_store, tmp_path):
     (cache / "closed").mkdir()
     (cache / "closed" / "file").write_bytes(b"in")
     (cache / "closed").chmod(0)
-    lay_out(record(cache, pool), pool, tmp_path / "copy")
+    lay_out(record(cache, content_store), content_store, tmp_path / "copy")
     for each in (cache, tmp_path / "copy"):
         assert (each / "closed").stat().st_mode & 0o777 == 0
-        with Folder.top(each) as top, top.enter("closed") as closed:
+        with Directory.top(each) as top, top.enter("closed") as closed:
             assert closed.listing().files == ["file"]

@@ -7,7 +7,7 @@ import pytest
 
 from harness.ecosystems.python.ecosystem import PythonEcosystem
 from harness.errors import ManifestError
-from harness.storage.content_store import Pool
+from harness.storage.content_store import ContentStore
 from harness.storage.tree_contents import Contents, keep_contents
 from harness.trees.explainer import LARGEST, ContentPolicy, content_policy
 from harness.trees.git.explainer import GitExplainer
@@ -27,8 +27,8 @@ def tree(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def pool(tmp_path: Path) -> Pool:
-    return Pool(tmp_path / "pool", headed=(".pyc",))
+def content_store(tmp_path: Path) -> ContentStore:
+    return ContentStore(tmp_path / "pool", headed=(".pyc",))
 
 
 @pytest.fixture
@@ -36,11 +36,11 @@ def known(tmp_path: Path) -> Path:
     return tmp_path / "known"
 
 
-def test_each_content_is_kept_once_but_for_large_ones(tree, pool, known):
+def test_each_content_is_kept_once_but_for_large_ones(tree, content_store, known):
     manifest = scan(tree, (".",))
-    keep_contents(manifest, tree, pool, known, policy=ContentPolicy(always=4))
-    assert set(pool.rooms()) == {manifest.entries[path].digest for path in ("a", "b/one")}
-    contents = Contents(pool, known)
+    keep_contents(manifest, tree, content_store, known, policy=ContentPolicy(always=4))
+    assert set(content_store.rooms()) == {manifest.entries[path].digest for path in ("a", "b/one")}
+    contents = Contents(content_store, known)
     assert contents.read(manifest.entries["b/c/two"]) == b"same"
     assert contents.lacks(manifest.entries["z"])
     with pytest.raises(ManifestError, match="cannot be read"):
@@ -51,14 +51,16 @@ def bytecode(tree: Path, name: str, *, time: bytes, code: bytes = b"code") -> No
     (tree / name).write_bytes(time.ljust(16, b".") + code)
 
 
-def test_bytecode_that_differs_in_its_source_s_time_alone_is_kept_once(tree, pool, known, tmp_path):
+def test_bytecode_that_differs_in_its_source_s_time_alone_is_kept_once(
+    tree, content_store, known, tmp_path
+):
     for name, time in (("m.pyc", b"early"), ("n.pyc", b"late"), ("o.pyc", b"late"), ("p", b"p")):
         bytecode(tree, name, time=time)
     for name, data in (("empty.pyc", b""), ("short.pyc", b"only-sixteen-by.")):
         (tree / name).write_bytes(data)
     manifest = scan(tree, (".",))
-    keep_contents(manifest, tree, pool, known, policy=ContentPolicy(always=100))
-    contents = Contents(pool, known)
+    keep_contents(manifest, tree, content_store, known, policy=ContentPolicy(always=100))
+    contents = Contents(content_store, known)
     files = [path for path in tree.rglob("*") if path.is_file() and not path.is_symlink()]
     for path in files:
         assert contents.read(manifest.entries[str(path.relative_to(tree))]) == path.read_bytes()
@@ -70,57 +72,57 @@ def test_bytecode_that_differs_in_its_source_s_time_alone_is_kept_once(tree, poo
     assert set(contents.names()) == {content_digest(b"code")}
 
 
-def test_a_file_that_changed_since_is_not_kept_under_the_old_name(tree, pool, known):
+def test_a_file_that_changed_since_is_not_kept_under_the_old_name(tree, content_store, known):
     manifest = scan(tree, (".",))
     (tree / "a").write_bytes(b"A")
     with pytest.raises(ManifestError, match="changed"):
-        keep_contents(manifest, tree, pool, known, policy=ContentPolicy(always=4))
-    assert not pool.has(manifest.entries["a"].digest, 1)
+        keep_contents(manifest, tree, content_store, known, policy=ContentPolicy(always=4))
+    assert not content_store.has(manifest.entries["a"].digest, 1)
 
 
 @pytest.mark.parametrize("code", [b"cod", b"codes", b"CODE"])
-def test_bytecode_that_changed_since_is_not_taken_for_what_it_was(tree, pool, known, code):
+def test_bytecode_that_changed_since_is_not_taken_for_what_it_was(tree, content_store, known, code):
     bytecode(tree, "m.pyc", time=b"early")
     manifest = scan(tree, (".",))
     bytecode(tree, "m.pyc", time=b"early", code=code)
     with pytest.raises(ManifestError, match="changed"):
-        keep_contents(manifest, tree, pool, known, policy=ContentPolicy(always=100))
-    assert not pool.has(content_digest(code), len(code))
+        keep_contents(manifest, tree, content_store, known, policy=ContentPolicy(always=100))
+    assert not content_store.has(content_digest(code), len(code))
 
 
-def test_what_is_kept_already_is_not_read(tree, pool, known):
+def test_what_is_kept_already_is_not_read(tree, content_store, known):
     manifest = scan(tree, (".",))
-    keep_contents(manifest, tree, pool, known, policy=ContentPolicy(always=5))
+    keep_contents(manifest, tree, content_store, known, policy=ContentPolicy(always=5))
     for path in ("b/one", "b/c/two"):
         (tree / path).unlink()
-    keep_contents(manifest, tree, pool, known, policy=ContentPolicy(always=5))
+    keep_contents(manifest, tree, content_store, known, policy=ContentPolicy(always=5))
 
 
-def test_damage_is_told(tree, pool, known, tmp_path):
+def test_damage_is_told(tree, content_store, known, tmp_path):
     manifest = scan(tree, (".",))
-    keep_contents(manifest, tree, pool, known, policy=ContentPolicy(always=5))
+    keep_contents(manifest, tree, content_store, known, policy=ContentPolicy(always=5))
     entry = manifest.entries["z"]
     content = tmp_path / "pool" / entry.digest[:2] / entry.digest
     content.chmod(0o644)
     content.write_bytes(b"LARGE")
     with pytest.raises(ManifestError, match="was changed"):
-        Contents(pool, known).read(entry)
+        Contents(content_store, known).read(entry)
     os.utime(content, (0, 0))  # as if the disk had done it
     with pytest.raises(ManifestError, match="was changed"):
-        Contents(pool, known).read(entry)
+        Contents(content_store, known).read(entry)
 
 
-def test_damage_to_what_is_known_of_bytecode_is_told(tree, pool, known):
+def test_damage_to_what_is_known_of_bytecode_is_told(tree, content_store, known):
     bytecode(tree, "m.pyc", time=b"early")
     manifest = scan(tree, (".",))
-    keep_contents(manifest, tree, pool, known, policy=ContentPolicy(always=100))
+    keep_contents(manifest, tree, content_store, known, policy=ContentPolicy(always=100))
     whole = known.read_bytes()
     for damaged in (whole[:-1] + b"!", whole[:-1], whole[:32], b"!" + whole[1:], b"", None):
         known.unlink()
         if damaged is not None:
             known.write_bytes(damaged)
         with pytest.raises(ManifestError, match="damaged"):
-            Contents(pool, known)
+            Contents(content_store, known)
 
 
 def test_what_explainers_ask_for_is_kept() -> None:

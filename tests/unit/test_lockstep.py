@@ -15,7 +15,7 @@ from ordinary_users import ordinary_user
 from benchmarks import lockstep
 from benchmarks.lockstep import Differences, compare_trees, differences
 from harness.errors import ManifestError
-from harness.trees.directory import Folder
+from harness.trees.directory import Directory
 from harness.trees.file_reader import LARGE, OTHER, SAME, UNSURE
 from harness.trees.scan import WHOLE_TREE, scan
 
@@ -157,7 +157,7 @@ def test_what_the_other_process_says_is_taken_name_by_name(trees: tuple[Path, Pa
     """What it could not read is read here: `a.py` is the same, and `large` is not."""
     (trees[1] / "lib" / "large").write_bytes(b"x" * (3 * LARGE))
     found = lockstep._Found()
-    with Folder.top(trees[0] / "lib") as one, Folder.top(trees[1] / "lib") as other:
+    with Directory.top(trees[0] / "lib") as one, Directory.top(trees[1] / "lib") as other:
         pairs = lockstep._Pairs(found)
         names = ["absent", "gone", "a.py", "large", "absent too"]
         pairs.take((one, other), names, SAME + OTHER + UNSURE + UNSURE + SAME)

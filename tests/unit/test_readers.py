@@ -17,7 +17,7 @@ import pytest
 
 from harness.errors import ManifestError
 from harness.trees import scan as scanning
-from harness.trees.directory import Folder
+from harness.trees.directory import Directory
 from harness.trees.file_reader import (
     COMPARE,
     DIGEST,
@@ -32,7 +32,7 @@ from harness.trees.file_reader import (
     serve,
 )
 from harness.trees.manifest import Entry, EntryKind, content_digest
-from harness.trees.reader_process import Folders, Readers
+from harness.trees.reader_process import Directories, Readers
 from harness.trees.scan import WHOLE_TREE, scan
 
 FILES = 3000
@@ -65,19 +65,19 @@ class Recorder:
         self.there: list[str] = []
         self._each = each
 
-    def read(self, folders: Folders, names: Sequence[str]) -> None:
+    def read(self, folders: Directories, names: Sequence[str]) -> None:
         self._each()
         (folder,) = folders
         self.here += folder.children(names)
 
-    def take(self, folders: Folders, names: Sequence[str], answer: bytes) -> None:
+    def take(self, folders: Directories, names: Sequence[str], answer: bytes) -> None:
         (folder,) = folders
         assert UNREAD not in FACTS.iter_unpack(answer)
         assert len(answer) == FACTS.size * len(names)
         self.there += folder.children(names)
 
 
-def read_all(top: Folder, files: Readers) -> set[str]:
+def read_all(top: Directory, files: Readers) -> set[str]:
     """Has all the tree's files read, folder by folder; gives their paths."""
     paths: set[str] = set()
     for name in top.listing().folders:
@@ -110,7 +110,7 @@ def descriptors() -> int:
 def test_both_processes_read_and_together_they_read_all_once(tree: Path) -> None:
     work = Recorder()
     before = descriptors()
-    with Folder.top(tree) as top, Readers(work, worth=1) as files:
+    with Directory.top(tree) as top, Readers(work, worth=1) as files:
         expected = []
         # It takes a moment to start.
         deadline = time.monotonic() + SECONDS
@@ -130,7 +130,7 @@ def test_a_tree_read_by_two_is_the_same(tree: Path) -> None:
 def test_few_files_are_read_without_another_process(tree: Path) -> None:
     seen: list[psutil.Process] = []
     work = Recorder(each=lambda: seen.extend(helpers()))
-    with Folder.top(tree) as top, Readers(work, worth=2 * FILES) as files:
+    with Directory.top(tree) as top, Readers(work, worth=2 * FILES) as files:
         read_all(top, files)
     assert len(work.here) == FILES + 6
     assert seen == []
@@ -140,7 +140,7 @@ def test_few_files_are_read_without_another_process(tree: Path) -> None:
 def test_what_a_lost_process_was_to_read_is_read_here(tree: Path, hurt: signal.Signals) -> None:
     """A stopped one is killed while it owes answers; a killed one is missed at the next."""
     work = Recorder()
-    with Folder.top(tree) as top, Readers(work, worth=1) as files:
+    with Directory.top(tree) as top, Readers(work, worth=1) as files:
         expected = sorted(read_all(top, files))
         deadline = time.monotonic() + SECONDS
         while not work.there and time.monotonic() < deadline:
@@ -156,7 +156,7 @@ def test_what_a_lost_process_was_to_read_is_read_here(tree: Path, hurt: signal.S
 
 def test_an_error_ends_the_process_and_closes_all(tree: Path) -> None:
     before = descriptors()
-    with pytest.raises(ManifestError, match="absent"), Folder.top(tree) as top:  # noqa: PT012
+    with pytest.raises(ManifestError, match="absent"), Directory.top(tree) as top:  # noqa: PT012
         work = Recorder()
         with Readers(work, worth=1) as files:
             deadline = time.monotonic() + SECONDS
@@ -171,7 +171,7 @@ def test_there_are_no_more_processes_than_cores(tree: Path) -> None:
     """However many trees are read at once; and when one ends, another may begin."""
     spare = min(len(os.sched_getaffinity(0)) - 1, 4)
     for _ in range(2):
-        with Folder.top(tree) as top, ExitStack() as stack:
+        with Directory.top(tree) as top, ExitStack() as stack:
             all_work = [Recorder() for _ in range(spare + 1)]
             for work in all_work:
                 read_all(top, stack.enter_context(Readers(work, worth=1)))
@@ -184,7 +184,7 @@ def test_there_are_no_more_processes_than_cores(tree: Path) -> None:
 def test_where_few_files_may_be_open_all_is_read_here(tree: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     work = Recorder()
-    with Folder.top(tree) as top, Readers(work, worth=1) as files:
+    with Directory.top(tree) as top, Readers(work, worth=1) as files:
         resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
         try:
             read_all(top, files)
@@ -197,10 +197,10 @@ def test_where_few_files_may_be_open_all_is_read_here(tree: Path) -> None:
 PARENT = """
 import sys
 from pathlib import Path
-from harness.trees.directory import Folder
+from harness.trees.directory import Directory
 from harness.trees.reader_process import Readers
 from harness.trees.scan import Digests
-with Folder.top(Path(sys.argv[1])) as top, Readers(Digests({}), worth=1) as files:
+with Directory.top(Path(sys.argv[1])) as top, Readers(Digests({}), worth=1) as files:
     with top.enter("0") as folder:
         files.add((folder,), folder.listing().files)
     print(flush=True)
@@ -245,7 +245,7 @@ def test_what_the_other_process_could_not_read_is_read_here(tree: Path) -> None:
     entries: dict[str, Entry] = {}
     digests = scanning.Digests(entries)
     facts = FACTS.pack(0o104755, 9, 7, b"d" * 32) + FACTS.pack(*UNREAD)
-    with Folder.top(tree / "0") as folder:
+    with Directory.top(tree / "0") as folder:
         digests.take((folder,), ["absent", "large"], facts)
     assert entries["absent"] == Entry(
         kind=EntryKind.FILE, mode=0o4755, size=9, digest=(b"d" * 32).hex()

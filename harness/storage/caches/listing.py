@@ -24,8 +24,8 @@ class CacheEntry(NamedTuple):
         time: When it was modified, in nanoseconds since the epoch.
         owner: Its user and group.
         size: Bytes of a regular file.
-        content: A regular file's, by its name in the pool; where a symlink points.
-        head: A regular file's first bytes, in hex, where its content in the pool begins after them.
+        content: A regular file's, by its name in the content store; where a symlink points.
+        head: A regular file's first bytes, in hex, where its stored content begins after them.
         twin: The path of the entry before that is the same file, where it has hard links.
         device: A device's number.
         attributes: Extended attributes, in hex, by name.
@@ -64,7 +64,7 @@ class CacheListing:
     folders: tuple[CacheFolder, ...]
 
     def contents(self) -> Iterator[tuple[str, int]]:
-        """The name in the pool and the size of each regular file that is kept there."""
+        """The name in the content store and the size of each regular file that is kept there."""
         for folder in self.folders:
             for entry in folder.entries:
                 if stat.S_ISREG(entry.mode) and not entry.twin:

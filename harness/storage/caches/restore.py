@@ -10,8 +10,8 @@ from typing import Self
 
 from harness.errors import CacheError, HarnessError, StoreError
 from harness.storage.caches.listing import CacheEntry, CacheFolder, CacheListing
-from harness.storage.content_store import Pool
-from harness.trees.directory import Folder, native
+from harness.storage.content_store import ContentStore
+from harness.trees.directory import Directory, native
 from harness.trees.removal import remove_tree
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
@@ -19,7 +19,7 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def lay_out(listing: CacheListing, pool: Pool, target: Path) -> None:
+def lay_out(listing: CacheListing, content_store: ContentStore, target: Path) -> None:
     """Makes a cache as it was recorded; it has nothing in common with what is stored.
 
     An overlay would be quicker for a large cache, but a build can tell it from a folder: it cannot
@@ -27,16 +27,16 @@ def lay_out(listing: CacheListing, pool: Pool, target: Path) -> None:
 
     Args:
         listing: What it held.
-        pool: Where its contents are kept.
+        content_store: Where its contents are kept.
         target: The folder's path; nothing is there yet.
 
     Raises:
-        CacheError: Something is not in the pool or damaged, or cannot be made.
+        CacheError: Something is not in the content store or damaged, or cannot be made.
         StoreError: There is no room.
     """
     try:
         target.mkdir(mode=0o700)
-        _make_all(listing, pool, target)
+        _make_all(listing, content_store, target)
         _complete_folders(listing, target)
     except (OSError, HarnessError) as error:
         remove_tree(target)
@@ -53,16 +53,16 @@ def _failed(error: OSError | HarnessError) -> HarnessError:
     return CacheError(message, hint="build without the store's results: --fresh")
 
 
-def _make_all(listing: CacheListing, pool: Pool, target: Path) -> None:
+def _make_all(listing: CacheListing, content_store: ContentStore, target: Path) -> None:
     """Makes all there is, but folders with no mode and time of their own yet."""
-    with Folder.top(target) as top, _Way(target) as way:
+    with Directory.top(target) as top, _Way(target) as way:
         for folder in listing.folders:
             opened = way.next(folder, make=True)
             for entry in folder.entries:
                 if entry.twin:
                     _link(entry, top, opened)
                 else:
-                    _make(entry, pool, opened)
+                    _make(entry, content_store, opened)
 
 
 def _complete_folders(listing: CacheListing, target: Path) -> None:
@@ -113,14 +113,14 @@ class _Way:
             self._go_back(well=kind is None)
 
 
-def _link(entry: CacheEntry, top: Folder, folder: int) -> None:
+def _link(entry: CacheEntry, top: Directory, folder: int) -> None:
     # Folder by folder: the whole path may be longer than the system takes.
     with top.parent_of(entry.twin) as (parent, twin):
         name, before = native(entry.name), parent.fd
         os.link(twin, name, src_dir_fd=before, dst_dir_fd=folder, follow_symlinks=False)
 
 
-def _make(entry: CacheEntry, pool: Pool, folder: int) -> None:
+def _make(entry: CacheEntry, content_store: ContentStore, folder: int) -> None:
     name = native(entry.name)
     if stat.S_ISREG(entry.mode):
         file = os.open(name, _NEW_FILE, 0o600, dir_fd=folder)
@@ -128,7 +128,7 @@ def _make(entry: CacheEntry, pool: Pool, folder: int) -> None:
             head = bytes.fromhex(entry.head)
             if head:
                 os.write(file, head)
-            pool.copy(entry.content, entry.size - len(head), file)
+            content_store.copy(entry.content, entry.size - len(head), file)
             _complete(file, entry)
         finally:
             os.close(file)

@@ -1,4 +1,4 @@
-"""Lists a cache as a build left it, and keeps its contents in the pool."""
+"""Lists a cache as a build left it, and keeps its contents in the content_store."""
 
 import os
 import stat
@@ -8,9 +8,9 @@ from pathlib import Path
 
 from harness.errors import CacheError
 from harness.storage.caches.listing import CacheEntry, CacheFolder, CacheListing
-from harness.storage.content_store import Headed, Pool
-from harness.trees.directory import Folder, reading, walk
-from harness.trees.reader_process import WORTH_A_PROCESS, Folders, Readers
+from harness.storage.content_store import ContentStore, Headed
+from harness.trees.directory import Directory, reading, walk
+from harness.trees.reader_process import WORTH_A_PROCESS, Directories, Readers
 from harness.trees.scan import Digests
 
 _TOP = "."
@@ -20,7 +20,9 @@ _DEEPEST = 200
 Attributes = tuple[tuple[str, str], ...]
 
 
-def record(cache: Path, pool: Pool, *, worth: int = WORTH_A_PROCESS) -> CacheListing:
+def record(
+    cache: Path, content_store: ContentStore, *, worth: int = WORTH_A_PROCESS
+) -> CacheListing:
     """Lists all that a cache holds: contents, kinds, modes, times, links, hard links, attributes.
 
     No link is followed, and nothing is opened but folders and regular files. What its owner may
@@ -28,7 +30,7 @@ def record(cache: Path, pool: Pool, *, worth: int = WORTH_A_PROCESS) -> CacheLis
 
     Args:
         cache: The cache's folder.
-        pool: Where contents are kept.
+        content_store: Where contents are kept.
         worth: From so many files on, a second process reads with this one.
 
     Raises:
@@ -36,8 +38,8 @@ def record(cache: Path, pool: Pool, *, worth: int = WORTH_A_PROCESS) -> CacheLis
         ManifestError: Something cannot be read, or changed while it was read.
         OSError: Something cannot be kept.
     """
-    recorder = _Recorder(pool)
-    with Folder.top(cache) as top, Readers(recorder, worth=worth) as files:
+    recorder = _Recorder(content_store)
+    with Directory.top(cache) as top, Readers(recorder, worth=worth) as files:
         recorder.files = files
         walk(top, recorder.visit)
     return recorder.listing()
@@ -46,8 +48,8 @@ def record(cache: Path, pool: Pool, *, worth: int = WORTH_A_PROCESS) -> CacheLis
 class _Recorder(Digests):
     """What is known so far; digests of files come after their folder was visited."""
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+    def __init__(self, content_store: ContentStore) -> None:
+        self._content_store = content_store
         super().__init__({})
         self._folders: list[tuple[int, CacheEntry, str, list[CacheEntry]]] = []
         self._sparse: dict[str, str] = {}
@@ -55,25 +57,27 @@ class _Recorder(Digests):
         self._twins: dict[tuple[int, int], str] = {}
         self.files: Readers
 
-    def read(self, folders: Folders, names: Sequence[str]) -> None:
+    def read(self, folders: Directories, names: Sequence[str]) -> None:
         super().read(folders, names)
         self._keep(folders[0], names)
 
-    def take(self, folders: Folders, names: Sequence[str], answer: bytes) -> None:
+    def take(self, folders: Directories, names: Sequence[str], answer: bytes) -> None:
         super().take(folders, names, answer)
         self._keep(folders[0], names)
 
-    def _keep(self, folder: Folder, names: Sequence[str]) -> None:
+    def _keep(self, folder: Directory, names: Sequence[str]) -> None:
         for name, path in zip(names, folder.children(names), strict=True):
             entry = self.entries[path]
-            if self._pool.is_headed(name, entry.size):
+            if self._content_store.is_headed(name, entry.size):
                 with folder.opened(name) as file:
-                    self._headed[path] = self._pool.add_headed(file, entry.digest, entry.size)
-            elif not self._pool.has(entry.digest, entry.size):
+                    self._headed[path] = self._content_store.add_headed(
+                        file, entry.digest, entry.size
+                    )
+            elif not self._content_store.has(entry.digest, entry.size):
                 with folder.opened(name) as file:
-                    self._pool.add(file, entry.digest, entry.size)
+                    self._content_store.add(file, entry.digest, entry.size)
 
-    def visit(self, folder: Folder) -> list[str]:
+    def visit(self, folder: Directory) -> list[str]:
         depth = 0 if folder.path == _TOP else folder.path.count("/") + 1
         if depth > _DEEPEST:
             raise CacheError(
@@ -102,7 +106,7 @@ class _Recorder(Digests):
                 entry = entry._replace(attributes=_attributes_of(folder, item.name))
                 if status.st_blocks * 512 < status.st_size:
                     with folder.opened(item.name) as file:
-                        self._sparse[path] = self._pool.add_sparse(file, status.st_size)
+                        self._sparse[path] = self._content_store.add_sparse(file, status.st_size)
                 else:
                     files.append(item.name)
             entries.append(entry)
@@ -146,13 +150,13 @@ def _entry(name: str, status: os.stat_result, attributes: Attributes) -> CacheEn
     )
 
 
-def _statuses(folder: Folder) -> list[tuple[os.DirEntry[str], os.stat_result]]:
+def _statuses(folder: Directory) -> list[tuple[os.DirEntry[str], os.stat_result]]:
     with reading(folder.path), os.scandir(folder.fd) as found:
         items = sorted(found, key=lambda item: item.name)
         return [(item, item.stat(follow_symlinks=False)) for item in items]
 
 
-def _attributes_of(folder: Folder, name: str) -> Attributes:
+def _attributes_of(folder: Directory, name: str) -> Attributes:
     return _attributes(f"/proc/self/fd/{folder.fd}/{name}")
 
 
