@@ -37,6 +37,7 @@ SPOKEN_OF_ITSELF = {
     "harness/plugins/entry_points.py": {"dist-info", "egg-info", "__pycache__", "pip"},
     "harness/scenarios/tree.py": {"__pycache__"},
 }
+MOST_PARAMETERS = 6
 PURE = {
     "harness.diagnosis", "harness.reports",
     "harness.ecosystems.python.ages", "harness.ecosystems.python.app_pythons",
@@ -139,6 +140,19 @@ def spoken(tree: ast.AST) -> set[str]:
 
 def local_imports(name: str) -> set[str]:
     return {module for module in imports(TREES[name]) if module in TREES} - {name}
+
+
+def too_many_parameters(tree: ast.AST) -> set[str]:
+    """The functions with more parameters than are allowed, `self` and `cls` not counted."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            given = node.args
+            named = [*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg]
+            names = {each.arg for each in named if each is not None} - {"self", "cls"}
+            if len(names) > MOST_PARAMETERS:
+                found.add(node.name)
+    return found
 
 
 def cycle(graph: dict[str, set[str]]) -> tuple[str, ...]:
@@ -276,6 +290,29 @@ def test_only_the_outermost_modules_print_and_exit(name):
 
 def test_no_module_imports_itself_through_others():
     assert cycle({name: local_imports(name) for name in MODULES}) == ()
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_no_function_takes_more_than_six_parameters(name):
+    assert too_many_parameters(TREES[name]) == set()
+
+
+@pytest.mark.parametrize(
+    "planted",
+    ["def f(a, b, /, c, d, *, e, f, g): ...", "async def f(a, b, c, d, e, *f, **g): ...",
+     "class C:\n def f(self, a, b, c, d, e, f, *, g=1): ..."],
+)  # fmt: skip
+def test_too_many_parameters_would_be_seen(planted):
+    assert too_many_parameters(ast.parse(planted)) == {"f"}
+
+
+@pytest.mark.parametrize(
+    "allowed",
+    ["class C:\n def f(self, a, b, c, d, *, e, f): ...", "def f(a, b, c, *, d, e, f): ...",
+     "class C:\n a: int\n b: int\n c: int\n d: int\n e: int\n f: int\n g: int"],
+)  # fmt: skip
+def test_six_parameters_and_the_fields_of_data_are_allowed(allowed):
+    assert too_many_parameters(ast.parse(allowed)) == set()
 
 
 @pytest.mark.parametrize(

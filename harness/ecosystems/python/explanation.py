@@ -4,7 +4,13 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 
 from harness.ecosystems.python.bytecode_difference import BytecodeUse
-from harness.ecosystems.python.rules import content_rules, is_record, may_explain, record_rules
+from harness.ecosystems.python.rules import (
+    RecordFile,
+    content_rules,
+    is_record,
+    may_explain,
+    record_rules,
+)
 from harness.trees.difference import Difference, DifferenceKind, Place, Side
 from harness.trees.explainer import LARGEST, Explanation, Rule, TreePair
 from harness.trees.manifest import EntryKind
@@ -54,8 +60,11 @@ def _rules(one: Difference, trees: TreePair, aside: set[str]) -> frozenset[Rule]
     if contents is None:
         return frozenset()
     if is_record(one.path):
-        ours, theirs = (partial(trees.read, side) for side in Side)
-        return record_rules(one.path, *contents, trees.build_paths, aside, ours=ours, theirs=theirs)
+        cached, clean = (
+            RecordFile(content=content, read=partial(trees.read, side))
+            for content, side in zip(contents, Side, strict=True)
+        )
+        return record_rules(one.path, cached, clean, trees.build_paths, aside)
     return content_rules(one.path, *contents, trees.build_paths)
 
 

@@ -6,7 +6,7 @@ import posixpath
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Final
 from urllib.parse import quote
@@ -103,15 +103,25 @@ def content_rules(
     return frozenset({BUILD_PATH}) if explained else frozenset()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordFile:
+    """A RECORD file of one tree.
+
+    Attributes:
+        content: Its content.
+        read: Gives the content of a file of the same tree.
+    """
+
+    content: bytes
+    read: ReadFile
+
+
 def record_rules(
     path: str,
-    cached: bytes,
-    clean: bytes,
+    cached: RecordFile,
+    clean: RecordFile,
     paths: BuildPaths | None,
     aside: AbstractSet[str],
-    *,
-    ours: ReadFile,
-    theirs: ReadFile,
 ) -> frozenset[Rule]:
     """The rules that together explain why two RECORD files differ.
 
@@ -120,18 +130,16 @@ def record_rules(
 
     Args:
         path: The RECORD file's path, `<location>/<name>.dist-info/RECORD`.
-        cached: Its content in the cached tree.
-        clean: Its content in the clean tree.
+        cached: The file of the cached tree.
+        clean: The file of the clean tree.
         paths: The build dirs, where they differ.
         aside: Paths of the files whose content was set aside.
-        ours: Gives the content of a file of the cached tree.
-        theirs: Gives the content of a file of the clean tree.
 
     Returns:
         No rule where any part of the difference is a real one.
     """
     location = posixpath.dirname(posixpath.dirname(path))
-    lines = [_record(cached, location, aside, ours), _record(clean, location, aside, theirs)]
+    lines = [_record(file, location, aside) for file in (cached, clean)]
     if lines[0] == lines[1]:
         return frozenset({RECORD_LINES})
     if paths is not None:
@@ -251,10 +259,10 @@ def _canonical(document: Mapping[str, object]) -> str:
     return json.dumps(document, sort_keys=True)
 
 
-def _record(data: bytes, location: str, aside: AbstractSet[str], read: ReadFile) -> list[str]:
+def _record(file: RecordFile, location: str, aside: AbstractSet[str]) -> list[str]:
     """Its lines; only the path is left of those that are true of a file that was set aside."""
-    lines = data.decode("utf-8", "surrogateescape").split("\n")
-    return [_line(line, location, aside, read) for line in lines]
+    lines = file.content.decode("utf-8", "surrogateescape").split("\n")
+    return [_line(line, location, aside, file.read) for line in lines]
 
 
 def _line(line: str, location: str, aside: AbstractSet[str], read: ReadFile) -> str:
