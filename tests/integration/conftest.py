@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 from program import Program
 from stores import store_without_builds
 from traces import SANDBOXES, need
 
+from harness.storage.locks import locked
 from harness.storage.store import Store
 
 
@@ -21,7 +21,7 @@ def session_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> 
 @pytest.fixture(scope="session")
 def session_store(session_folder: Path) -> Store:
     """A store whose builds are this session's: the same build in two tests is run once."""
-    with FileLock(session_folder / "store.lock"):
+    with locked(session_folder / "store.lock"):
         return store_without_builds(session_folder / "store")
 
 
