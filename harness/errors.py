@@ -28,7 +28,7 @@ _REFUSALS = {
 
 
 class HarnessError(Exception):
-    """The harness could not tell: says what happened and what to try next.
+    """The harness could not decide: says what happened and what to try next.
 
     Args:
         message: What is wrong, naming the file and line, the key or the command.
@@ -75,7 +75,7 @@ class ImageError(HarnessError):
 
 
 class RuntimeArchiveError(HarnessError):
-    """A Python runtime cannot be packed or is not at hand."""
+    """A Python runtime cannot be packed or is unavailable."""
 
 
 class ReleaseError(HarnessError):
@@ -95,7 +95,7 @@ class StoreError(HarnessError):
 
 
 class CacheError(HarnessError):
-    """A cache that a build left cannot be kept or laid out; others can."""
+    """A cache that a build left cannot be saved or restored; others can."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,7 +50,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """What a kind is told of a build.
+    """What a kind learns of a build.
 
     Attributes:
         sequence: The buildpacks in the order in which they run, the one under test among them.

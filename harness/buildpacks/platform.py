@@ -11,7 +11,7 @@ PUBLIC: Final = (
     Route(host="releases.astral.sh", path=f"/github/{_UV}", serves="programs of uv"),
     Route(host="github.com", path=f"/astral-sh/{_UV}", serves="programs of uv"),
 )
-"""Downloads from hosts that are no platform's own."""
+"""Downloads from hosts that belong to no platform."""
 
 BUNDLED: Final = (
     Route(

@@ -92,7 +92,7 @@ class Preparation:
         env: The environment of all commands.
         cwd: The folder in which they run.
         results: The trees that it leaves; one is called `app`.
-        caches: The folders that cross to the next build. Each is laid out as the build before left
+        caches: The folders that cross to the next build. Each is restored as the build before left
             it, or empty.
         prefixes: Where languages are installed.
     """

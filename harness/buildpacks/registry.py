@@ -12,7 +12,7 @@ GROUP = "cache_harness.buildpacks"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installed:
-    """A kind, and the plug-in that brings it."""
+    """A kind, and the plug-in that provides it."""
 
     kind: BuildpackKind
     plugin: Plugin

@@ -162,7 +162,7 @@ def _clone(url: str, *, store: Store) -> Path:
                 "+refs/heads/*:refs/heads/*",
             )
             command = ("git", "-C", str(final), *fetch)
-            # Without a network, what is kept still serves; a revision that is missing is told.
+            # Without a network, what is kept still serves; a missing revision is reported.
             subprocess.run(command, env=_environment(), capture_output=True, check=False)
             return final
         with store.staged(final) as staging:

@@ -25,12 +25,12 @@ def lay_out(inputs: Inputs, *, caches: LayOutCache | None, folder: Path) -> None
 
     Args:
         inputs: What goes in.
-        caches: Lays out the caches that the build is given; None where they are empty.
+        caches: Restores the caches that the build is given; None where they are empty.
         folder: The build's folder on the host; it is made.
 
     Raises:
-        StoreError: A cache cannot be laid out.
-        CacheError: A cache is not kept or damaged.
+        StoreError: A cache cannot be restored.
+        CacheError: A cache is not stored, or is damaged.
     """
     preparation = inputs.preparation
     for mount in preparation.mounts:

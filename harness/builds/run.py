@@ -50,12 +50,12 @@ def run_build(
         inputs: What goes in.
         machine: Where it runs.
         folder: A new folder for the build's files; it is made and belongs to the result.
-        caches: Lays out the caches that the build is given; None where they are empty.
+        caches: Restores the caches that the build is given; None where they are empty.
         on_line: Called with each line of output, without its end.
 
     Raises:
         SandboxError: The sandbox could not be made or was lost. A build's own failure is a result.
-        StoreError: A cache cannot be laid out.
+        StoreError: A cache cannot be restored.
     """
     began = time.time()
     preparation = inputs.preparation

@@ -1,4 +1,4 @@
-"""What this machine has of what the harness needs, and the command that mends what it lacks."""
+"""What this machine has of what the harness needs, and the command that fixes what is missing."""
 
 import re
 import shutil

@@ -40,7 +40,7 @@ def origin(
         return None
     wanted = _held(divergence, divergence.cached)
     if divergence.cached is not None and wanted == _held(divergence, divergence.clean):
-        # It is told here of what other paths hold, as of a branch in `packed-refs`.
+        # It is said here of what other paths hold, as of a branch in `packed-refs`.
         return None
     for index in reversed(range(len(clean))):
         if _holds(divergence, clean[index], wanted):

@@ -49,7 +49,7 @@ class PartReuse:
         basis: What that rests on.
         restored: What was taken from the cache: normalised names of packages, else file names.
         anew: What was fetched, or built and installed, in this build.
-        unknown: Of what nothing tells.
+        unknown: Those of which nothing is known.
     """
 
     part: Part
@@ -96,7 +96,7 @@ class Fate:
     """What became of one thing that a cache may keep: a runtime, a package, a download.
 
     Attributes:
-        restored: Whether it was taken from the cache; None where nothing tells.
+        restored: Whether it was taken from the cache; None where nothing settles it.
         basis: What tells it.
     """
 
@@ -106,7 +106,7 @@ class Fate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reused:
-    """What one ecosystem tells of a cache.
+    """What one ecosystem says of a cache.
 
     Attributes:
         fates: What became of each thing, by part, then by name. A part of which nothing is known is

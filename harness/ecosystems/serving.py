@@ -103,7 +103,7 @@ class Serving(Protocol):
         """The version of the runtime that each slot in a scenario stands for.
 
         Raises:
-            HarnessError: There are fewer runtimes at hand than are wanted.
+            HarnessError: There are fewer runtimes available than are wanted.
         """
         ...
 

@@ -9,7 +9,7 @@ LIFETIME = 60
 
 
 def answer(packet: bytes) -> bytes | None:
-    """Returns the reply to one DNS query (RFC 1035), or None for what is no query.
+    """Returns the reply to one DNS query (RFC 1035), or None for what is not a query.
 
     An A question gets `WEB_SERVER` for whatever name; `localhost` and the names under it get the
     loopback address (RFC 6761). Any other type gets an empty answer without error, so that a

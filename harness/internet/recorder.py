@@ -53,7 +53,7 @@ class Recorder:
         """The answer to a question.
 
         Raises:
-            HarnessError: The tape has none, and neither was one to be had from a real host; it is
+            HarnessError: The tape has none, and no real host gave one; it is
                 not asked again.
         """
         with self._lock:

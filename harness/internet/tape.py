@@ -27,7 +27,7 @@ class FallbackResponder(Protocol):
         """The answer to a question, or None where there is none.
 
         Raises:
-            HarnessError: There should be one, and it cannot be had.
+            HarnessError: There should be one, and it is unavailable.
         """
 
     def begun(self, asked: Asked) -> Begun | None:
@@ -82,7 +82,7 @@ class Tape:
             folder: A new folder for what is unpacked.
 
         Raises:
-            TapeError: It is not there, is no tape, or is damaged.
+            TapeError: It is not there, is not a tape, or is damaged.
         """
         folder.mkdir(parents=True)
         with contextlib.ExitStack() as stack:
@@ -219,7 +219,7 @@ def read_index(path: Path) -> TapeIndex:
     """What a tape holds.
 
     Raises:
-        TapeError: It is not there, is no tape, or is damaged.
+        TapeError: It is not there, is not a tape, or is damaged.
     """
     try:
         with zipfile.ZipFile(path) as archive:

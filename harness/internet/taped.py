@@ -56,14 +56,14 @@ class GrowingFile(Response):
         """Sends it.
 
         Raises:
-            HarnessError: The rest was not to be had.
+            HarnessError: The rest is unavailable.
         """
         _ = scope, receive
         size, sent = self._begun.size, 0
         with self._begun.path.open("rb") as file:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             while sent < size:
-                # Where the fetch broke off the file grows anew, and has to pass this place again.
+                # Where the fetch broke off the file grows again, and has to pass this place again.
                 file.seek(sent)
                 ended = self._found.done()
                 chunk = file.read(_CHUNK)
@@ -98,7 +98,7 @@ async def respond(
         refusal: What is answered where there is none.
 
     Raises:
-        HarnessError: There should be one, and it cannot be had.
+        HarnessError: There should be one, and it is unavailable.
     """
     body = await _body(request) if request.method == "POST" else b""
     if body is None:

@@ -49,7 +49,7 @@ class Authority:
             return None
         try:
             connection.context = self._named(name.lower())
-        except ValueError:  # no certificate can name it: it is no host name (RFC 5890)
+        except ValueError:  # no certificate can name it: it is not a host name (RFC 5890)
             return int(ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME)
         return None
 

@@ -82,7 +82,7 @@ class Upstream:
             The answer, its headers those that may be kept, `location` as it came.
 
         Raises:
-            TapeError: No answer was to be had in several attempts, or none that can be kept.
+            TapeError: No answer came in several attempts, or none that can be kept.
         """
         asking = dict(_forwarded(url, headers))
         for pause in (*self._pauses, None):
@@ -223,7 +223,7 @@ def _kept(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         if name.lower() in _KEPT:
             yield name.lower(), value
         elif name.lower() == "cache-control" and "immutable" in value.lower():
-            # Any other makes what a client fetches again hang on the time between two builds.
+            # Any other makes what a client fetches again depend on the time between two builds.
             yield "cache-control", value
 
 

@@ -146,7 +146,7 @@ def _required(start: Distribution) -> Iterator[str]:
 def _code(modules: Iterable[str]) -> Iterator[str]:
     """The files of modules' packages and of all that these import, line by line."""
     waiting, seen = sorted(modules, reverse=True), set[str]()
-    # What lies nowhere, such as a class made at a prompt, is no other run's.
+    # What lies nowhere, such as a class made at a prompt, belongs to this run alone.
     yield from (secrets.token_hex() for one in waiting if not _known(one))
     while waiting:
         module = waiting.pop()

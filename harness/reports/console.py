@@ -127,7 +127,7 @@ def _step(number: int, step: Step) -> Iterator[Text]:
 
 
 def _unstable(step: Step) -> str:
-    """What shows that a difference may be no cache's doing."""
+    """What shows that a difference may not be the cache's doing."""
     arms = {failure.arm for failure in step.failures}
     for arm, told in _SECOND.items():
         # The first run of the two is among the failures too where it failed.

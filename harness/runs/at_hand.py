@@ -19,7 +19,7 @@ class BuildsAtHand:
 
         Args:
             session: What has the stored builds.
-            demand: What is asked of builds: a stored one that lacks some of it is not at hand.
+            demand: What is asked of builds: a stored one that lacks some of it counts as missing.
             observer: Notes what is damaged.
         """
         self._builds = session.builds

@@ -27,7 +27,7 @@ _TAIL = 256 * 1024
 
 
 def folder_of_runs() -> Path | None:
-    """This user's folder in memory, made if it is missing; None where there is none to be had.
+    """This user's folder in memory, made if it is missing; None where none is available.
 
     It is this user's alone: everybody may write where it lies.
     """

@@ -114,13 +114,13 @@ def build(
 
 
 def control(clean: PlannedBuild, *, on_disk: bool = False) -> PlannedBuild:
-    """The second run of a clean build: what the two disagree on is no cache's doing."""
+    """The second run of a clean build: what the two disagree on is not the cache's doing."""
     again = build(clean.commit, clean.inputs, repetition=clean.repetition + (2 if on_disk else 1))
     return replace(again, on_disk=on_disk)
 
 
 def repeated(cached: PlannedBuild) -> PlannedBuild:
-    """The second run of a cached build: what the two disagree on is no cache's doing either."""
+    """The second run of a cached build: what both disagree on is not the cache's doing."""
     return build(cached.commit, cached.inputs, cache=cached.cache, repetition=cached.repetition + 1)
 
 

@@ -71,7 +71,7 @@ class CommitServing:
         """The version that each slot of `${python@SLOT}` stands for with a buildpack.
 
         Raises:
-            RuntimeArchiveError: There are fewer runtimes at hand than the slots need.
+            RuntimeArchiveError: There are fewer available runtimes than the slots need.
         """
         buildpack = self._buildpacks.get(spec)
         if PYTHON in buildpack.kind.ecosystems:

@@ -29,7 +29,7 @@ class Workspace:
     Attributes:
         id: The run's: what the run makes elsewhere, such as containers, carries it.
         folder: The run's own folder in the store.
-        memory: The run's own folder in memory; None where there is none to be had.
+        memory: The run's own folder in memory; None where none is available.
     """
 
     id: str
@@ -96,7 +96,7 @@ def sweep(store: Store, kinds: Mapping[str, Backend] | None = None) -> tuple[str
     if kinds is None:
         kinds = backends()
     removed: list[str] = []
-    # One sweep at a time: the lock of a run is removed with its folder, and may be made anew.
+    # One sweep at a time: the lock of a run is removed with its folder, and may be made again.
     with contextlib.ExitStack() as alone:
         if store.runs.is_dir():
             alone.enter_context(locked(store.runs))

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 _DEEPEST = 20
 UNION_TAGS = ("[key]", "[word]", "[parts]")
-"""What stands in pydantic's way to a fault and is no key: its own, and tags of unions."""
+"""What stands in pydantic's way to a fault and is not a key: its own, and tags of unions."""
 _TOO_DEEP = ("is nested too deeply", f"no more than {_DEEPEST} levels")
 _WANTED = {
     "bool_type": "true or false",

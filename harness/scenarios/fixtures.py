@@ -49,7 +49,7 @@ def fixtures_for(file: Path) -> Fixtures:
 
 
 def fixture_tree(fixtures: Fixtures, reference: str) -> Tree:
-    """The files of `FIXTURE` or `FIXTURE@REVISION`; a `repo.toml` is no part of them.
+    """The files of `FIXTURE` or `FIXTURE@REVISION`; a `repo.toml` is not part of them.
 
     Where a revision has submodules, theirs are among them.
 

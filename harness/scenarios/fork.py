@@ -93,7 +93,7 @@ class Revision:
         message: The commit's message.
         parent: The parent's name, or None for the first.
         time: Seconds since 1970 of author and committer.
-        tree: All its files; submodules are no part of it.
+        tree: All its files; submodules are not part of it.
         sha: The commit's SHA, 40 hex digits.
         submodules: What it pins of other forks, sorted by path.
     """

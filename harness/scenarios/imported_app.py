@@ -17,7 +17,7 @@ _ADDED = "added-since.txt"
 
 
 class AppError(HarnessError):
-    """A folder is no app that a scenario could hold."""
+    """A folder is not an app that a scenario could hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class App:
 
 
 def read_app(folder: Path) -> App:
-    """An app's files, with links and modes; its own `.git` is no part of them.
+    """An app's files, with links and modes; its own `.git` is not part of them.
 
     Raises:
         AppError: The folder cannot be read, is empty, or holds what a scenario cannot.

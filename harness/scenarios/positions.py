@@ -13,7 +13,7 @@ Place = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Positions:
-    """Where keys and array items stand: by place, the first and last line (1-based)."""
+    """Where keys and array items are: by place, the first and last line (1-based)."""
 
     spans: dict[Place, tuple[int, int]]
     source: str
@@ -39,7 +39,7 @@ class Positions:
 
 
 def positions(source: str) -> Positions:
-    """Reads where things stand in a TOML text.
+    """Reads where things are in a TOML text.
 
     What cannot be read is passed over: syntax is for `tomllib` to judge.
     """

@@ -60,7 +60,7 @@ class Project:
 
         Raises:
             ProjectError: There is no such repository or revision, too few commits touch the files,
-                or one of the files is no text.
+                or one of the files is not text.
         """
         self._check(revisions)
         is_range = ".." in revisions

@@ -138,7 +138,7 @@ def read_tree(folder: Path, *, skip: frozenset[str] = frozenset()) -> Tree:
 
     Args:
         folder: The tree's root.
-        skip: Names at the root that are no part of the tree.
+        skip: Names at the root that are not part of the tree.
 
     Raises:
         TreeError: It cannot be read, or holds a nested repository, a FIFO, a socket or a device.

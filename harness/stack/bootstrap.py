@@ -179,7 +179,7 @@ def _run(
 
 
 def _advice(log: str) -> str:
-    """What usually mends such a failure."""
+    """What usually fixes such a failure."""
     lower = log.lower()
     if "newuidmap" in lower or "subuid" in lower or "unable to pick chroot mode" in lower:
         return "apt-get install uidmap, or run this command once as root"

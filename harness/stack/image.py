@@ -58,7 +58,7 @@ find . -xdev -type f -perm /6000 -exec chmod ug-s {} +
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """What an image is made of; the archive that the packages come from is no part of it."""
+    """What an image is made of; the archive that the packages come from is not part of it."""
 
     suite: str
     packages: tuple[str, ...] = PACKAGES
@@ -127,7 +127,7 @@ def build_image(
         suite: A Debian or Ubuntu suite; the host distribution's newest where it is None.
         mirror: An archive's URL, instead of the one in the host's apt configuration.
         packages: What to install.
-        fresh: Make it anew though one is kept.
+        fresh: Make it again even if one is stored.
         on_line: Called with each line of progress.
 
     Raises:

@@ -142,7 +142,7 @@ class BuildStore(Generic[R]):
             yield
 
     def find(self, key: str) -> StoredBuild[R] | None:
-        """The stored build of a key, or None; a damaged one is no build.
+        """The stored build of a key, or None; a damaged one is not a build.
 
         Raises:
             StoreError: It is damaged; it was dropped, and the key is free again.

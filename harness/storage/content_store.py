@@ -197,7 +197,7 @@ class ContentStore:
             before = _inode(content.path)
             if _digest_at(content.path, sparse=content.name.endswith(SPARSE)) == content.name:
                 continue
-            # Meanwhile somebody may have kept it anew.
+            # Meanwhile somebody may have stored it again.
             if before is not None and before == _inode(content.path):
                 content.path.unlink(missing_ok=True)
                 yield content.name

@@ -1,4 +1,4 @@
-"""An open folder of a tree, and what stands in it, whatever its modes."""
+"""An open folder of a tree, and what is in it, whatever its modes."""
 
 import errno
 import os
@@ -71,7 +71,7 @@ class Directory:
         """Opens a tree's own folder.
 
         Raises:
-            ManifestError: It is not there, is no directory or a link to one, or cannot be read.
+            ManifestError: It is not there, is not a directory or a link to one, or cannot be read.
         """
         try:
             return cls._open(HERE, os.fspath(root), None)
@@ -117,7 +117,7 @@ class Directory:
         return [prefix + name for name in (names if _UTF8_NAMES else map(text, names))]
 
     def listing(self) -> "Listing":
-        """What stands in it.
+        """What is in it.
 
         Raises:
             ManifestError: It cannot be read.
@@ -178,7 +178,7 @@ class Directory:
             path: The path, relative to this directory.
 
         Raises:
-            ManifestError: It is no path of a manifest, a link is on the way, or what is on the
+            ManifestError: It is not a path of a manifest, a link is on the way, or what is on the
                 way cannot be read.
         """
         *folders, name = path.split("/")

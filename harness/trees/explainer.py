@@ -24,7 +24,7 @@ Read = Callable[[Side, str], bytes]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """Why a difference is no divergence.
+    """Why a difference is not a divergence.
 
     Attributes:
         name: What reports call it. It is part of the JSON report's contract.
@@ -121,7 +121,7 @@ class Explanation:
     """What one explainer makes of two trees.
 
     Attributes:
-        explained: The differences that are no divergences, each with the rules that explain it
+        explained: The differences that are not divergences, each with the rules that explain it
             together. What shows in no entry, and would be one, may be among them.
         found: What differs besides, or is better said so: it takes the place of the difference that
             has its path and kind. It stands, whatever another explainer says.
@@ -165,7 +165,7 @@ class Explainer(Protocol):
         """Says which differences are none, and what differs besides.
 
         A difference may only be explained where the two contents prove that nobody who uses the
-        app could notice it, or, by a rule with a note, that it is no fault by itself.
+        app could notice it, or, by a rule with a note, that it is not a fault by itself.
 
         Args:
             differences: All differences between the trees' entries.

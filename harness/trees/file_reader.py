@@ -95,7 +95,7 @@ class Contents:
             name: Its name there; no link is followed.
 
         Raises:
-            OSError: It cannot be read, is no regular file, or changed while it was read.
+            OSError: It cannot be read, is not a regular file, or changed while it was read.
         """
         file = os.open(name, OPEN_FILE, dir_fd=folder)
         try:
@@ -130,7 +130,7 @@ def same(one: int, other: int, name: str | bytes) -> bool:
         name: The name in both; no link is followed.
 
     Raises:
-        OSError: Either cannot be read, is no regular file, or changed while it was read.
+        OSError: Either cannot be read, is not a regular file, or changed while it was read.
     """
     file = os.open(name, OPEN_FILE, dir_fd=one)
     try:

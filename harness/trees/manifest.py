@@ -51,7 +51,7 @@ class Entry:
     """One directory entry.
 
     Modification times, owners, link counts and the sizes of directories are left out: two correct
-    builds differ in them. (Whether a time lets Python use what it compiled is told elsewhere.)
+    builds differ in them. (Whether a time lets Python use what it compiled is judged elsewhere.)
 
     Attributes:
         kind: What it is.
@@ -195,7 +195,7 @@ def from_json(text: str) -> Manifest:
     """The manifest that `to_json` wrote.
 
     Raises:
-        ManifestError: The text is no manifest, one that was damaged, or one of another format.
+        ManifestError: The text is not a manifest, one that was damaged, or one of another format.
     """
     rest = "{" + text[_HEAD_LENGTH:]
     if not text.startswith(_head(rest)):

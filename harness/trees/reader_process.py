@@ -60,7 +60,7 @@ class Work(Protocol):
 class Readers:
     """Has files read here, and by a second process once there are many, while its block lasts.
 
-    Where the process cannot be had or fails, files are read here instead. It does nothing but
+    Where the process cannot be started or fails, files are read here instead. It does nothing but
     read, and it ends when this process does, however that ends.
 
     Args:
@@ -135,7 +135,7 @@ class Readers:
             self._read(batch)
 
     def _hand(self, batch: "_Batch") -> bool:
-        """Hands a batch to the process, unless it has enough or cannot be had."""
+        """Hands a batch to the process, unless it has enough or is unavailable."""
         if self._process is None or not self._process.ready() or len(self._handed) >= _AHEAD:
             return False
         if not self._process.send(batch.request(self._work.task), batch.descriptors()):
@@ -245,7 +245,7 @@ class _Process:
         return self._ready
 
     def send(self, message: bytes, descriptors: list[int]) -> bool:
-        """Hands it a request; False where it cannot be had."""
+        """Hands it a request; False where it is unavailable."""
         try:
             socket.send_fds(self._channel, [message], descriptors)
         except OSError:

@@ -21,7 +21,7 @@ def remove_tree(path: Path) -> None:
 
     No link is followed, and a folder is opened by its name within its own open parent, so nothing
     outside of the tree is touched even if its parts are exchanged meanwhile. Folders that their
-    owner may not enter are opened up first. Depth is no limit.
+    owner may not enter are opened up first. Depth is not limited.
 
     Raises:
         StoreError: Something cannot be removed, such as what belongs to another user.

@@ -25,9 +25,9 @@ class Comparison:
 
     Attributes:
         divergences: Where they differ, sorted by tree, path and kind.
-        notes: Where they differ in a way that is no fault, by rule.
+        notes: Where they differ in a way that is not a fault, by rule.
         set_aside: What was not counted as a divergence, by rule; a path may count under several.
-        compared: How many paths other than directories there are in either tree; 0 is no agreement.
+        compared: How many paths other than directories there are in either tree; 0 proves nothing.
     """
 
     divergences: tuple[Divergence, ...]

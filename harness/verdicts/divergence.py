@@ -66,7 +66,7 @@ class Divergence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetAside:
-    """How many differing paths a rule, by its name, explains, which are no divergences for it."""
+    """How many differing paths a rule, by its name, explains, which are not divergences for it."""
 
     rule: str
     count: int

@@ -180,7 +180,7 @@ def _settle(
     """What the cache may be blamed for, and what it may not.
 
     Each arm is held against its second run: what two clean builds, or two builds with the same
-    caches, disagree on is no cache's doing.
+    caches, disagree on is not the cache's doing.
     """
     divergences = found.divergences
     noise: list[Divergence] = []
@@ -248,7 +248,7 @@ def _linked_roots(manifest: Manifest) -> Iterator[str]:
 def _unmet(arms: Arms) -> Iterator[str]:
     """What the scenario expects of the builds and did not get, as sentences.
 
-    Each arm's are told whatever the comparison shows, once where both lack the same: a list of
+    Each arm's are reported whatever the comparison shows, once where both lack the same: a list of
     what is known may cover a divergence, and would hide that the file in it is stale.
     """
     lacks = {Arm.CACHED: tuple(_lacks(arms, arms.cached))}

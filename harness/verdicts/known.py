@@ -76,7 +76,7 @@ class KnownTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownFile:
-    """A list, and the file that it stands in."""
+    """A list, and the file that it is in."""
 
     table: KnownTable
     document: Document = field(repr=False)

@@ -70,7 +70,7 @@ class Step:
         divergences: Where the arms differ, noise apart.
         noise: Where two clean builds, or two builds with the same cache, differ as well.
         repeated: Whether the cached build was run again, to see whether it is stable.
-        notes: Where the arms differ in a way that is no fault, by rule.
+        notes: Where the arms differ in a way that is not a fault, by rule.
         set_aside: What was not counted as a difference, by rule.
         findings: What differs at the level of distributions, as sentences.
         unmet: What the scenario expects of this commit and did not get, as sentences.

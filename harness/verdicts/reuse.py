@@ -1,4 +1,4 @@
-"""What became of a build's cache, part by part, by what all ecosystems tell of it."""
+"""What became of a build's cache, part by part, by what all ecosystems say of it."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
@@ -26,9 +26,9 @@ _ASKING: Final = ("/", "/info/refs")
 def judge_parts(
     ecosystems: Sequence[Ecosystem], cached: Trace, clean: Trace, needs: Needs
 ) -> tuple[PartReuse, ...]:
-    """What became of each part of a cache that was not empty; parts of which nothing is told go.
+    """What became of each part of a cache that was not empty; unknown parts are left out.
 
-    What several ecosystems tell of one part is put together. A download is what no ecosystem takes
+    What several ecosystems say of one part is combined. A download is what no ecosystem takes
     for its own: it is from the cache where only the clean build fetched it.
 
     Args:

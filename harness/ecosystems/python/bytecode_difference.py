@@ -48,7 +48,7 @@ class BytecodeUse:
     def differences(self) -> Iterator[tuple[Difference, Rule | None]]:
         """Where both trees have a compiled file, and Python does not do the same with both.
 
-        Each with the rule by which it is no fault, where there is one.
+        Each with the rule by which it is not a fault, where there is one.
 
         Raises:
             ManifestError: A tree cannot be read any more.
@@ -59,7 +59,7 @@ class BytecodeUse:
             if path not in both or self._alike(path):
                 continue
             ours, theirs = self._use(Side.CACHED, path), self._use(Side.CLEAN, path)
-            # That a source is there on one side only is told by itself.
+            # That a source is there on one side only is reported separately.
             if ours is theirs or Use.UNUSED in {ours, theirs}:
                 continue
             found = Difference(
@@ -79,7 +79,7 @@ class BytecodeUse:
                     yield found, PYC_CLEAN
 
     def other_source(self, one: Difference) -> Difference | None:
-        """The difference, better told, where compiled code is used that is not its source's.
+        """The difference, better described, where compiled code is used that is not its source's.
 
         Args:
             one: Files whose contents differ in more than a rule explains.

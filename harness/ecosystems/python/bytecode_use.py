@@ -61,7 +61,7 @@ class Contents:
 def use(path: str, tree: Manifest, contents: Contents) -> Use:
     """What Python does with a compiled file of a tree.
 
-    Which interpreter would import it is told by its name (`m.cpython-311.pyc`); a compiled file
+    Its name says which interpreter would import it (`m.cpython-311.pyc`); a compiled file
     without such a tag is taken for the interpreter's own.
 
     Args:

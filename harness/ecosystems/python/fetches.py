@@ -1,4 +1,4 @@
-"""What a build fetched, told by its requests: of which part of an installation, which project."""
+"""What a build fetched, judged by its requests: of which part of an installation, which project."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""What became of Python's part of a cache, told by what a build fetched, wrote and printed."""
+"""What became of Python's part of a cache, judged by what a build fetched, wrote and printed."""
 
 import posixpath
 from collections import defaultdict
@@ -42,8 +42,8 @@ def judge(cached: Traces, clean: Traces, needs: Needs) -> Reused:
 
     A distribution is from the cache where its metadata is older than the cached build, while the
     clean build wrote it; or where the clean build fetched it, and the cached one, which passed,
-    did not. It was installed anew where the cached build fetched it, unless that was by a URL and
-    the logs say that it was there already. Where neither tells, as for a wheel that the app
+    did not. It was installed again where the cached build fetched it, unless that was by a URL and
+    the logs say that it was there already. Where neither settles it, as for a wheel that the app
     brings, the logs do; or, where what else was restored kept its times, that it has a time of
     this build. What a clean build has not, and nobody fetched, was restored.
 

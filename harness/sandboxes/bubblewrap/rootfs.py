@@ -20,7 +20,7 @@ def image_root(rootfs: Path, places: Iterable[str]) -> list[str]:
     Args:
         rootfs: The image's root folder.
         places: Paths of the sandbox at which something is to be mounted, links resolved
-            (`resolved`). A folder of the image's that lacks one of them is put together anew from
+            (`resolved`). A folder of the image's that lacks one of them is put together again from
             its entries, each mounted by itself, since a place cannot be made in a read-only one.
     """
     opened = {"/"}

@@ -56,7 +56,7 @@ class BubblewrapSandbox:
     """A `Sandbox` whose root is an unpacked image, or the host's /usr; see bwrap(1).
 
     Raises:
-        SandboxError: bwrap is missing, or the image's folder is no root folder.
+        SandboxError: bwrap is missing, or the image's folder is not a root folder.
     """
 
     name = "bubblewrap"

@@ -44,12 +44,12 @@ class CacheEntry(NamedTuple):
 
 
 class CacheFolder(NamedTuple):
-    """A folder and what stands in it, but for folders: these follow it, deeper by one.
+    """A folder and what is in it, but for folders: these follow it, deeper by one.
 
     Attributes:
         depth: How many folders it lies in; the first, which is the cache itself, lies in none.
         own: Its own entry.
-        entries: What else stands in it.
+        entries: What else is in it.
     """
 
     depth: int

@@ -56,7 +56,7 @@ _WITHIN_URL = re.compile(r"(?<=://)[^/@]*@|[?#].*", re.DOTALL)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meaning:
-    """Something that two repositories do not have in common: where it is told best, and why."""
+    """Something that two repositories do not have in common: where it is reported best, and why."""
 
     inside: str
     why: str
@@ -300,7 +300,7 @@ class _Pair:
                 self._store(inside)
 
     def _folders(self) -> None:
-        """Empty folders say nothing, nor do those in which nothing else is told."""
+        """Empty folders say nothing, nor do those in which nothing else is reported."""
         explained = self.stored | self.named
         bare = {inside for inside in self.differing if self._is_bare(inside)}
         told = {
@@ -355,7 +355,7 @@ def _is_damaged(side: Repository, inside: str) -> bool:
 
 
 def _staged(side: Repository, inside: str) -> Staged | str:
-    """What is staged, or why that cannot be told."""
+    """What is staged, or why that is unknown."""
     try:
         return staged(side, inside)
     except IndexFileError as error:

@@ -1,4 +1,4 @@
-"""Has what differs in git repositories told by what these are, not by how they are stored."""
+"""Reports what differs in git repositories by what these are, not by how they are stored."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace

@@ -52,7 +52,7 @@ class GitFolder:
         """What a file holds; None where there is none. No link is followed.
 
         Raises:
-            UnreadableError: It is no regular file, or one that its owner or the harness cannot
+            UnreadableError: It is not a regular file, or one that its owner or the harness cannot
                 read.
             ManifestError: What is stored of the tree is damaged.
         """
@@ -149,7 +149,7 @@ class Repositories:
     def _is_repository(self, folder: str) -> bool:
         """Whether it is one in either tree, and in the other a damaged one at least."""
         entries = [tree.entries.get(folder) for tree in self._trees]
-        # A tree whose folders are not told, as where only files are compared, has them all.
+        # A tree whose folders are not listed, as where only files are compared, has them all.
         if any(entry is not None and entry.kind is not EntryKind.DIRECTORY for entry in entries):
             return False
         has = [parts(tree, folder) for tree in self._trees]

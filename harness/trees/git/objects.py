@@ -59,7 +59,7 @@ class GitObject:
 
 
 class BrokenError(Exception):
-    """An object cannot be had; the message says why, as a phrase."""
+    """An object is unavailable; the message says why, as a phrase."""
 
 
 class Objects:

@@ -20,7 +20,7 @@ _LARGE_OFFSET: Final = 0x8000_0000
 _LETTERS: Final = {4: "I", 8: "Q"}
 
 Spend = Callable[[int], None]
-"""Is told of each piece of work before it is done, by its size in bytes."""
+"""Is called for each piece of work before it is done, by its size in bytes."""
 
 
 class PackError(Exception):

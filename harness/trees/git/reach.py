@@ -25,7 +25,7 @@ class Reached:
     """What some commits reach.
 
     Attributes:
-        lost: Why an object that is reached cannot be had, by its id.
+        lost: Why an object that is reached is unavailable, by its id.
         unread: How the limit cut this short, as a phrase; empty where all was read.
     """
 

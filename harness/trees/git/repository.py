@@ -58,7 +58,7 @@ class Soundness:
     """Whether what the HEADs of a repository reach is there.
 
     Attributes:
-        lost: Why an object that they reach cannot be had, by its id.
+        lost: Why an object that they reach is unavailable, by its id.
         faults: What of its packs and alternates cannot be used, as phrases.
         unread: How a limit cut the look short, as a phrase; empty where all was read.
     """

@@ -8,7 +8,7 @@ from harness.ecosystems.python.buildpack_scripts import KnownPythons
 from harness.ecosystems.python.runtimes.runtime import Runtime, minor_of
 
 AT_HAND = ("default", "other")
-"""The slots that stand for runtimes at hand, the one that is filled first before the other."""
+"""The slots that stand for available runtimes, the one that is filled first before the other."""
 _FAVOURITE = 11
 """Most releases of most tools run on Python 3.11."""
 
@@ -19,7 +19,7 @@ def best_suited(runtimes: Iterable[Runtime], known: Collection[str]) -> tuple[st
     Those that the buildpack knows of come first, the nearest to 3.11 before others.
 
     Args:
-        runtimes: Those at hand, the newest first.
+        runtimes: Those available, the newest first.
         known: The minor versions that the buildpack knows of; empty where it does not say.
     """
 
@@ -31,7 +31,7 @@ def best_suited(runtimes: Iterable[Runtime], known: Collection[str]) -> tuple[st
 
 
 def at_hand(versions: Sequence[str]) -> dict[str, str]:
-    """What the slots for runtimes at hand stand for, of versions of which the best come first."""
+    """What the slots for available runtimes stand for, of versions of which the best come first."""
     return dict(zip(AT_HAND, versions, strict=False))
 
 
@@ -45,7 +45,7 @@ def newest(
 
     Args:
         known: What the buildpack knows.
-        runtimes: Those at hand, the newest first.
+        runtimes: Those available, the newest first.
         makeable: The minor versions of which one can be made.
         make: Makes one of a minor version; None where that fails.
     """
@@ -59,7 +59,7 @@ def newest(
 
 
 def sibling(version: str, taken: Collection[str]) -> str:
-    """Another release of the same minor version, which no runtime at hand is.
+    """Another release of the same minor version, which no available runtime is.
 
     The one before it, where there is one: what is older has been released.
     """

@@ -10,7 +10,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from harness.ecosystems.python.runtimes.interpreter import Interpreter
 from harness.errors import RuntimeArchiveError
 
-# `site` is frozen into the interpreter from 3.11 on, so its file cannot be mended; but it reads the
+# `site` is frozen into the interpreter from 3.11 on, so patching it has no effect; but it reads the
 # .pth files of the one site folder that it knows in any prefix, and a line of those may import.
 _SITE = '''"""Makes site-packages of this prefix the folder for installed packages."""
 

@@ -30,7 +30,7 @@ class RuntimesOnDemand:
         Args:
             store: Where they are kept.
             image: The harness's own; None where builds run in another, for which none is made.
-            on_line: Called with each line of progress, and with why one cannot be had.
+            on_line: Called with each line of progress, and with the reason why one is unavailable.
         """
         self._store = store
         self._image = image

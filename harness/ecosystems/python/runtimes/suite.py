@@ -32,7 +32,7 @@ def suite_runtime(
         on_line: Called with each line of progress.
 
     Raises:
-        ImageError: The packages cannot be had.
+        ImageError: The packages are unavailable.
         RuntimeArchiveError: That Python does not work in the image.
     """
     bootstrap = Bootstrap(

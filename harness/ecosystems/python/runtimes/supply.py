@@ -1,4 +1,4 @@
-"""The runtimes of a run: which are at hand, and which commits' builds can have."""
+"""The runtimes of a run: which are available, and which commits' builds can have."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -28,7 +28,7 @@ class RuntimeSupply:
         """Takes the runtimes that every build can have, and where others come from.
 
         Args:
-            runtimes: Those at hand, the newest first.
+            runtimes: Those available, the newest first.
             preferred: The versions that the operator named, the default one first.
             on_demand: Where more come from.
         """
@@ -64,7 +64,7 @@ class RuntimeSupply:
         return chosen
 
     def at_hand(self, buildpack: BuildpackFiles) -> dict[str, str]:
-        """The version that each slot stands for whose runtime is at hand."""
+        """The version that each slot stands for whose runtime is available."""
         suited = best_suited(self._runtimes, self._known_to(buildpack).latest)
         return at_hand(self._preferred or suited)
 
