@@ -1,9 +1,9 @@
-"""Languages: what is installed in a tree, who owns a path, which differences are none.
+"""Languages: what is installed in a tree, who owns a path, which differences do not matter.
 
-Every installed ecosystem is asked of every build, and is silent where nothing is its own. So a tree
-that holds two languages is judged by both. A file is explained by its content alone, wherever it
-lies and whether or not anything is known to be installed; who owns a path, what is found and what
-became of packages rests on what an ecosystem described of the tree.
+Every installed ecosystem is asked about every build, and answers nothing where nothing is its own.
+So a tree that holds two languages is judged by both. A file is explained by its content alone,
+wherever it lies and whether or not anything is known to be installed; who owns a path, what is
+found and what became of packages rests on what an ecosystem described of the tree.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -116,7 +116,7 @@ class Ecosystem(Explainer, Protocol):
         Args:
             cached: The build that was given a cache which was not empty.
             clean: The build of the same commit that was given none.
-            needs: What tells the parts apart.
+            needs: By what the parts are told apart.
 
         Raises:
             StoreError: A text is damaged.

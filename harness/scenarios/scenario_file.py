@@ -72,7 +72,7 @@ class ReuseParts:
     runtime: Annotated[ReuseExpectation | None, Field(description="Python itself.")] = None
     tools: Annotated[
         ReuseExpectation | None,
-        Field(description="What only serves to install others, such as pip, setuptools and uv."),
+        Field(description="What only serves to install others, such as package managers."),
     ] = None
     packages: Annotated[
         ReuseExpectation | None, Field(description="The distributions that the app asks for.")

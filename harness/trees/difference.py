@@ -19,7 +19,7 @@ class DifferenceKind(StrEnum):
     """In what way two trees differ at one path.
 
     That compiled code is used otherwise (`bytecode`) can show where no entry differs: only an
-    explainer says so (`harness.trees.explainer`).
+    explainer finds that (`harness.trees.explainer`).
     """
 
     LEFTOVER = "leftover"
@@ -43,7 +43,7 @@ _WHY: Final = {
 }
 
 Place = tuple[str, DifferenceKind]
-"""What tells one difference from another: its path and its kind."""
+"""What identifies a difference: its path and its kind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ class Difference:
         cached: What the cached tree has there.
         clean: What the clean tree has there.
         why: The difference in words.
-        together: What is said of several for which it is the same, after their number, as in
+        together: The reason for several that share it, after their number, as in
             `12 compiled files: ...`; empty where each is reported by itself.
     """
 

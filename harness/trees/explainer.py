@@ -1,6 +1,6 @@
-"""What an explainer is: it says which differences of two trees are none, and what differs besides.
+"""What an explainer is: it knows which differences of two trees do not matter, and what else does.
 
-Entries tell that two files are not the same bytes. Whether anyone could notice that is known to
+Entries show that two files do not hold the same bytes. Whether anyone could notice that is known to
 whoever knows what the files are: a language's ecosystem, or the reader of git repositories.
 """
 
@@ -16,7 +16,7 @@ LARGEST: Final = 32 * 1024 * 1024
 """Files of more bytes are compared as they are, unless an explainer asks for larger ones."""
 
 HEAD: Final = 16
-"""Bytes at the beginning of some files that tell times, see `Explainer.headed`."""
+"""Bytes at the beginning of some files that hold times, see `Explainer.headed`."""
 
 Read = Callable[[Side, str], bytes]
 """Gives the content of a regular file of one side's tree, by its path as in the manifest."""
@@ -28,8 +28,8 @@ class Rule:
 
     Attributes:
         name: What reports call it. It is part of the JSON report's contract.
-        note: What a report says of each path, where the difference is true and worth a line, and no
-            fault by itself. Empty where it is only counted, as nobody who uses the app could
+        note: What a report says of each path, where the difference is true and worth a line, and
+            not a fault by itself. Empty where it is only counted, as nobody who uses the app could
             notice it.
     """
 
@@ -39,7 +39,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """Differences that are true, worth a line, and no fault by themselves.
+    """Differences that are true, worth a line, and not a fault by themselves.
 
     Attributes:
         rule: The name of the rule that explains them.
@@ -123,8 +123,8 @@ class Explanation:
     Attributes:
         explained: The differences that are not divergences, each with the rules that explain it
             together. What shows in no entry, and would be one, may be among them.
-        found: What differs besides, or is better said so: it takes the place of the difference that
-            has its path and kind. It stands, whatever another explainer says.
+        found: What else differs, or a better reason for a difference: it takes the place of the one
+            that has its path and kind. It stands, whatever another explainer makes of it.
         notes: What there is to say of a rule's paths, where that is more than the rule's own note:
             in place of that.
     """
@@ -162,7 +162,7 @@ class Explainer(Protocol):
         ...
 
     def explain(self, differences: Sequence[Difference], trees: TreePair) -> Explanation:
-        """Says which differences are none, and what differs besides.
+        """Says which differences do not matter, and what else differs.
 
         A difference may only be explained where the two contents prove that nobody who uses the
         app could notice it, or, by a rule with a note, that it is not a fault by itself.

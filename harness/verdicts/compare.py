@@ -71,7 +71,7 @@ def compare(trees: TreePair, explainers: Sequence[Explainer] = ()) -> Comparison
 def _explained(
     explanations: Iterable[Explanation], found: Mapping[Place, Difference]
 ) -> dict[Place, frozenset[Rule]]:
-    """The differences that some explainer explains, and that none says to stand."""
+    """The differences that some explainer explains, and that none of them finds to stand."""
     explained: dict[Place, frozenset[Rule]] = {}
     for said in explanations:
         for place, rules in said.explained.items():
@@ -152,7 +152,7 @@ def merged(found: Mapping[str, Comparison], explainers: Iterable[Explainer]) -> 
 
 
 def gather(divergences: Iterable[Divergence]) -> tuple[Divergence, ...]:
-    """The divergences, in which those are one of which the same is said together.
+    """The divergences, in which those are one that share a reason.
 
     A cache that loses its files' times makes hundreds of compiled files outdated at once, all for
     one reason.

@@ -45,7 +45,7 @@ class Divergence:
         distribution: The package that owns the path, as `name version`, where one does.
         origin: The earlier commit whose content the cached tree still holds, where one is known.
         why: The difference in words.
-        together: What is said of several for which it is the same, after their number; else empty.
+        together: The reason for several that share it, after their number; else empty.
         derived: Whether a tool made the file from others, so that people look at it last.
         paths: Where it stands for several paths alike: all of them, as `path` is the folder that
             holds them.

@@ -30,7 +30,6 @@ OF_PYTHON = {
 SPOKEN_OUTSIDE = {
     "harness/buildpacks/platform.py": {"pip", "wheel"},
     "harness/internet/trust.py": {"pip"},
-    "harness/scenarios/scenario_file.py": {"pip"},
     "harness/stack/image.py": {"pip", "wheel"},
 }
 SPOKEN_OF_ITSELF = {

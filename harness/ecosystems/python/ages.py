@@ -1,4 +1,4 @@
-"""Which files that tell of an installation were there before the build that left them began."""
+"""Which files of an installation's metadata are older than the build that left them."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -38,14 +38,14 @@ def read_ages(tree: BuiltTree, distributions: Iterable[Distribution]) -> Ages:
     Raises:
         ManifestError: The tree is no longer as its manifest says.
     """
-    times = tree.times(_telling(tree.manifest, distributions))
+    times = tree.times(_looked_at(tree.manifest, distributions))
     return Ages(
         old=tuple(sorted(path for path, time in times.items() if time < tree.began)),
         new=tuple(sorted(path for path, time in times.items() if time >= tree.began)),
     )
 
 
-def _telling(manifest: Manifest, distributions: Iterable[Distribution]) -> Iterator[str]:
+def _looked_at(manifest: Manifest, distributions: Iterable[Distribution]) -> Iterator[str]:
     """The regular files whose times are looked at."""
     described = {one.metadata for one in distributions}
     for path, entry in manifest.entries.items():

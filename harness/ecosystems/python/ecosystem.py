@@ -41,7 +41,7 @@ class PythonEcosystem(PythonSupplies):
         }
 
     def describe(self, tree: BuiltTree) -> str:
-        """Its distributions, and which files that tell of them are older than the build."""
+        """Its distributions, and which files of their metadata are older than the build."""
         return to_text(read_installation(tree))
 
     def owners(self, installed: str) -> OwnerOf:

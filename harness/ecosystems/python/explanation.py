@@ -1,4 +1,4 @@
-"""Which differences between two trees are none to Python, and what differs to it besides."""
+"""Which differences between two trees do not matter to Python, and what else differs for it."""
 
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -19,7 +19,7 @@ _Explained = dict[Place, frozenset[Rule]]
 
 
 def explain(differences: Sequence[Difference], trees: TreePair) -> Explanation:
-    """Explains files by their contents, and says where compiled files are not used alike.
+    """Explains files by their contents, and finds where compiled files are not used alike.
 
     Args:
         differences: All differences between the trees' entries.

@@ -11,7 +11,7 @@ from harness.storage.records import dump, load
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installation:
-    """What is installed, and which of the files that tell of it are older than the build."""
+    """What is installed, and which files of its metadata are older than the build."""
 
     distributions: tuple[Distribution, ...] = ()
     ages: Ages = field(default_factory=Ages)

@@ -38,7 +38,7 @@ class GitExplainer:
         return _LARGEST_PACK if "/objects/pack/" in path else LARGEST
 
     def is_derived(self, path: str) -> bool:  # noqa: ARG002
-        """Nothing: what is reported of a repository is said where it says most."""
+        """Nothing: what differs in a repository is reported at the path that people look at."""
         return False
 
     def explain(self, differences: Sequence[Difference], trees: TreePair) -> Explanation:
@@ -84,7 +84,7 @@ def _meanings(
     clean: GitFolder,
     inside: Mapping[str, Difference],
 ) -> Iterator[Difference]:
-    """What two repositories do not have in common, each at the path that tells it best."""
+    """What two repositories do not have in common, each at the path that shows it best."""
     for each in shown.meanings:
         if each.inside in inside:
             yield replace(inside[each.inside], why=each.why)
