@@ -5,10 +5,20 @@ import json
 import time
 from dataclasses import replace
 
-import pytest
 from rich.console import Console
+from sample_results import (
+    AGREES,
+    DIVERGES,
+    FAILED,
+    ONLY_PYTHON,
+    PARTS,
+    SITE,
+    divergence,
+    result,
+    run,
+)
 
-from harness.ecosystems.reuse import Basis, Part, PartReuse, Reuse
+from harness.ecosystems.reuse import Reuse
 from harness.ecosystems.serving import StandIn
 from harness.internet import Request
 from harness.reports import console as console_report
@@ -18,101 +28,13 @@ from harness.reports.counts import builds_line
 from harness.reports.matrix import shortened
 from harness.runs.display import showing
 from harness.runs.progress import Label
-from harness.trees.manifest import Entry, EntryKind
-from harness.verdicts.divergence import Divergence, DivergenceKind, SetAside
-from harness.verdicts.result import Builds, Failure, Result, Run, Seconds, Step, Verdict
-
-FILE = Entry(kind=EntryKind.FILE, mode=0o644, size=5, digest="ab" * 32)
-LINK = Entry(kind=EntryKind.SYMLINK, target="to\udcff")
-SITE = ".heroku/python/lib/python3.11/site-packages"
-
-
-def divergence(path: str, kind: DivergenceKind = DivergenceKind.LEFTOVER, **rest) -> Divergence:
-    rest = {"tree": "app", "cached": FILE, "why": "a clean build has nothing here", **rest}
-    return Divergence(kind=kind, path=f"{SITE}/{path}", **rest)
-
-
-AGREES = Step(
-    commit="1234567890" * 4,
-    message="First [deploy]",
-    verdict=Verdict.AGREES,
-    reuse=Reuse.EMPTY,
-    seconds=Seconds(cached=1.26, clean=2),
-    compared=9,
-)
-DIVERGES = replace(
-    AGREES,
-    message="Drop forms",
-    verdict=Verdict.DIVERGES,
-    reuse=Reuse.DISCARDED,
-    reasons=("The Python version has changed",),
-    divergences=(
-        divergence("forms\udcff/a.py", distribution="forms 1.0.post1", origin="commit 1 “First”"),
-        divergence("link", DivergenceKind.TARGET, cached=LINK, clean=replace(LINK, target="b")),
-        divergence("gone", DivergenceKind.MISSING, cached=None, clean=FILE),
-    ),
-    noise=(divergence("noisy", DivergenceKind.CONTENT, clean=FILE),),
-    set_aside=(SetAside(rule="git-store", count=3),),
-    findings=("forms 1.0 is installed, and a clean build has none",),
-    unmet=("in the clean build nothing is at x",),
-    refused=(Request(method="GET", url="https://elsewhere/", status=599, refused="no such host"),),
-)
-FAILED = replace(
-    AGREES,
-    verdict=Verdict.FAILED,
-    reuse=Reuse.UNKNOWN,
-    failures=(
-        Failure(
-            arm="clean",
-            command="compile",
-            how="fails with exit status 4",
-            log_tail=("[red]last[/red] line",),
-        ),
-    ),
-)
-
-
-def result(*steps: Step, scenario: str = "reuse/x") -> Result:
-    return Result(
-        scenario=scenario, file=f"{scenario}.toml", buildpack="every-input", sandbox="docker",
-        image="stack:1", steps=steps,
-    )  # fmt: skip
-
-
-def run(*results: Result) -> Run:
-    return Run(results=results, builds=Builds(needed=6, run=4, reused=2))
+from harness.verdicts.result import Builds, Failure, Result, Run, Step, Verdict
 
 
 def shown(of: Run) -> str:
     console = Console(file=io.StringIO(), width=200, soft_wrap=True)
     console.print(console_report.render(of))
     return console.file.getvalue()
-
-
-def test_agreement_is_one_row():
-    text = shown(run(result(AGREES, replace(AGREES, reuse=Reuse.REUSED))))
-    row = next(line for line in text.splitlines() if line.startswith("reuse/x"))
-    assert row.split() == ["reuse/x", "agrees", "empty", "reused", "2.5", "s", "4.0", "s"]
-    assert "commit 1" not in text
-    assert "6 builds needed, 4 run, 2 results reused" in text
-
-
-@pytest.mark.parametrize(
-    "told",
-    [
-        "reuse/x.toml", "every-input in docker", "commit 2 1234567 “Drop forms”: diverges",
-        "The Python version has changed", "9 files compared",
-        "forms 1.0 is installed, and a clean build has none",
-        "not as expected: in the clean build nothing is at x",
-        f"leftover   {SITE}/forms\\xff/a.py", "forms 1.0.post1", "5 bytes blake3:abababab 0644",
-        "cached -> to\\xff, clean -> b", f"missing    {SITE}/gone",
-        "two clean builds differ from each other in 1 path", f"{SITE}/noisy",
-        "rule git-store: 3", "refused: GET https://elsewhere/",
-    ],
-)  # fmt: skip
-def test_a_divergence_is_told_in_full(told):
-    assert told in shown(run(result(AGREES, DIVERGES)))
-    assert told in console_report.plain(result(AGREES, DIVERGES))
 
 
 def test_one_of_each_count_is_singular():
@@ -143,19 +65,6 @@ def test_nothing_that_a_build_wrote_commands_the_terminal():
     assert text.replace("\n", "").isprintable()
 
 
-PARTS = (
-    PartReuse(
-        part=Part.RUNTIME, reuse=Reuse.REUSED, basis=(Basis.REQUESTS,),
-        restored=("python-3.11.2.tar.zst",),
-    ),
-    PartReuse(
-        part=Part.PACKAGES, reuse=Reuse.DISCARDED, basis=(Basis.REQUESTS, Basis.LOG),
-        anew=("forms", "\udcff", *(f"p{number}" for number in range(9))), unknown=("vendored",),
-    ),
-)  # fmt: skip
-ONLY_PYTHON = replace(AGREES, reuse=Reuse.REUSED, reuse_parts=PARTS)
-
-
 def test_each_part_of_the_cache_is_told_by_name_with_what_it_rests_on():
     told = console_report.plain(result(AGREES, replace(ONLY_PYTHON, unmet=("x",))))
     lines = [line.strip() for line in told.splitlines()]
@@ -178,19 +87,6 @@ def test_a_cache_that_is_reused_but_for_the_packages_is_told_apart():
     )
     row = matrix_lines(result(AGREES, ONLY_PYTHON, reused))[1]
     assert row.split()[1:] == ["agrees", "pr"]
-
-
-def test_json_has_each_part_of_the_cache():
-    (told,) = json.loads(json_report.render(run(result(ONLY_PYTHON))))["results"]
-    (step,) = told["steps"]
-    assert step["reuse"] == "reused"
-    assert step["reuse_parts"]["runtime"] == {
-        "reuse": "reused", "basis": ["requests"], "from_cache": ["python-3.11.2.tar.zst"],
-        "anew": [], "unknown": [],
-    }  # fmt: skip
-    packages = step["reuse_parts"]["packages"]
-    assert packages["anew"][:2] == ["forms", "\\xff"]
-    assert packages["unknown"] == ["vendored"]
 
 
 def test_an_earlier_finding_shows_in_the_verdict():
@@ -216,39 +112,6 @@ def test_many_paths_are_cut_short_with_their_count():
     assert "site-packages/f11" in text
     assert "site-packages/f12" not in text
     assert "and 18 more" in text
-
-
-def test_json_holds_all_of_it():
-    report = json.loads(json_report.render(run(result(AGREES, DIVERGES), result(FAILED))))
-    assert report["format"] == json_report.FORMAT
-    assert report["builds"] == {"needed": 6, "run": 4, "reused": 2}
-    first, second = report["results"]
-    assert first["verdict"] == "diverges"
-    assert second["steps"][0]["failures"] == [
-        {"arm": "clean", "command": "compile", "how": "fails with exit status 4",
-         "log_tail": ["[red]last[/red] line"]},
-    ]  # fmt: skip
-    step = first["steps"][1]
-    assert step["seconds"] == {"cached": 1.26, "clean": 2}
-    assert step["divergences"][0] == {
-        "tree": "app", "path": SITE + "/forms\\xff/a.py", "kind": "leftover",
-        "distribution": "forms 1.0.post1",
-        "cached": {"type": "file", "mode": "0644", "size": 5, "digest": "blake3:" + "ab" * 32},
-        "clean": None, "origin": "commit 1 “First”", "why": "a clean build has nothing here",
-        "paths": [],
-    }  # fmt: skip
-    assert step["divergences"][1]["cached"] == {
-        "type": "symlink", "mode": "0000", "target": "to\\xff",
-    }  # fmt: skip
-    assert [step["noise"][0]["path"], step["set_aside"]] == [
-        SITE + "/noisy", [{"rule": "git-store", "count": 3}],
-    ]  # fmt: skip
-    assert step["refused"] == [
-        {"method": "GET", "url": "https://elsewhere/", "why": "no such host"}
-    ]
-    assert step["unmet"] == list(DIVERGES.unmet)
-    assert step["findings"] == list(DIVERGES.findings)
-    assert step["reasons"] == list(DIVERGES.reasons)
 
 
 def test_json_names_every_field_of_a_step_and_a_result():
@@ -325,23 +188,6 @@ def matrix_lines(*results: Result, width: int = 120) -> list[str]:
     console = Console(file=io.StringIO(), width=width, soft_wrap=True)
     console.print(matrix_report.render(run(*results)))
     return [line.rstrip() for line in console.file.getvalue().splitlines()]
-
-
-def test_a_matrix_has_a_row_a_scenario_and_a_column_a_buildpack_and_marks_changes():
-    old, new = "../repo@v1", "../repo@v2"
-    reused = replace(AGREES, reuse=Reuse.REUSED)
-    lines = matrix_lines(
-        replace(result(AGREES, DIVERGES, scenario="a"), buildpack=old),
-        replace(result(AGREES, reused, scenario="b"), buildpack=old),
-        replace(result(AGREES, reused, scenario="a"), buildpack=new),
-        replace(result(AGREES, reused, scenario="b"), buildpack=new),
-    )
-    assert lines[0].split() == ["scenario", "v1", "v2"]
-    count = len(DIVERGES.divergences)
-    assert lines[1].split("  ")[0].strip() == "a"
-    assert f"diverges, unmet {count} d" in lines[1]
-    assert "» agrees r" in lines[1]
-    assert "»" not in lines[2]
 
 
 def test_a_matrix_wider_than_the_terminal_keeps_a_row_on_a_line():
