@@ -198,7 +198,8 @@ def under_pytest(program) -> subprocess.CompletedProcess[str]:
     need("bubblewrap")
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     command = [
-        *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n", "2", "-v"),
+        # -P, so that the harness that is installed is imported, and not this checkout's.
+        *(sys.executable, "-P", "-m", "pytest", "-p", "no:cacheprovider", "-n", "2", "-v"),
         *(str(file_of(name)) for name in (NESTED_DROPPED, ROOT_DROPPED)),
         *("--buildpack", "root-requirements", "--sandbox", "bubblewrap"),
         *("--store", str(program.store.root)),

@@ -19,7 +19,7 @@ from harness.trees.git import explainer as git_explainer
 
 pytestmark = pytest.mark.timeout(600)
 
-EACH = 4
+EACH = 2
 SEED = 11
 
 

@@ -169,12 +169,21 @@ def test_the_oldest_suite_s_python_is_the_same_bytes_each_time(kept, tmp_path):
     assert len(packed) == 1
 
 
+@pytest.fixture(scope="module")
+def laid_out(kept, tmp_path_factory) -> Path:
+    """The image's Python as a build gets it; it is not to be changed."""
+    interpreter = read_interpreter(kept.rootfs / "usr", root=kept.rootfs)
+    tree = tmp_path_factory.mktemp("laid-out") / "python"
+    lay_out(interpreter, tree, target=System(root=kept.rootfs), wheels=())
+    return tree
+
+
 @pytest.mark.parametrize("fault", ["site", "sysconfig", "pip", "library", "extension"])
-def test_what_a_packed_tree_lacks_is_seen_before_it_is_kept(kept, tmp_path, fault):
+def test_what_a_packed_tree_lacks_is_seen_before_it_is_kept(kept, laid_out, tmp_path, fault):
     interpreter = read_interpreter(kept.rootfs / "usr", root=kept.rootfs)
     system = System(root=kept.rootfs)
     tree = tmp_path / "python"
-    lay_out(interpreter, tree, target=system, wheels=())
+    shutil.copytree(laid_out, tree, symlinks=True)
     stdlib = tree / "lib" / f"python{interpreter.minor}"
     check(tree, version=interpreter.version, system=system)
     if fault == "site":
