@@ -108,7 +108,7 @@ def compare_trees(
     """
     found = differences(cached, clean, patterns, worth=worth)
     if found.linked:
-        # What Python does with a file hangs on where links lead, through folders that are alike.
+        # What Python does with a file depends on where links lead, through folders that are alike.
         ours, theirs = (scan(tree, patterns, worth=worth) for tree in (cached, clean))
         return _compared(ours, theirs, cached, clean)
     return _comparison(cached, clean, found, worth)
@@ -152,7 +152,7 @@ def _compared(ours: Manifest, theirs: Manifest, cached: Path, clean: Path) -> Co
 def _repositories(trees: Iterable[Path], differing: Iterable[str]) -> Iterator[str]:
     """The checkouts, and repositories that are none's, in which something differs.
 
-    What a repository is hangs on all of its files, not only on those that differ.
+    What a repository is depends on all of its files, not only on those that differ.
     """
     folders = sorted({folder for path in differing for folder in parents(path)})
     for tree in trees:
@@ -193,7 +193,7 @@ def _manifest(
 
 @dataclass(slots=True)
 class _Side:
-    """Differing paths of one tree; `leaves` are those that are no directories."""
+    """Differing paths of one tree; `leaves` are those that are not directories."""
 
     paths: set[str] = field(default_factory=set)
     leaves: set[str] = field(default_factory=set)
@@ -295,7 +295,7 @@ def _root_of_one(top: Directory, root: str, side: _Side) -> None:
 def _compare_names(
     pair: _Pair, ours: Listing, theirs: Listing, found: _Found, files: Readers
 ) -> list[str]:
-    """Compares what stands in two folders; gives the names of the folders that both have."""
+    """Compares what is in two folders; gives the names of the folders that both have."""
     links = (*ours.others, *theirs.others)
     found.linked |= any(name.endswith(_OF_PYTHON) for name in links)
     shared = (

@@ -20,7 +20,7 @@ class Machine:
         processor: Its name.
         cores: How many of it this process may use.
         memory: GiB.
-        kernel: As uname(1) tells.
+        kernel: As uname(1) reports.
         file_system: That of the measured folder.
         python: The version of the interpreter.
         load: The load average of the minute before; from half the cores on, times are too long.

@@ -13,7 +13,7 @@ DEFAULT_OUT = Path("build/benchmarks")
 
 
 def options(rounds: int) -> Callable[[Decorated], Decorated]:
-    """Adds `--rounds`, `--store` and `--out`; `rounds` is how often all is measured unless told."""
+    """Adds `--rounds`, `--store` and `--out`; `rounds` is how often all is measured by default."""
 
     def decorate(command: Decorated) -> Decorated:
         for option in (
@@ -22,7 +22,7 @@ def options(rounds: int) -> Callable[[Decorated], Decorated]:
                 type=click.IntRange(min=1),
                 default=rounds,
                 show_default=True,
-                help="How often each thing is measured; the median is told.",
+                help="How often each thing is measured; the median is reported.",
             ),
             click.option(
                 "--store",

@@ -47,7 +47,7 @@ class Stopwatch:
         return inner
 
     def move(self, seconds: float, *, of: str, to: str) -> None:
-        """Counts some of a label's time for another: what the measured code itself told of."""
+        """Counts some of a label's time for another: what the measured code itself reported."""
         with self._lock:
             self.seconds[of] -= seconds
             self.seconds[to] += seconds

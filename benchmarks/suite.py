@@ -93,7 +93,7 @@ class Ran:
 
     @cached_property
     def told(self) -> dict[str, list[object]]:
-        """What was told of each scenario's commits, apart from times and digests."""
+        """What was reported of each scenario's commits, apart from times and digests."""
         return {
             each["scenario"]: [
                 (
@@ -268,7 +268,7 @@ def _check(measured: Measured, buildpack: str) -> None:
     """See that what was measured gave the right answers.
 
     Raises:
-        HarnessError: Two ways told different things, or a verdict is not the known one.
+        HarnessError: Two ways reported different things, or a verdict is not the known one.
     """
     runs = [(way, ran) for way, rans in measured.cold.items() for ran in rans]
     again = [(way, ran) for (name, way), rans in measured.again.items() for ran in rans]
@@ -416,8 +416,8 @@ def _verdict_table(measured: Measured) -> Table:
         rows=tuple(rows),
         notes=(
             (
-                "Every run of the harness told the same, and the verdicts are those known of the"
-                " buildpack."
+                "Every run of the harness reported the same, and the verdicts are those known for"
+                " the buildpack."
             ),
             (
                 "By hand differences show by diff only: contents and names, no modes; which of them"

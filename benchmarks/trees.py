@@ -176,7 +176,7 @@ def _diffoscope(trees: Corpus) -> Timing:
 
 
 def measure(trees: Corpus, rounds: int) -> tuple[list[Timing], list[str]]:
-    """Times each way that is at hand, in turn, round by round; names the tools that are missing."""
+    """Times each available way, in turn, round by round; names the tools that are missing."""
     missing = sorted(
         {tool for tool in ("diff", "rsync", "git", "diffoscope") if not shutil.which(tool)}
     )

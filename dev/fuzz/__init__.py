@@ -1,1 +1,1 @@
-"""A fuzz of the comparison: single changes of a real tree, each of which must be told."""
+"""A fuzz of the comparison: single changes of a real tree, each of which must be reported."""

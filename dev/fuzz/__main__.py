@@ -33,7 +33,7 @@ def main(
 ) -> None:
     """Changes a tree of real wheels at random, one change at a time, and compares.
 
-    Each change must be told as a divergence, or be one that may be set aside for a reason. Exit
+    Each change must be reported as a divergence, or be one that may be set aside for a reason. Exit
     status 1 where one is not.
     """
     kinds = [kind for kind in KINDS if only in kind and not (without and without in kind)]
@@ -78,7 +78,7 @@ def _show(
         total.faults += tally.faults
     click.echo(line("all", *(total.levels[level] for level in Level), total.faults))
     if total.whys:
-        click.echo("\nnot told as divergences, and why:")
+        click.echo("\nnot reported as divergences, and why:")
     for why, count in total.whys.most_common():
         click.echo(f"{count:>7}  {why}")
     if unfit:
@@ -92,7 +92,7 @@ def _show(
         click.echo(f"\n… and {len(wrong) - _SHOWN} more")
     count = sum(total.levels.values())
     click.echo(
-        f"\n{count} changes in {seconds:.0f} s: {total.faults} are not told as they should be"
+        f"\n{count} changes in {seconds:.0f} s: {total.faults} are not reported as they should be"
     )
 
 

@@ -15,7 +15,7 @@ from harness.trees.difference import Side
 
 
 class Level(StrEnum):
-    """How the comparison tells a change."""
+    """How the comparison reports a change."""
 
     DIVERGES = "diverges"
     NOTED = "noted"
@@ -25,13 +25,13 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What was changed, and how it is to be told.
+    """What was changed, and how it must be reported.
 
     Attributes:
         what: In a few words, with all that is needed to do it again.
         paths: Each must be named where the change is a divergence.
         also: Others that may be.
-        levels: How it may be told.
+        levels: How it may be reported.
         why: The reason where that is not as a divergence.
         side: The side on which it is to be, where that matters.
     """
@@ -141,7 +141,7 @@ class Bench:
         return frozenset(self._twins.get(path, (path,)))
 
     def write(self, path: str, content: bytes, *, keep_time: bool = False) -> None:
-        """Gives a file another content in place, and unless told otherwise a later time."""
+        """Gives a file another content in place, and by default a later time."""
         place = self.touch(path)
         before = place.stat()
         place.chmod(before.st_mode | 0o200)
@@ -219,7 +219,7 @@ def facts(path: Path) -> tuple[object, ...]:
         return ()
     kind = stat.S_IFMT(status.st_mode)
     inside: list[object] = []
-    # Where the owner may not read any more, that is told by the mode.
+    # Where the owner may not read any more, the mode shows it.
     with suppress(PermissionError):
         inside += [
             (name, os.getxattr(path, name, follow_symlinks=False))

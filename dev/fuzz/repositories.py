@@ -281,7 +281,7 @@ def loose(bench: Bench) -> Change:
 
 
 def index(bench: Bench) -> Change:
-    """The index: read anew, without an entry, or with another content."""
+    """The index: read again, without an entry, or with another content."""
     how = bench.rng.choice(
         [("update-index", "--really-refresh"), ("update-index", "--force-remove", "setup.py"),
          ("update-index", "--chmod=+x", "setup.py"), ("update-index", "--assume-unchanged",

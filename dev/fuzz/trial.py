@@ -1,4 +1,4 @@
-"""One change, compared, and held against how it is to be told."""
+"""One change, compared, and held against how it must be reported."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -30,14 +30,14 @@ _BESIDE = 10  # of how many changes one is compared in the other ways as well
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """How a change was told.
+    """How a change was reported.
 
     Attributes:
         number: Which one it is of the run; with the seed it is made again by it.
         kind: The kind of change.
         change: The change.
-        level: How it was told.
-        faults: In what way that is not as it is to be told.
+        level: How it was reported.
+        faults: In what way that is not as it must be reported.
     """
 
     number: int
@@ -64,7 +64,7 @@ class Tally:
 
 
 class Fuzz:
-    """Changes one tree again and again, and says how the comparison tells each change."""
+    """Changes one tree again and again, and says how the comparison reports each change."""
 
     def __init__(self, base: Path, work: Path, *, seed: int) -> None:
         """Takes the tree, a place for the one that is changed, and what decides the changes."""
@@ -81,7 +81,7 @@ class Fuzz:
             kind: The kind of change, by its name in `KINDS`.
 
         Returns:
-            How it was told; None where such a change cannot be made here.
+            How it was reported; None where such a change cannot be made here.
         """
         bench = self._bench
         bench.rng.seed(f"{self._seed} {number} {kind}")
@@ -100,7 +100,7 @@ class Fuzz:
         """Sees that the tree is as it was.
 
         Raises:
-            AssertionError: It is not: a change was not undone, and no trial since tells anything.
+            AssertionError: It is not: a change was not undone, and no trial since proves anything.
         """
         now = scan(self._bench.work, WHOLE_TREE)
         if now != self._before:
@@ -164,11 +164,11 @@ def _faults(change: Change, level: Level, found: Comparison) -> list[str]:
         names = [(one.kind.value, one.path) for one in found.divergences][:3]
         rules = [each.rule for each in found.notes]
         rules += [each.rule for each in found.set_aside]
-        return [f"is told as {level} {names or rules or ''}, not {' or '.join(change.levels)}"]
+        return [f"is reported as {level} {names or rules or ''}, not {' or '.join(change.levels)}"]
     if level is not Level.DIVERGES:
         return []
     named = {one.path or "." for one in found.divergences}
-    # Of a repository that is gone as a whole, each file need not be told.
+    # Of a repository that is gone as a whole, each file need not be reported.
     wanted = {path for path in change.paths if not in_git(path)}
     faults = []
     if unnamed := wanted - named:

@@ -67,8 +67,8 @@ class ImportOptions:
             flags=("--app",),
             folder=True,
             metavar="FOLDER",
-            help="Instead of a repository's commits, take an app as it lies in a folder: deployed,"
-            " built again, and with a file more; then it becomes the app of each further folder.",
+            help="Instead of a repository's commits, take the app in a folder: deploy it, build it"
+            " again, then with a file added; after that it becomes the app of each further folder.",
         ),
     ] = ()
     output: Annotated[
@@ -98,7 +98,7 @@ def import_(repository: Path | None, revisions: str, options: ImportOptions) -> 
         alone = ImportOptions(apps=options.apps, output=options.output)
         if repository is not None or options != alone:
             raise click.UsageError(
-                "--app takes folders as they are: it goes with --output and with nothing else"
+                "--app takes folders as they are: it can be combined only with --output"
             )
         found = [read_app(folder) for folder in options.apps]
         _save(app_scenario_text(found), options.output, " to ".join(app.name for app in found))
@@ -137,7 +137,7 @@ def _commits(
             raise ProjectError(
                 f"--requirements {wanted}: there is no such file"
                 f" at commit {commit.short} of {repository}",
-                hint="name one that is there from the first of the commits, or begin later",
+                hint="name one that exists from the first commit on, or start later",
             )
     return project, tuple(with_root_requirements(commit, wanted) for commit in commits)
 

@@ -142,7 +142,7 @@ class BuildOptions(ABC):
             flags=("--store",),
             folder=True,
             metavar="DIR",
-            help="Where builds, images, runtimes and build tools are kept between runs.",
+            help="Where builds, images, runtimes and build tools are stored between runs.",
             default="CACHE_HARNESS_STORE, or the platform's cache folder",
         ),
     ] = field(default_factory=default_store)

@@ -209,7 +209,7 @@ class GitResponse(Response):
         async with _git("http-backend", env=self._env, stdin=True) as process:
             stdin, stdout = process.stdin, process.stdout
             if stdin is None or stdout is None:
-                raise RuntimeError("pipes were asked for")
+                raise RuntimeError("pipes were requested")
             feeder = asyncio.create_task(_feed(Request(scope, receive), stdin))
             try:
                 head = await stdout.readuntil(b"\r\n\r\n")

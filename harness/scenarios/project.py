@@ -19,7 +19,7 @@ DEFAULT_PATHS = (
 DEFAULT_LAST = 10
 
 _ODD_MODES = {"120000": "is a symbolic link", "160000": "is a submodule"}
-_HINT = "leave it out with --path GLOB, which stands in place of the default ones"
+_HINT = "leave it out with --path GLOB, which replaces the default patterns"
 
 
 class ProjectError(HarnessError):

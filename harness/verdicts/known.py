@@ -53,7 +53,8 @@ class Entry:
         Field(description="Compiled files, or the folder of several, that Python would not use."),
     ] = ()
     release: Annotated[
-        bool, Field(description="The two builds tell the platform other things, by `bin/release`.")
+        bool,
+        Field(description="The two builds tell the platform different things, by `bin/release`."),
     ] = False
     outcome: Annotated[bool, Field(description="One of the two builds fails.")] = False
     unmet: Annotated[Patterns, Field(description="Expectations of the scenario that fail.")] = ()

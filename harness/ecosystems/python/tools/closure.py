@@ -76,7 +76,7 @@ def _fetch(pin: str, python: str, folder: Path, stop: threading.Event | None) ->
             return
         asked += missing
     raise ReleaseError(
-        f"{pin} needs ever more for Python {python}: {', '.join(missing)}",
+        f"{pin} keeps needing more for Python {python}: {', '.join(missing)}",
         hint="choose another release of it in the buildpack",
     )
 
