@@ -46,12 +46,15 @@ def mmdebstrap_argv(bootstrap: Bootstrap) -> tuple[str, ...]:
     """The command that writes the tree as a tar stream to its standard output (mmdebstrap(1))."""
     options = [f"--aptopt={key} {_quoted(value)};" for key, value in bootstrap.archive.options]
     hooks = [f"--customize-hook={bootstrap.finish}"] if bootstrap.finish else []
+    # If the machine goes down with the tree, it is made again: no file need be on disk at once.
+    quickly = ["--dpkgopt=force-unsafe-io"] if bootstrap.install else []
     return (
         "mmdebstrap",
         "--mode=auto",
         "--format=tar",
         f"--variant={'apt' if bootstrap.install else 'extract'}",
         f"--include={','.join(bootstrap.packages)}",
+        *quickly,
         *options,
         *hooks,
         bootstrap.archive.suite,

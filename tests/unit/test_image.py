@@ -156,6 +156,13 @@ def test_a_suite_without_an_archive_is_refused_with_a_way_out(
         assert word in str(caught.value)
 
 
+@pytest.mark.parametrize("install", [True, False])
+def test_dpkg_waits_for_no_disk_where_it_installs(install):
+    archive = Archive(distro="debian", suite="trixie", uri="https://own.test", signed_by="")
+    argv = mmdebstrap_argv(Bootstrap(archive=archive, packages=("a",), install=install))
+    assert ("--dpkgopt=force-unsafe-io" in argv) is install
+
+
 def test_a_given_mirror_serves_any_known_suite_on_any_host(monkeypatch):
     monkeypatch.setattr(distro, "host_distro", lambda: None)
     archive = find_archive("noble", "https://own.test/ubuntu")
