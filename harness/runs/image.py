@@ -1,6 +1,7 @@
 """The image that the builds of a run work in, and what is served to them there."""
 
 from harness.ecosystems.serving import Serving
+from harness.runs.background import in_background
 from harness.runs.serving import Suppliers
 from harness.runs.settings import Settings
 from harness.sandboxes.registry import Backend, BaseImage
@@ -31,4 +32,6 @@ def make_ready(
         return kind.named_image(settings.image), servings
     suppliers.begin()  # on its way while the image is made
     image = build_image(settings.store, on_line=note)
-    return kind.stack_image(image), suppliers.servings(image)
+    base = in_background(lambda: kind.stack_image(image))  # an engine is slow to take it
+    servings = suppliers.servings(image)
+    return base.result(), servings

@@ -77,6 +77,8 @@ class Backend(Protocol):
     def stack_image(self, image: Image) -> BaseImage:
         """The harness's own stack image, made ready for this kind.
 
+        It is called in a thread of its own, beside other work, and cut short where that fails.
+
         Raises:
             SandboxError: It cannot be made ready.
         """

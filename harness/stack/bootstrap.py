@@ -14,6 +14,7 @@ from typing import IO
 
 from harness.errors import ImageError
 from harness.stack.distro import COMPONENTS, Archive
+from harness.stack.processes import Processes
 
 EPOCH = 1704067200
 """The time given to every file that is newer, in seconds since 1970, so that bytes repeat."""
@@ -79,7 +80,13 @@ def debootstrap_argv(bootstrap: Bootstrap, target: Path) -> tuple[str, ...]:
     )
 
 
-def write_tar(bootstrap: Bootstrap, tar: Path, *, on_line: OnLine = quiet) -> str:
+def write_tar(
+    bootstrap: Bootstrap,
+    tar: Path,
+    *,
+    on_line: OnLine = quiet,
+    processes: Processes | None = None,
+) -> str:
     """Makes the tree and writes it to `tar`; gives the sha256 of its bytes, in hex.
 
     The same packages give the same bytes.
@@ -88,20 +95,23 @@ def write_tar(bootstrap: Bootstrap, tar: Path, *, on_line: OnLine = quiet) -> st
         bootstrap: What to make.
         tar: The file to write; its folder exists.
         on_line: Called with each line of progress.
+        processes: Those that may be ended from elsewhere, which then counts as a failure.
 
     Raises:
         ImageError: No tool for it is installed, or the tool failed.
     """
+    processes = processes or Processes()
     if shutil.which("mmdebstrap"):
-        return _stream(mmdebstrap_argv(bootstrap), tar, on_line)
+        return _stream(mmdebstrap_argv(bootstrap), tar, on_line, processes)
     if shutil.which("debootstrap", path=_path()) and os.geteuid() == 0:
         # --variant=extract has no counterpart there, but an installed tree holds the same files.
         with tempfile.TemporaryDirectory(prefix="cache-harness-") as folder:
             root = Path(folder) / "root"
             environment = _environment() | _proxies(bootstrap.archive)
-            _run(debootstrap_argv(bootstrap, root), on_line, environment, None)
+            _run(debootstrap_argv(bootstrap, root), on_line, processes, environment)
             if bootstrap.finish:
-                _run(("sh", "-c", bootstrap.finish, "sh", str(root)), on_line, environment, None)
+                finish = ("sh", "-c", bootstrap.finish, "sh", str(root))
+                _run(finish, on_line, processes, environment)
             return _stream(
                 (
                     *("tar", "--create", "--sort=name", f"--mtime=@{EPOCH}", "--clamp-mtime"),
@@ -109,6 +119,7 @@ def write_tar(bootstrap: Bootstrap, tar: Path, *, on_line: OnLine = quiet) -> st
                 ),
                 tar,
                 on_line,
+                processes,
             )
     raise ImageError(
         "mmdebstrap is not installed; it makes the stack image from your distribution's packages",
@@ -126,13 +137,13 @@ def unpack(tar: Path, target: Path) -> None:
         *("tar", "--extract", f"--file={tar}", f"--directory={target}", "--no-same-owner"),
         *("--preserve-permissions", "--delay-directory-restore", "--exclude=./dev/*"),
     )
-    _run(argv, quiet, _environment(), None)
+    _run(argv, quiet, Processes(), _environment())
 
 
-def _stream(argv: tuple[str, ...], tar: Path, on_line: OnLine) -> str:
+def _stream(argv: tuple[str, ...], tar: Path, on_line: OnLine, processes: Processes) -> str:
     try:
         with tar.open("wb") as file:
-            return _run(argv, on_line, _environment(), file)
+            return _run(argv, on_line, processes, _environment(), file)
     except OSError as error:
         raise ImageError(
             f"cannot write {tar}: {error.strerror}",
@@ -141,7 +152,11 @@ def _stream(argv: tuple[str, ...], tar: Path, on_line: OnLine) -> str:
 
 
 def _run(
-    argv: tuple[str, ...], on_line: OnLine, environment: dict[str, str], output: IO[bytes] | None
+    argv: tuple[str, ...],
+    on_line: OnLine,
+    processes: Processes,
+    environment: dict[str, str],
+    output: IO[bytes] | None = None,
 ) -> str:
     """Runs a command to its end; with `output` its stdout goes there, and its sha256 is given."""
     tail: deque[str] = deque(maxlen=12)
@@ -155,15 +170,18 @@ def _run(
             if line[:3] in {"I: ", "W: ", "E: "}:
                 on_line(line[3:])
 
-    with subprocess.Popen(
-        argv,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE if output else subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env=environment,
-        # What it leaves mounted must not outlive it, so an interrupt is for it to clean up after.
-        start_new_session=False,
-    ) as process:
+    with (
+        subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE if output else subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env=environment,
+            # What it leaves mounted must not outlive it: it cleans up after an interrupt itself.
+            start_new_session=False,
+        ) as process,
+        processes.including(process),
+    ):
         assert process.stderr is not None  # noqa: S101 - it is a pipe
         listener = Thread(target=tell, args=(process.stderr,), daemon=True)
         listener.start()

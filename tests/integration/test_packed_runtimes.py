@@ -13,7 +13,7 @@ import pytest
 from wheels import wheel, wheel_name
 
 from harness.ecosystems.python.runtimes.check import check, works
-from harness.ecosystems.python.runtimes.ensure import ensure_runtimes
+from harness.ecosystems.python.runtimes.ensure import OrdinaryRuntimes
 from harness.ecosystems.python.runtimes.interpreter import read_interpreter
 from harness.ecosystems.python.runtimes.layout import HOME, lay_out
 from harness.ecosystems.python.runtimes.on_demand import SUITES_WITH, RuntimesOnDemand
@@ -76,7 +76,8 @@ def bwrap() -> str:
 
 @pytest.mark.parametrize("position", range(3))
 def test_a_runtime_works_where_a_buildpack_unpacks_it(kept, bwrap, tmp_path, position):
-    runtimes = ensure_runtimes(Store(root=default_root()), kept)
+    with OrdinaryRuntimes(Store(root=default_root()), tmp_path / "suites") as ordinary:
+        runtimes = ordinary.ensure(kept)
     assert len({runtime.minor for runtime in runtimes}) == len(runtimes) >= 2
     assert not any(runtime.on_demand for runtime in runtimes)
     if position >= len(runtimes):

@@ -1,5 +1,6 @@
 """How a run's session is opened: in which order, and what its end must not lose."""
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 from fake_ecosystems import FakeEcosystem
 from fake_sandboxes import Nowhere
 
-from harness.errors import HarnessError, RuntimeArchiveError, StoreError
+from harness.errors import HarnessError, RuntimeArchiveError, SandboxError, StoreError
 from harness.runs import image, opening
 from harness.runs.opening import open_session
 from harness.runs.progress import Silent
@@ -86,6 +87,34 @@ def test_tools_are_on_their_way_while_the_image_is_made(done, settings):
         assert notes.told == ["made an image"]
     assert done[-1] == "closed"
     assert not session.folder.exists()
+
+
+def test_the_image_is_made_ready_while_runtimes_are_made(done, settings, monkeypatch):
+    taking, made = threading.Event(), threading.Event()
+
+    def stack_image(stack: Image):
+        taking.set()
+        assert made.wait(20)
+        return Nowhere.stack_image(stack)
+
+    def serving(python, image):
+        assert taking.wait(20)
+        made.set()
+        return FakeEcosystem.serving(python, image)
+
+    monkeypatch.setattr(registry.backends()["nowhere"], "stack_image", staticmethod(stack_image))
+    monkeypatch.setattr(Python, "serving", serving)
+    with open_session(settings) as session:
+        assert session.image == f"stack {STACK.tag}"
+
+
+def test_an_image_that_is_not_taken_ends_the_run(done, settings, monkeypatch):
+    def stack_image(_: Image):
+        raise SandboxError("no room for it")
+
+    monkeypatch.setattr(registry.backends()["nowhere"], "stack_image", staticmethod(stack_image))
+    with pytest.raises(SandboxError, match="no room for it"), open_session(settings):
+        pass
 
 
 def test_for_another_image_nothing_is_fetched_ahead_and_runtimes_are_checked_first(done, settings):

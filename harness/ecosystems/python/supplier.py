@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from harness.ecosystems.python.index.package_index import PythonIndex
-from harness.ecosystems.python.runtimes.ensure import ensure_runtimes
+from harness.ecosystems.python.runtimes.ensure import OrdinaryRuntimes
 from harness.ecosystems.python.runtimes.on_demand import RuntimesOnDemand
 from harness.ecosystems.python.runtimes.runtime import Runtime, available_runtimes
 from harness.ecosystems.python.runtimes.supply import RuntimeSupply
@@ -26,21 +26,27 @@ class PythonSupplies:
     def supplier(self, supplies: Supplies) -> Iterator["PythonSupplier"]:
         """Yields Python's side of a run; what is being fetched when the block ends is given up."""
         supplies.folder.mkdir(parents=True)
-        with Fetcher(supplies.store, supplies.toolbox) as fetcher:
-            yield PythonSupplier(supplies, fetcher)
+        suites = supplies.folder / "suites"
+        with (
+            Fetcher(supplies.store, supplies.toolbox) as fetcher,
+            OrdinaryRuntimes(supplies.store, suites, on_line=supplies.on_line) as runtimes,
+        ):
+            yield PythonSupplier(supplies, fetcher, runtimes)
 
 
 class PythonSupplier:
     """Begins to fetch build tools, and makes the runtimes for an image; see `Supplier`."""
 
-    def __init__(self, supplies: Supplies, fetcher: Fetcher) -> None:
+    def __init__(self, supplies: Supplies, fetcher: Fetcher, runtimes: OrdinaryRuntimes) -> None:
         """Used by `PythonSupplies.supplier`."""
         self._supplies = supplies
         self._fetcher = fetcher
+        self._runtimes = runtimes
 
     def begin(self) -> None:
-        """Begins to fetch the tools that every build is offered."""
+        """Begins to fetch the tools that every build is offered, and what runtimes are made of."""
         self._fetcher.begin(Wanted(tools=BASE_TOOLS))
+        self._runtimes.begin()
 
     def serving(self, image: Image | None) -> PythonServing:
         """What is served to builds in an image; its runtimes are made now where they are missing.
@@ -49,7 +55,7 @@ class PythonSupplier:
             RuntimeArchiveError: A version that the operator named is missing, or there are too few.
         """
         supplies = self._supplies
-        runtimes = _at_hand(supplies, image)
+        runtimes = self._at_hand(image)
         here = {runtime.version for runtime in runtimes}
         for version in supplies.versions:
             if version not in here:
@@ -65,13 +71,12 @@ class PythonSupplier:
         )
         return PythonServing(supplies, self._fetcher, supply)
 
-
-def _at_hand(supplies: Supplies, image: Image | None) -> tuple[Runtime, ...]:
-    """The runtimes that every build can have, those that the operator named among them."""
-    store, named = supplies.store, supplies.versions
-    if image is None:
-        kept = available_runtimes(store)
-        return tuple(each for each in kept if not each.on_demand or each.version in named)
-    runtimes = ensure_runtimes(store, image, on_line=supplies.on_line)
-    chosen = (each for each in available_runtimes(store) if each.version in named)
-    return tuple(dict.fromkeys((*chosen, *runtimes)))
+    def _at_hand(self, image: Image | None) -> tuple[Runtime, ...]:
+        """The runtimes that every build can have, those that the operator named among them."""
+        store, named = self._supplies.store, self._supplies.versions
+        if image is None:
+            kept = available_runtimes(store)
+            return tuple(each for each in kept if not each.on_demand or each.version in named)
+        runtimes = self._runtimes.ensure(image)
+        chosen = (each for each in available_runtimes(store) if each.version in named)
+        return tuple(dict.fromkeys((*chosen, *runtimes)))

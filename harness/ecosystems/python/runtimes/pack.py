@@ -85,17 +85,24 @@ def pack_runtime(
 
 
 @contextmanager
-def packing(store: Store) -> Iterator[None]:
+def packing(store: Store, *, wait: bool = True) -> Iterator[None]:
     """Holds the kept runtimes: of workers that come at once, one packs, and the others find what
     it packed.
 
+    Args:
+        store: Where they are kept.
+        wait: Whether to wait for another worker.
+
     Raises:
+        BlockingIOError: Another worker packs, and `wait` is false.
         RuntimeArchiveError: The store cannot be written.
     """  # noqa: D205
     try:
         store.runtimes.mkdir(parents=True, exist_ok=True)
-        with locked(store.runtimes / ".lock"):
+        with locked(store.runtimes / ".lock", wait=wait):
             yield
+    except BlockingIOError:
+        raise
     except OSError as error:
         raise RuntimeArchiveError(
             f"cannot store runtimes in {store.runtimes}: {error}",

@@ -9,6 +9,7 @@ from harness.ecosystems.python.runtimes.runtime import Runtime
 from harness.stack.bootstrap import Bootstrap, OnLine, quiet, unpack, write_tar
 from harness.stack.distro import distro_of, find_archive
 from harness.stack.image import Image
+from harness.stack.processes import Processes
 from harness.storage.store import Store
 
 
@@ -35,21 +36,50 @@ def suite_runtime(
         ImageError: The packages are unavailable.
         RuntimeArchiveError: That Python does not work in the image.
     """
+    with tempfile.TemporaryDirectory(prefix="cache-harness-") as folder:
+        root = Path(folder) / "root"
+        extract_suite(suite, root, minor=minor, on_line=on_line)
+        return pack_runtime(
+            read_interpreter(root / "usr", root=root, minor=minor or None),
+            store,
+            image=image,
+            origin=origin_of(suite),
+            on_demand=on_demand,
+        )
+
+
+def extract_suite(
+    suite: str,
+    root: Path,
+    *,
+    minor: str = "",
+    on_line: OnLine = quiet,
+    processes: Processes | None = None,
+) -> None:
+    """Extracts the packages of a suite's Python, and those that they depend on.
+
+    Args:
+        suite: The suite's code name.
+        root: The folder that becomes the root of the tree; it is made.
+        minor: As in `3.14`, where the suite's own default is not meant.
+        on_line: Called with each line of progress.
+        processes: Those that may be ended from elsewhere, which then counts as a failure.
+
+    Raises:
+        ImageError: The packages are unavailable.
+    """
     bootstrap = Bootstrap(
         archive=find_archive(suite),
         packages=(f"python{minor or 3}-venv", f"libpython{minor or 3}-dev"),
         install=False,
     )
-    with tempfile.TemporaryDirectory(prefix="cache-harness-") as folder:
-        tar, root = Path(folder) / "suite.tar", Path(folder) / "root"
-        root.mkdir()
-        write_tar(bootstrap, tar, on_line=on_line)
-        unpack(tar, root)
-        name = (distro_of(suite) or "").capitalize()
-        return pack_runtime(
-            read_interpreter(root / "usr", root=root, minor=minor or None),
-            store,
-            image=image,
-            origin=f"{name} {suite}".strip(),
-            on_demand=on_demand,
-        )
+    root.mkdir(parents=True)
+    tar = root.with_name(f"{root.name}.tar")
+    write_tar(bootstrap, tar, on_line=on_line, processes=processes)
+    unpack(tar, root)
+    tar.unlink()
+
+
+def origin_of(suite: str) -> str:
+    """What people call the origin of a runtime from a suite, as in `Debian bookworm`."""
+    return f"{(distro_of(suite) or '').capitalize()} {suite}".strip()
