@@ -171,7 +171,7 @@ class StoreModel(RuleBasedStateMachine):
     def keep(self, place: int, key: str, tree: bytes, cache: bytes | None) -> None:
         process = self.processes[place % len(self.processes)]
         new = self.new_build(tree, cache, {})
-        built = process.builds.keep(key, new, parent=None, largest=lambda _: 10**6)
+        built = process.builds.keep(key, new, parent=None)
         self.kept[key] = Kept(
             instance=built.facts.instance,
             number=new.record.number,
@@ -187,7 +187,7 @@ class StoreModel(RuleBasedStateMachine):
         process = self.processes[place % len(self.processes)]
         new = self.new_build(tree, cache, Killing(self.store.builds))
         with pytest.raises(KilledError):
-            process.builds.keep(key, new, parent=None, largest=lambda _: 10**6)
+            process.builds.keep(key, new, parent=None)
         # What was there before is gone, and nothing came in its place.
         self.kept.pop(key, None)
         self.lost -= {tree, cache or tree}
