@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from harness.ecosystems.python.index.package_index import PythonIndex
-from harness.ecosystems.serving import Served, StandIn
+from harness.ecosystems.serving import BuildpackFiles, Demand, Served, StandIn, Supplies, Workshop
 from harness.errors import ReleaseError, RuntimeArchiveError
-from harness.internet import Release
+from harness.internet import Release, Request
 from harness.scenarios.tree import Tree
+from harness.stack.image import Image
 
 
 class FakeServing:
@@ -21,31 +22,31 @@ class FakeServing:
         self.built: list[str] = []
         self.forgotten = 0
 
-    def slots(self, wanted, buildpack):
+    def slots(self, wanted: frozenset[str], buildpack: BuildpackFiles) -> dict[str, str]:
         if wanted - {"default"}:
             raise RuntimeArchiveError("too few")
         return {"default": f"1.0 of {buildpack.folder.name}"}
 
-    def begin(self, demand) -> None:
+    def begin(self, demand: Demand) -> None:
         self.begun.append(demand)
 
     def forget_failures(self) -> None:
         self.forgotten += 1
 
-    def served(self, demand) -> Served:
+    def served(self, demand: Demand) -> Served:
         assert demand.history
         return self.all
 
-    def tools(self, demand) -> frozenset[str]:
+    def tools(self, demand: Demand) -> frozenset[str]:
         return frozenset({f"tool-for-{len(demand.app.entries)}"})
 
-    def stand_ins(self, demand, requests) -> tuple[StandIn, ...]:
+    def stand_ins(self, demand: Demand, requests: tuple[Request]) -> tuple[StandIn, ...]:
         return tuple(StandIn(asked=one.url, served=demand.stack) for one in requests)
 
     def builds(self, project: Tree) -> bool:
         return self.mark in project.entries
 
-    def build_release(self, project: Tree, workshop, *, label: str) -> Release:
+    def build_release(self, project: Tree, workshop: Workshop, *, label: str) -> Release:
         assert workshop.scratch
         self.built.append(label)
         if "broken" in label:
@@ -66,7 +67,7 @@ class FakeEcosystem:
         self.open = False
 
     @contextmanager
-    def supplier(self, supplies) -> Iterator["FakeEcosystem"]:
+    def supplier(self, supplies: Supplies) -> Iterator["FakeEcosystem"]:
         self.supplies, self.open = supplies, True
         yield self
         self.open = False
@@ -74,6 +75,6 @@ class FakeEcosystem:
     def begin(self) -> None:
         self.begun += 1
 
-    def serving(self, image) -> FakeServing:
+    def serving(self, image: Image | None) -> FakeServing:
         self.images.append(image)
         return FakeServing()

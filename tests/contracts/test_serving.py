@@ -120,7 +120,11 @@ def test_there_is_a_bench_for_each() -> None:
 
 
 def test_the_same_demand_is_served_the_same_in_each_run(
-    ecosystem: ServingEcosystem, serving: Serving, store: Store, demand, tmp_path: Path
+    ecosystem: ServingEcosystem,
+    serving: Serving,
+    store: Store,
+    demand: Callable[..., Demand],
+    tmp_path: Path,
 ) -> None:
     first = serving.served(demand(True))
     assert serving.served(demand(True)) == first
@@ -130,18 +134,24 @@ def test_the_same_demand_is_served_the_same_in_each_run(
         assert supplier.serving(None).served(demand(True)).digest == first.digest
 
 
-def test_what_an_app_asks_for_is_served_and_counts(serving: Serving, demand) -> None:
+def test_what_an_app_asks_for_is_served_and_counts(
+    serving: Serving, demand: Callable[..., Demand]
+) -> None:
     plain, asking = serving.served(demand(False)), serving.served(demand(True))
     assert plain.digest != asking.digest
     assert {*plain.downloads} < {*asking.downloads}
 
 
-def test_what_an_earlier_commit_asked_for_is_still_served(serving: Serving, demand) -> None:
+def test_what_an_earlier_commit_asked_for_is_still_served(
+    serving: Serving, demand: Callable[..., Demand]
+) -> None:
     assert serving.served(demand(True, False)) == serving.served(demand(True))
     assert serving.served(demand(False, False)) == serving.served(demand(False))
 
 
-def test_files_are_there_and_are_what_they_are_said_to_be(serving: Serving, demand) -> None:
+def test_files_are_there_and_are_what_they_are_said_to_be(
+    serving: Serving, demand: Callable[..., Demand]
+) -> None:
     served = serving.served(demand(True))
     files = [(file.path, file.sha256) for release in served.releases for file in release.files]
     for path, sha256 in (*files, *((one.file, one.sha256) for one in served.downloads)):
@@ -149,7 +159,11 @@ def test_files_are_there_and_are_what_they_are_said_to_be(serving: Serving, dema
 
 
 def test_a_build_can_fetch_it(
-    ecosystem: ServingEcosystem, serving: Serving, bench: ServingBench, demand, tmp_path: Path
+    ecosystem: ServingEcosystem,
+    serving: Serving,
+    bench: ServingBench,
+    demand: Callable[..., Demand],
+    tmp_path: Path,
 ) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
@@ -160,21 +174,27 @@ def test_a_build_can_fetch_it(
             assert client.get(bench.url).status == status
 
 
-def test_fetching_can_be_begun_and_tried_again(serving: Serving, demand) -> None:
+def test_fetching_can_be_begun_and_tried_again(
+    serving: Serving, demand: Callable[..., Demand]
+) -> None:
     serving.begin(demand(True))
     serving.forget_failures()
     assert serving.served(demand(True)).digest == serving.served(demand(True)).digest
 
 
-def test_nothing_stands_in_where_nothing_was_asked_for(serving: Serving, demand) -> None:
+def test_nothing_stands_in_where_nothing_was_asked_for(
+    serving: Serving, demand: Callable[..., Demand]
+) -> None:
     assert serving.stand_ins(demand(True), ()) == ()
 
 
-def test_tools_are_named_as_packages_are(serving: Serving, demand) -> None:
+def test_tools_are_named_as_packages_are(serving: Serving, demand: Callable[..., Demand]) -> None:
     assert all(name == name.lower() for name in serving.tools(demand(True)))
 
 
-def test_a_slot_that_nothing_fills_is_an_error(serving: Serving, demand) -> None:
+def test_a_slot_that_nothing_fills_is_an_error(
+    serving: Serving, demand: Callable[..., Demand]
+) -> None:
     with pytest.raises(HarnessError):
         serving.slots(frozenset({"no-such-slot"}), demand(False).buildpack)
 

@@ -63,7 +63,7 @@ def said(process: subprocess.Popen[str], line: str = "") -> str:
     return process.stdout.readline().strip()
 
 
-def test_answers_come_from_the_address_that_was_asked(namespace):
+def test_answers_come_from_the_address_that_was_asked(namespace: subprocess.Popen[str]) -> None:
     assert said(namespace) == "made"
     with ThreadPoolExecutor(1) as pool:
         binding = pool.submit(sockets.bound_in_network_of, namespace.pid)

@@ -159,7 +159,7 @@ RUN = 1 + 3 * 2 * 4
 NEEDED = 3 * (2 + 2 * 4)
 
 
-def test_each_build_runs_once_and_later_runs_run_nothing(first, tmp_path):
+def test_each_build_runs_once_and_later_runs_run_nothing(first: FirstRun, tmp_path: Path) -> None:
     inputs = first.buildpack, first.scenarios
     assert counts(first.report) == (NEEDED, RUN, NEEDED - RUN), first.said
     again, said = ran(first.store, *inputs, report=tmp_path / "2")
@@ -181,7 +181,9 @@ def verdicts(result: dict[str, Any]) -> list[tuple[str, list[tuple[str, str, str
     ]  # fmt: skip
 
 
-def test_a_build_that_writes_in_place_changes_nothing_that_is_stored(first, tmp_path):
+def test_a_build_that_writes_in_place_changes_nothing_that_is_stored(
+    first: FirstRun, tmp_path: Path
+) -> None:
     for result in first.report["results"]:
         verdicts_of = [step["verdict"] for step in result["steps"]]
         assert verdicts_of == ["agrees", "diverges", "diverges"], first.said
@@ -192,7 +194,9 @@ def test_a_build_that_writes_in_place_changes_nothing_that_is_stored(first, tmp_
     assert list(Upkeep(first.store).verify()) == []
 
 
-def test_an_edited_scenario_builds_what_is_new(first, scenarios, poisonous, tmp_path):
+def test_an_edited_scenario_builds_what_is_new(
+    first: FirstRun, scenarios: Path, poisonous: Path, tmp_path: Path
+) -> None:
     edited = scenarios / "b.toml"
     edited.write_text(edited.read_text().replace('text = "b3"', 'text = "other"'))
     report, said = ran(first.store, poisonous, scenarios, report=tmp_path / "2")
@@ -206,8 +210,8 @@ def test_an_edited_scenario_builds_what_is_new(first, scenarios, poisonous, tmp_
 
 
 def test_caches_are_kept_for_the_builds_that_may_be_given_them(
-    first, scenarios, poisonous, tmp_path
-):
+    first: FirstRun, scenarios: Path, poisonous: Path, tmp_path: Path
+) -> None:
     kept = Upkeep(first.store).listing()
     assert sum(one.has_caches for one in kept) == 1 + 3 * 2
     grown = scenarios / "b.toml"
@@ -221,7 +225,9 @@ def test_caches_are_kept_for_the_builds_that_may_be_given_them(
     assert counts(report)[1] == 4, said
 
 
-def test_two_processes_at_once_run_each_build_once(own_store, scenarios, poisonous, tmp_path):
+def test_two_processes_at_once_run_each_build_once(
+    own_store: Store, scenarios: Path, poisonous: Path, tmp_path: Path
+) -> None:
     processes = [
         started(own_store, poisonous, scenarios, report=tmp_path / str(number))
         for number in range(3)
@@ -233,7 +239,9 @@ def test_two_processes_at_once_run_each_build_once(own_store, scenarios, poisono
     assert len(instances(own_store)) == RUN
 
 
-def test_pytest_workers_run_each_build_once(own_store, scenarios, poisonous, tmp_path):
+def test_pytest_workers_run_each_build_once(
+    own_store: Store, scenarios: Path, poisonous: Path, tmp_path: Path
+) -> None:
     command = [sys.executable, "-m", "pytest", scenarios, "-n", "2", "--buildpack", poisonous,
                "--sandbox", "bubblewrap", "--store", own_store.root,
                "-p", "no:cacheprovider"]  # fmt: skip
@@ -247,7 +255,9 @@ def test_pytest_workers_run_each_build_once(own_store, scenarios, poisonous, tmp
     assert not list(own_store.builds.glob("??/.dropped-*"))
 
 
-def test_a_damaged_build_is_reported_and_rebuilt(first, scenarios, poisonous, tmp_path):
+def test_a_damaged_build_is_reported_and_rebuilt(
+    first: FirstRun, scenarios: Path, poisonous: Path, tmp_path: Path
+) -> None:
     before = instances(first.store)
     victim = Upkeep(first.store).listing()[0].build
     (victim.folder / "facts").write_bytes(b"damaged")
@@ -264,8 +274,8 @@ def test_a_damaged_build_is_reported_and_rebuilt(first, scenarios, poisonous, tm
 
 
 def test_a_cache_that_was_changed_behind_the_harness_s_back_is_not_given_to_a_build(
-    first, scenarios, poisonous, tmp_path
-):
+    first: FirstRun, scenarios: Path, poisonous: Path, tmp_path: Path
+) -> None:
     for content in first.store.contents.glob("??/*"):
         content.chmod(0o644)
         content.write_text("POISON\n")
@@ -279,7 +289,9 @@ def test_a_cache_that_was_changed_behind_the_harness_s_back_is_not_given_to_a_bu
     assert not any("POISON" in text and "other" in text for text in found)
 
 
-def test_a_scenario_that_cannot_be_judged_leaves_the_others_right(own_store, scenarios, tmp_path):
+def test_a_scenario_that_cannot_be_judged_leaves_the_others_right(
+    own_store: Store, scenarios: Path, tmp_path: Path
+) -> None:
     empty = (
         '[ "$(cat "$build/name")" != b ] || rm -rf "$build/.heroku"; touch "$packages/x" || true'
     )
@@ -292,8 +304,8 @@ def test_a_scenario_that_cannot_be_judged_leaves_the_others_right(own_store, sce
 
 
 def test_a_cache_that_cannot_be_kept_leaves_the_other_scenarios_right(
-    own_store, scenarios, tmp_path
-):
+    own_store: Store, scenarios: Path, tmp_path: Path
+) -> None:
     deep = """
 touch "$packages/x"
 cd "$cache" && [ "$(cat "$build/name")" != b ] || for _ in $(seq 250); do mkdir d && cd d; done
@@ -308,7 +320,9 @@ cd "$cache" && [ "$(cat "$build/name")" != b ] || for _ in $(seq 250); do mkdir 
 
 
 @pytest.mark.parametrize("kind", SANDBOXES)
-def test_a_build_whose_files_take_its_memory_is_run_again_on_disk(own_store, tmp_path, kind):
+def test_a_build_whose_files_take_its_memory_is_run_again_on_disk(
+    own_store: Store, tmp_path: Path, kind: str
+) -> None:
     if folder_of_runs() is None:
         pytest.skip("there is no memory to work in")
     need(kind)
@@ -321,7 +335,9 @@ def test_a_build_whose_files_take_its_memory_is_run_again_on_disk(own_store, tmp
         assert worked_in_memory(own_store) == expected
 
 
-def test_what_the_time_limit_ended_is_not_stored(own_store, scenarios, tmp_path):
+def test_what_the_time_limit_ended_is_not_stored(
+    own_store: Store, scenarios: Path, tmp_path: Path
+) -> None:
     pack = buildpack(tmp_path / "hangs", "sleep 60\n")
     report, said = ran(
         own_store, pack, scenarios / "a.toml", "--timeout", "0.5", report=tmp_path / "1"
@@ -389,7 +405,9 @@ def acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["bubblewrap", "acme"])
-def test_another_code_of_a_plug_in_builds_anew(own_store, scenarios, tmp_path, acme, kind):
+def test_another_code_of_a_plug_in_builds_anew(
+    own_store: Store, scenarios: Path, tmp_path: Path, acme: Path, kind: str
+) -> None:
     says = 'echo "${KIND_SAYS:-} ${SANDBOX_SAYS:-} $(cat "$build/name")" | tee "$packages/said"\n'
     pack = buildpack(tmp_path / "pack", says)
     if kind == "bubblewrap":  # then the kind of buildpack is the plug-in
@@ -412,7 +430,7 @@ def test_another_code_of_a_plug_in_builds_anew(own_store, scenarios, tmp_path, a
         assert sum(word in log for log in logs) >= 5
 
 
-def test_another_way_to_read_logs_judges_anew(own_store, tmp_path, acme):
+def test_another_way_to_read_logs_judges_anew(own_store: Store, tmp_path: Path, acme: Path) -> None:
     pack = bundled_copy("never-reuses", tmp_path / "pack")
     (pack / "bin/acme").touch()
     file = scenario(tmp_path / "s")
@@ -489,7 +507,9 @@ def twofold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return pack
 
 
-def test_a_kind_may_leave_several_trees_and_caches(own_store, twofold, tmp_path):
+def test_a_kind_may_leave_several_trees_and_caches(
+    own_store: Store, twofold: Path, tmp_path: Path
+) -> None:
     file = scenario(tmp_path / "s", FAILS_ONCE)
     report, said = ran(own_store, twofold, file, report=tmp_path / "1")
     (result,) = report["results"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from program import REPOSITORY, SCENARIOS, EndedRun
+from program import REPOSITORY, SCENARIOS, EndedRun, Program
 from traces import need
 
 pytestmark = [pytest.mark.image, pytest.mark.bubblewrap, pytest.mark.timeout(900)]
@@ -42,7 +42,7 @@ def divergences(ran: EndedRun, name: str) -> dict[str, dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def root_requirements(program, tmp_path_factory: pytest.TempPathFactory) -> EndedRun:
+def root_requirements(program: Program, tmp_path_factory: pytest.TempPathFactory) -> EndedRun:
     folder = tmp_path_factory.mktemp("root-requirements") / "run"
     files = [file_of(name) for name in sorted(AGREEING | DIVERGING)]
     # Fresh, so that what it counts as run is the same whatever other tests built before.
@@ -52,7 +52,9 @@ def root_requirements(program, tmp_path_factory: pytest.TempPathFactory) -> Ende
 class TestRootRequirements:
     """The policy of the issue: it misses what nested files say."""
 
-    def test_diverges_where_a_nested_file_matters_and_nowhere_else(self, root_requirements):
+    def test_diverges_where_a_nested_file_matters_and_nowhere_else(
+        self, root_requirements: EndedRun
+    ) -> None:
         ran = root_requirements
         found = {name for name, verdict in ran.verdicts.items() if verdict == "diverges"}
         assert found == DIVERGING, ran.said
@@ -60,7 +62,9 @@ class TestRootRequirements:
         assert agreed == AGREEING
         assert ran.status == 1
 
-    def test_each_scenario_is_as_expected_but_for_its_divergence(self, root_requirements):
+    def test_each_scenario_is_as_expected_but_for_its_divergence(
+        self, root_requirements: EndedRun
+    ) -> None:
         for result in root_requirements.report["results"]:
             for step in result["steps"]:
                 assert (step["failures"], step["noise"]) == ([], []), result
@@ -71,7 +75,7 @@ class TestRootRequirements:
                     assert sentence.startswith("in the cached build ")
             assert all(step["verdict"] == "agrees" for step in result["steps"][:-1])
 
-    def test_names_the_fork_s_commit_and_the_template(self, root_requirements):
+    def test_names_the_fork_s_commit_and_the_template(self, root_requirements: EndedRun) -> None:
         name = "forks/nested-fork-html-only"
         found = divergences(root_requirements, name)
         (template,) = (each for path, each in found.items() if path.endswith("/field.html"))
@@ -86,7 +90,7 @@ class TestRootRequirements:
             r"`forms 1\.0` is installed at \w{7}; a clean build installs it at \w{7}", finding
         )
 
-    def test_names_the_package_that_nothing_asks_for(self, root_requirements):
+    def test_names_the_package_that_nothing_asks_for(self, root_requirements: EndedRun) -> None:
         found = divergences(root_requirements, NESTED_DROPPED)
         assert {each["kind"] for each in found.values()} == {"leftover"}
         assert {each["distribution"] for each in found.values()} == {"staticfiles 6.0.0"}
@@ -96,17 +100,19 @@ class TestRootRequirements:
         assert {each["origin"] for each in found.values()} == {first["commit"]}
         assert last["findings"] == ["`staticfiles 6.0.0` is installed and nothing asks for it"]
 
-    def test_names_the_data_file_that_stays(self, root_requirements):
+    def test_names_the_data_file_that_stays(self, root_requirements: EndedRun) -> None:
         found = divergences(root_requirements, "package-data/data-file-removed")
         (kept,) = (each for path, each in found.items() if path.endswith("/countries.json"))
         assert (kept["kind"], kept["clean"]) == ("leftover", None)
         assert kept["distribution"] == "forms 1.0"
 
-    def test_names_the_checkout_that_stays(self, root_requirements):
+    def test_names_the_checkout_that_stays(self, root_requirements: EndedRun) -> None:
         found = divergences(root_requirements, "editables/editable-to-archive")
         assert found[".heroku/python/src/forms"]["kind"] == "leftover"
 
-    def test_reuses_or_drops_its_cache_as_the_scenarios_say(self, root_requirements):
+    def test_reuses_or_drops_its_cache_as_the_scenarios_say(
+        self, root_requirements: EndedRun
+    ) -> None:
         reuse = {
             name: [step["reuse"] for step in result["steps"]]
             for name, result in root_requirements.by_scenario.items()
@@ -118,12 +124,12 @@ class TestRootRequirements:
         reasons = root_requirements.by_scenario[ROOT_DROPPED]["steps"][-1]["reasons"]
         assert len(reasons) == 1
 
-    def test_runs_no_build_twice(self, root_requirements):
+    def test_runs_no_build_twice(self, root_requirements: EndedRun) -> None:
         # Two builds a commit, and each once more where they differ; the first commit has but one,
         # and four scenarios begin as another one does.
         assert root_requirements.report["builds"] == {"needed": 44, "run": 32, "reused": 12}
 
-    def test_tells_a_person_the_same(self, root_requirements):
+    def test_tells_a_person_the_same(self, root_requirements: EndedRun) -> None:
         out = root_requirements.out
         for line in root_requirements.by_scenario[NESTED_DROPPED]["steps"][-1]["findings"]:
             assert line in out
@@ -131,7 +137,9 @@ class TestRootRequirements:
             assert re.search(rf"^{name} +{root_requirements.verdicts[name]}\b", out, re.MULTILINE)
 
 
-def test_never_reuses_is_equal_and_reported_for_lost_reuse(program, tmp_path):
+def test_never_reuses_is_equal_and_reported_for_lost_reuse(
+    program: Program, tmp_path: Path
+) -> None:
     files = [file_of(name) for name in (UNCHANGED, NESTED_DROPPED)]
     ran = program.run(tmp_path / "run", *files, "--buildpack", "never-reuses")
     assert set(ran.verdicts.values()) == {"agrees"}, ran.said
@@ -155,7 +163,9 @@ def told(step: dict[str, Any]) -> tuple[Any, ...]:
 
 
 @pytest.mark.docker
-def test_docker_says_what_bubblewrap_says(program, tmp_path, root_requirements):
+def test_docker_says_what_bubblewrap_says(
+    program: Program, tmp_path: Path, root_requirements: EndedRun
+) -> None:
     folder = tmp_path / "run"
     names = (NESTED_DROPPED, "forks/nested-fork-html-only")
     ran = program.run(folder, *(file_of(name) for name in names), sandbox="docker")
@@ -167,7 +177,9 @@ def test_docker_says_what_bubblewrap_says(program, tmp_path, root_requirements):
             assert told(one) == told(other)
 
 
-def test_what_a_list_covers_hides_no_stale_file_that_the_scenario_names(program, tmp_path):
+def test_what_a_list_covers_hides_no_stale_file_that_the_scenario_names(
+    program: Program, tmp_path: Path
+) -> None:
     """The list covers every difference; what the commit was to bring is missing all the same."""
     name = "package-data/data-file-removed"
     arguments = (file_of(name), "--buildpack", "root-requirements")
@@ -194,7 +206,7 @@ def test_what_a_list_covers_hides_no_stale_file_that_the_scenario_names(program,
 
 
 @pytest.fixture(scope="module")
-def under_pytest(program) -> subprocess.CompletedProcess[str]:
+def under_pytest(program: Program) -> subprocess.CompletedProcess[str]:
     need("bubblewrap")
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     command = [
@@ -210,14 +222,16 @@ def under_pytest(program) -> subprocess.CompletedProcess[str]:
 
 
 class TestUnderPytest:
-    def test_each_file_is_an_item(self, under_pytest):
+    def test_each_file_is_an_item(self, under_pytest: subprocess.CompletedProcess[str]) -> None:
         out = under_pytest.stdout
         assert "1 failed, 1 passed" in out, out + under_pytest.stderr
         assert under_pytest.returncode == 1
         assert re.search(r"PASSED \S*root-package-dropped\.toml::root-package-dropped", out)
         assert re.search(r"FAILED \S*nested-package-dropped\.toml::nested-package-dropped", out)
 
-    def test_failure_is_the_report_and_no_traceback(self, under_pytest):
+    def test_failure_is_the_report_and_no_traceback(
+        self, under_pytest: subprocess.CompletedProcess[str]
+    ) -> None:
         out = under_pytest.stdout
         assert "`staticfiles 6.0.0` is installed and nothing asks for it" in out
         assert "a clean build has nothing here; left over from commit 1" in out

@@ -1,6 +1,6 @@
 """A short run of the fuzz of the comparison; `python -m dev.fuzz` is the long one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,8 @@ from harness.ecosystems.python.bytecode_use import Use
 from harness.ecosystems.python.rules import PYC_MTIME, RECORD_LINES
 from harness.trees import difference
 from harness.trees import file_reader as contents
-from harness.trees.difference import DifferenceKind
+from harness.trees.difference import Difference, DifferenceKind
+from harness.trees.explainer import Explanation, TreePair
 from harness.trees.git import explainer as git_explainer
 
 pytestmark = pytest.mark.timeout(600)
@@ -37,7 +38,7 @@ def trials(fuzz: Fuzz, kinds: list[str], count: int) -> Iterator[Trial]:
                 yield trial
 
 
-def test_every_change_is_told_as_it_should_be(fuzz):
+def test_every_change_is_told_as_it_should_be(fuzz: Fuzz) -> None:
     fuzz.check()
     found = list(trials(fuzz, list(KINDS), EACH))
     fuzz.check()
@@ -52,7 +53,7 @@ _KINDS_OF = difference._kinds
 _EXPLAIN = explanation.explain
 
 
-def _with_new_files(found, trees):
+def _with_new_files(found: Sequence[Difference], trees: TreePair) -> Explanation:
     """Sets new files aside too."""
     said = _EXPLAIN(found, trees)
     new = {one.place for one in found if one.kind is DifferenceKind.LEFTOVER}
@@ -81,7 +82,9 @@ SEEN_BY = {
 
 
 @pytest.mark.parametrize("blind", BLIND)
-def test_a_blind_comparison_is_seen(fuzz, monkeypatch, blind):
+def test_a_blind_comparison_is_seen(
+    fuzz: Fuzz, monkeypatch: pytest.MonkeyPatch, blind: str
+) -> None:
     module, name, instead = BLIND[blind]
     kind = SEEN_BY[blind]
     assert not any(trial.faults for trial in trials(fuzz, [kind], 2))
@@ -89,7 +92,9 @@ def test_a_blind_comparison_is_seen(fuzz, monkeypatch, blind):
     assert any(trial.faults for trial in trials(fuzz, [kind], 20))
 
 
-def test_a_scan_that_passes_attributes_over_is_seen(fuzz, monkeypatch):
+def test_a_scan_that_passes_attributes_over_is_seen(
+    fuzz: Fuzz, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(contents, "attributes", lambda _: ())
     found = list(trials(fuzz, ["attributes: of a user"], 20))
     if not found:
@@ -97,7 +102,7 @@ def test_a_scan_that_passes_attributes_over_is_seen(fuzz, monkeypatch):
     assert any(trial.faults for trial in found)
 
 
-def test_a_change_that_is_not_undone_is_seen(fuzz, monkeypatch):
+def test_a_change_that_is_not_undone_is_seen(fuzz: Fuzz, monkeypatch: pytest.MonkeyPatch) -> None:
     path = fuzz._bench.work / "app.py"
     content = path.read_bytes()
     path.write_bytes(content + b"\n")
@@ -108,7 +113,7 @@ def test_a_change_that_is_not_undone_is_seen(fuzz, monkeypatch):
     fuzz.check()
 
 
-def test_a_change_can_be_made_again_by_its_number(fuzz):
+def test_a_change_can_be_made_again_by_its_number(fuzz: Fuzz) -> None:
     for kind in ("content: a bit", "git: the index", "bytecode: a constant"):
         first, again = fuzz.trial(5, kind), fuzz.trial(5, kind)
         assert first == again, Path(kind)

@@ -35,7 +35,9 @@ def waits(tmp_path: Path) -> tuple[str | Path, ...]:
     return (scenario(tmp_path), "--buildpack", pack)
 
 
-def test_nothing_of_a_killed_run_outlives_the_next_run(program, kind, tmp_path, waits):
+def test_nothing_of_a_killed_run_outlives_the_next_run(
+    program: Program, kind: str, tmp_path: Path, waits: tuple[str | Path, ...]
+) -> None:
     # Another build: one that is under way is waited for.
     other = buildpack(tmp_path / "other", f"true\n{WAITS}")
     with (
@@ -57,7 +59,9 @@ def test_nothing_of_a_killed_run_outlives_the_next_run(program, kind, tmp_path, 
         assert program.left_of(live.id) == {}
 
 
-def test_interrupted_run_says_so_and_leaves_nothing(program, kind, tmp_path, waits):
+def test_interrupted_run_says_so_and_leaves_nothing(
+    program: Program, kind: str, tmp_path: Path, waits: tuple[str | Path, ...]
+) -> None:
     with program.started(tmp_path / "run", *waits, sandbox=kind) as started:
         started.until_it_builds("on")
         assert {"folders", "mounts"} <= program.left_of(started.id).keys()
@@ -72,7 +76,9 @@ def test_interrupted_run_says_so_and_leaves_nothing(program, kind, tmp_path, wai
 
 
 @pytest.mark.bubblewrap
-def test_run_that_waits_for_another_s_build_can_be_interrupted(program, tmp_path, waits):
+def test_run_that_waits_for_another_s_build_can_be_interrupted(
+    program: Program, tmp_path: Path, waits: tuple[str | Path, ...]
+) -> None:
     with program.started(tmp_path / "first", *waits) as first:
         first.until_it_builds("on")
         with program.started(tmp_path / "second", *waits) as second:
@@ -85,7 +91,9 @@ def test_run_that_waits_for_another_s_build_can_be_interrupted(program, tmp_path
 
 
 @pytest.mark.bubblewrap
-def test_sweep_alone_removes_a_killed_run(program, tmp_path, waits):
+def test_sweep_alone_removes_a_killed_run(
+    program: Program, tmp_path: Path, waits: tuple[str | Path, ...]
+) -> None:
     with program.started(tmp_path / "run", *waits) as killed:
         killed.until_it_builds("on")
         killed.process.kill()

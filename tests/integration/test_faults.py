@@ -174,14 +174,14 @@ def _matches(pattern: str, text: str) -> bool:
 
 
 @MATRIX
-def test_every_buildpack_and_every_scenario_is_in_the_matrix(matrix):
+def test_every_buildpack_and_every_scenario_is_in_the_matrix(matrix: Matrix) -> None:
     there = {program.parent.parent.name for program in matrix.buildpacks.glob("*/bin/compile")}
     assert {*matrix.faults, *matrix.right} == there
     assert not set(matrix.faults) & set(matrix.right)
     assert {row.scenario for row in matrix.rows} == matrix.scenarios.keys()
 
 
-def test_every_kind_of_divergence_is_in_the_matrix():
+def test_every_kind_of_divergence_is_in_the_matrix() -> None:
     assert {kind for one in MATRICES for row in one.rows for kind in row.shows} == set(FOUND)
 
 
@@ -199,7 +199,7 @@ def test_every_buildpack_says_which_it_is_has_its_scripts_and_is_another_one(
     assert (here.digest == right.digest) == (name == "right")
 
 
-def test_the_document_has_the_matrix():
+def test_the_document_has_the_matrix() -> None:
     rows = [
         f"| `{fault}` | `{row.scenario}` | {', '.join(row.shows)} |"
         for matrix in MATRICES

@@ -59,7 +59,9 @@ def unhurt(program: Program, folder: Path, script: str, secret: Path, kind: str)
     return ran
 
 
-def test_what_a_hostile_build_leaves_is_compared_and_removed(program, kind, tmp_path, secret):
+def test_what_a_hostile_build_leaves_is_compared_and_removed(
+    program: Program, kind: str, tmp_path: Path, secret: Path
+) -> None:
     ran = unhurt(program, tmp_path, ODDITIES + CLOSED + NO_CACHE, secret, kind)
     assert ran.verdicts == {"planted": "agrees"}, ran.said
     assert ran.status == 0, ran.said
@@ -67,7 +69,9 @@ def test_what_a_hostile_build_leaves_is_compared_and_removed(program, kind, tmp_
     assert [step["compared"] for step in ran.steps] == [ODD_FILES + 1, ODD_FILES + 2]
 
 
-def test_what_a_hostile_build_leaves_is_told_apart(program, kind, tmp_path, secret):
+def test_what_a_hostile_build_leaves_is_told_apart(
+    program: Program, kind: str, tmp_path: Path, secret: Path
+) -> None:
     ran = unhurt(program, tmp_path, ODDITIES + CHANGES + CLOSED, secret, kind)
     assert [step["verdict"] for step in ran.steps] == ["agrees", "diverges"], ran.said
     (divergence,) = ran.steps[-1]["divergences"]
@@ -80,7 +84,9 @@ def test_what_a_hostile_build_leaves_is_told_apart(program, kind, tmp_path, secr
     "place", ["$build", "$build/.heroku", "$build/.heroku/python", "$build/.heroku/python/bin"]
 )
 @pytest.mark.bubblewrap
-def test_link_in_place_of_what_is_compared_is_not_followed(program, tmp_path, secret, place):
+def test_link_in_place_of_what_is_compared_is_not_followed(
+    program: Program, tmp_path: Path, secret: Path, place: str
+) -> None:
     below = place.removeprefix("$build")
     script = f'echo x >"$build/keep"\nrm -rf "{place}"\nln -s SECRET{below} "{place}"\n'
     ran = unhurt(program, tmp_path, script, secret, "bubblewrap")

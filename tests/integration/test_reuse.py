@@ -76,7 +76,9 @@ def parts(ran: EndedRun) -> dict[str, Any]:
     }
 
 
-def test_python_is_restored_and_packages_are_installed_again(program, tmp_path):
+def test_python_is_restored_and_packages_are_installed_again(
+    program: Program, tmp_path: Path
+) -> None:
     ran = planted(program, tmp_path, scenario(tmp_path, INDEX), restore=EMPTIED)
     step = ran.steps[-1]
     assert step["verdict"] == "agrees", ran.said
@@ -92,7 +94,9 @@ def test_python_is_restored_and_packages_are_installed_again(program, tmp_path):
     assert ran.status == 1
 
 
-def test_packages_that_are_restored_are_told_by_their_times(program, tmp_path):
+def test_packages_that_are_restored_are_told_by_their_times(
+    program: Program, tmp_path: Path
+) -> None:
     ran = planted(program, tmp_path, scenario(tmp_path, INDEX))
     assert parts(ran) == {"runtime": ("reused", ["requests"]), "packages": ("reused", ["times"])}
     assert ran.status == 0, ran.said
@@ -113,14 +117,16 @@ def test_packages_that_are_restored_are_told_by_their_times(program, tmp_path):
     ],
 )
 def test_a_wheel_that_the_app_brings_is_told_without_a_request(
-    program, tmp_path, changes, word, basis
-):
+    program: Program, tmp_path: Path, changes: dict[str, str], word: str, basis: list[str]
+) -> None:
     ran = planted(program, tmp_path, wheels_app(tmp_path), **changes)
     assert parts(ran) == {"runtime": ("reused", ["requests"]), "packages": (word, basis)}, ran.said
     assert ran.steps[-1]["unmet"] == ([UNMET] if word == "discarded" else [])
 
 
-def test_a_cache_that_holds_nothing_is_empty_at_any_commit(program, tmp_path):
+def test_a_cache_that_holds_nothing_is_empty_at_any_commit(
+    program: Program, tmp_path: Path
+) -> None:
     pack = buildpack(tmp_path / "pack", 'touch "$packages/module.py"\n')
     text = (
         'description = "x"\n[app.files]\n"requirements.txt" = ""\n'
@@ -132,7 +138,9 @@ def test_a_cache_that_holds_nothing_is_empty_at_any_commit(program, tmp_path):
     assert ran.steps[-1]["unmet"] == ["the cache is empty, and its packages should be reused"]
 
 
-def test_a_build_that_fails_before_it_looks_at_its_cache_did_not_reuse_it(program, tmp_path):
+def test_a_build_that_fails_before_it_looks_at_its_cache_did_not_reuse_it(
+    program: Program, tmp_path: Path
+) -> None:
     pack = bundled_copy("root-requirements", tmp_path / "pack")
     script = pack / "lib/build.sh"
     text = script.read_text()

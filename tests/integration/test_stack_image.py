@@ -50,7 +50,7 @@ def need(program: str) -> None:
 
 
 @pytest.mark.bubblewrap
-def test_builds_find_their_tools_in_it(kept):
+def test_builds_find_their_tools_in_it(kept: Image) -> None:
     need("bwrap")
     command = (
         *("bwrap", "--ro-bind", str(kept.rootfs), "/", "--tmpfs", "/tmp", "--proc", "/proc"),
@@ -62,7 +62,7 @@ def test_builds_find_their_tools_in_it(kept):
 
 
 @pytest.mark.docker
-def test_docker_takes_it_once_and_runs_it(kept):
+def test_docker_takes_it_once_and_runs_it(kept: Image) -> None:
     check = DockerSandbox.check(())
     if not check.ok:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(check.found)
@@ -78,7 +78,7 @@ def test_docker_takes_it_once_and_runs_it(kept):
     assert output == b"3\n"
 
 
-def test_it_is_small_and_holds_no_trace_of_who_made_it(kept):
+def test_it_is_small_and_holds_no_trace_of_who_made_it(kept: Image) -> None:
     assert kept.tar.stat().st_size < 420_000_000
     host = find_archive(kept.suite).uri.split("/")[2].encode()
     for folder in ("etc", "var/lib/apt", "root", "var/log", "var/cache", "tmp"):
@@ -89,7 +89,7 @@ def test_it_is_small_and_holds_no_trace_of_who_made_it(kept):
         assert (kept.rootfs / empty).read_bytes() == b""
 
 
-def test_mount_points_are_there_and_no_program_takes_another_s_rights(kept):
+def test_mount_points_are_there_and_no_program_takes_another_s_rights(kept: Image) -> None:
     for folder in ("app", "build", "cache", "env", "buildpack", "proc", "dev", "tmp"):
         assert (kept.rootfs / folder).is_dir(), folder
     for file in kept.rootfs.rglob("*"):
@@ -99,7 +99,7 @@ def test_mount_points_are_there_and_no_program_takes_another_s_rights(kept):
         assert stat.S_IFMT(mode) not in {stat.S_IFBLK, stat.S_IFCHR}, file
 
 
-def test_its_bytes_repeat_and_the_host_s_apt_is_left_alone(tmp_path):
+def test_its_bytes_repeat_and_the_host_s_apt_is_left_alone(tmp_path: Path) -> None:
     def lists() -> dict[str, int]:
         return {file.name: file.stat().st_mtime_ns for file in APT.glob("*_*")}
 

@@ -141,7 +141,9 @@ def recorded(taped: TapedScenario) -> tuple[int, str, dict[str, Any]]:
     return taped.records()
 
 
-def test_a_recording_that_cannot_be_completed_leaves_no_tape(taped, recorded):
+def test_a_recording_that_cannot_be_completed_leaves_no_tape(
+    taped: TapedScenario, recorded: tuple[int, str, dict[str, Any]]
+) -> None:
     before = taped.tape.read_bytes()
     status, said, report = taped.records(HTTPS_PROXY="http://127.0.0.1:1")
     assert status == 0, said  # all of it is on the tape
@@ -157,7 +159,9 @@ def test_a_recording_that_cannot_be_completed_leaves_no_tape(taped, recorded):
         taped.tape.write_bytes(before)
 
 
-def test_a_recording_says_what_the_run_shows_and_what_it_kept(taped, recorded):
+def test_a_recording_says_what_the_run_shows_and_what_it_kept(
+    taped: TapedScenario, recorded: tuple[int, str, dict[str, Any]]
+) -> None:
     status, said, report = recorded
     assert status == 0, said
     assert report["results"][0]["verdict"] == "agrees"
@@ -172,7 +176,9 @@ def test_a_recording_says_what_the_run_shows_and_what_it_kept(taped, recorded):
     assert any(asked.url == f"{found.default}only-upstream/" for asked in index.answers)
 
 
-def test_nothing_secret_is_on_the_tape_nor_in_the_report(taped, recorded):
+def test_nothing_secret_is_on_the_tape_nor_in_the_report(
+    taped: TapedScenario, recorded: tuple[int, str, dict[str, Any]]
+) -> None:
     with zipfile.ZipFile(taped.tape) as archive:
         held = b"".join(archive.read(name) for name in archive.namelist())
     assert any(TOKEN in ask.url for ask in taped.hosts.log)
@@ -182,7 +188,9 @@ def test_nothing_secret_is_on_the_tape_nor_in_the_report(taped, recorded):
     assert TOKEN not in json.dumps(recorded[2])
 
 
-def test_a_replay_needs_neither_hosts_nor_index_nor_tools(taped, recorded, tmp_path):
+def test_a_replay_needs_neither_hosts_nor_index_nor_tools(
+    taped: TapedScenario, recorded: tuple[int, str, dict[str, Any]], tmp_path: Path
+) -> None:
     fresh = store_without_builds(tmp_path / "store", linked=("images", "runtimes")).root
     asked = len(taped.hosts.log)
     status, said, report = taped.does(PROGRAM, "run", taped.scenario, at=fresh, environ=UNREACHABLE)
@@ -200,7 +208,9 @@ def test_a_replay_needs_neither_hosts_nor_index_nor_tools(taped, recorded, tmp_p
     assert "1 passed" in said
 
 
-def test_without_the_tape_it_cannot_be_built(taped, recorded):
+def test_without_the_tape_it_cannot_be_built(
+    taped: TapedScenario, recorded: tuple[int, str, dict[str, Any]]
+) -> None:
     taped.tape, kept = taped.folder / "empty.tape", taped.tape
     try:
         with zipfile.ZipFile(taped.tape, "w") as archive:

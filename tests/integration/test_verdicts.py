@@ -44,7 +44,9 @@ def noisy(program: Program, folder: Path, noise: str) -> EndedRun:
     return program.run(folder / "run", file, "--buildpack", pack)
 
 
-def test_clean_builds_that_differ_from_each_other_are_no_divergence(program, tmp_path):
+def test_clean_builds_that_differ_from_each_other_are_no_divergence(
+    program: Program, tmp_path: Path
+) -> None:
     ran = noisy(program, tmp_path, NOISE)
     assert [step["verdict"] for step in ran.steps] == ["agrees", "unstable"], ran.said
     assert ran.steps[-1]["divergences"] == []
@@ -54,7 +56,9 @@ def test_clean_builds_that_differ_from_each_other_are_no_divergence(program, tmp
     assert ran.status == 2
 
 
-def test_cached_builds_that_differ_from_each_other_are_no_divergence(program, tmp_path):
+def test_cached_builds_that_differ_from_each_other_are_no_divergence(
+    program: Program, tmp_path: Path
+) -> None:
     """A race that shows with a cache alone, as with an installer that works in parallel."""
     race = (
         '  local packages=("$home"/lib/python*/site-packages) word=still\n'
@@ -72,7 +76,7 @@ def test_cached_builds_that_differ_from_each_other_are_no_divergence(program, tm
     assert ran.status == 2
 
 
-def test_control_build_that_fails_is_told(program, tmp_path):
+def test_control_build_that_fails_is_told(program: Program, tmp_path: Path) -> None:
     pack = buildpack(
         tmp_path / "buildpack",
         '[[ -e $cache/seen ]] || touch "$packages/clean"\n'
@@ -100,7 +104,9 @@ def test_control_build_that_fails_is_told(program, tmp_path):
     assert ran.status == 2
 
 
-def test_failure_with_a_cache_alone_is_a_divergence_of_outcome(program, tmp_path):
+def test_failure_with_a_cache_alone_is_a_divergence_of_outcome(
+    program: Program, tmp_path: Path
+) -> None:
     ran = run_planted(
         program,
         tmp_path,
@@ -119,7 +125,7 @@ def test_failure_with_a_cache_alone_is_a_divergence_of_outcome(program, tmp_path
     assert ran.status == 1
 
 
-def test_what_the_platform_is_told_is_compared(program, tmp_path):
+def test_what_the_platform_is_told_is_compared(program: Program, tmp_path: Path) -> None:
     """A package that stays in the cache alone brings an add-on."""
     pack = buildpack(
         tmp_path / "buildpack",
@@ -145,7 +151,7 @@ def test_what_the_platform_is_told_is_compared(program, tmp_path):
     assert program.run(tmp_path / "known", *arguments, "--known", known).status == 0
 
 
-def test_nothing_installed_is_an_error_and_no_agreement(program, tmp_path):
+def test_nothing_installed_is_an_error_and_no_agreement(program: Program, tmp_path: Path) -> None:
     ran = run_planted(program, tmp_path, 'rm -rf "$build/.heroku"\n')
     assert ran.status == 2
     (result,) = ran.report["results"]
@@ -153,7 +159,7 @@ def test_nothing_installed_is_an_error_and_no_agreement(program, tmp_path):
     assert "nothing to compare but the app's own files" in result["error"]
 
 
-def test_build_that_hangs_is_stopped_and_failed(program, tmp_path):
+def test_build_that_hangs_is_stopped_and_failed(program: Program, tmp_path: Path) -> None:
     ran = run_planted(program, tmp_path, "echo waiting\nsleep 600\n", "--timeout", "2")
     assert ran.status == 2
     for step in ran.steps:

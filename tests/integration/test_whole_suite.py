@@ -1,8 +1,10 @@
 """The suite that ships, whole, with the bundled buildpack that has no fault."""
 
+from pathlib import Path
+
 import pytest
 from planted import scenario
-from program import SCENARIOS
+from program import SCENARIOS, Program
 
 pytestmark = [pytest.mark.image, pytest.mark.bubblewrap, pytest.mark.timeout(900)]
 
@@ -10,7 +12,7 @@ SHIPPED = {str(file.relative_to(SCENARIOS).with_suffix("")) for file in SCENARIO
 UNCHANGED = "reuse/unchanged-rebuild"
 
 
-def test_every_input_diverges_nowhere(program, tmp_path):
+def test_every_input_diverges_nowhere(program: Program, tmp_path: Path) -> None:
     ran = program.run(tmp_path / "run", "--buildpack", "every-input")
     assert ran.verdicts == dict.fromkeys(SHIPPED, "agrees"), ran.said
     assert ran.status == 0, ran.said
@@ -40,7 +42,9 @@ expect = [{ path = ".heroku/python/lib/python*/site-packages/staticfiles/serving
 """
 
 
-def test_build_in_a_new_folder_with_its_cache_on_another_mount(program, tmp_path):
+def test_build_in_a_new_folder_with_its_cache_on_another_mount(
+    program: Program, tmp_path: Path
+) -> None:
     file = scenario(tmp_path, AXES)
     ran = program.run(tmp_path / "run", file, "--buildpack", "every-input")
     assert ran.status == 0, ran.said

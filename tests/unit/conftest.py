@@ -2,6 +2,9 @@
 
 import signal
 import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from fake_sandboxes import Broken, Nowhere
@@ -20,14 +23,16 @@ message = "Rebuild"
 
 
 @pytest.fixture
-def scenario(tmp_path):
+def scenario(tmp_path: Path) -> str:
     file = tmp_path / "rebuild.toml"
     file.write_text(SCENARIO)
     return str(file)
 
 
 @pytest.fixture
-def invoke(tmp_path, monkeypatch, capfd):
+def invoke(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., Any]]:
     """Runs the command as installed: exit status, stdout, stderr."""
     monkeypatch.setenv("CACHE_HARNESS_STORE", str(tmp_path / "store"))
     monkeypatch.setattr(registry, "backends", lambda: {"nowhere": Nowhere, "broken": Broken})
@@ -44,7 +49,7 @@ def invoke(tmp_path, monkeypatch, capfd):
 
 
 @pytest.fixture
-def project(tmp_path):
+def project(tmp_path: Path) -> Path:
     """A clone with two commits that touch its requirements."""
     folder = tmp_path / "shop"
     (folder / "requirements").mkdir(parents=True)

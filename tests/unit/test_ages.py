@@ -1,6 +1,9 @@
 """Which files that tell of an installation are older than the build, on real trees."""
 
 import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,10 +18,10 @@ BEGAN = 1_700_000_000.5
 
 
 @pytest.fixture
-def tree(tmp_path):
+def tree(tmp_path: Path) -> Callable[..., Any]:
     """A tree of files by path, each with its time relative to the build's beginning."""
 
-    def make(files: dict[str, float], links: dict[str, str] | None = None):
+    def make(files: dict[str, float], links: dict[str, str] | None = None) -> Path:
         for path, offset in files.items():
             file = tmp_path / path
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -32,17 +35,17 @@ def tree(tmp_path):
     return make
 
 
-def ages(folder) -> Ages:
+def ages(folder: Path) -> Ages:
     return read_installation(built_tree(scan(folder, (".",)), folder, began=BEGAN)).ages
 
 
-def test_metadata_is_told_by_its_times_to_a_fraction_of_a_second(tree):
+def test_metadata_is_told_by_its_times_to_a_fraction_of_a_second(tree: Callable[..., Any]) -> None:
     info = f"{SITE}/a-1.0.dist-info"
     found = ages(tree({f"{info}/METADATA": -0.25, f"{info}/RECORD": 0, f"{info}/WHEEL": 7}))
     assert found == Ages(old=(f"{info}/METADATA",), new=(f"{info}/RECORD", f"{info}/WHEEL"))
 
 
-def test_modules_are_not_looked_at_and_what_every_python_has_is(tree):
+def test_modules_are_not_looked_at_and_what_every_python_has_is(tree: Callable[..., Any]) -> None:
     found = ages(
         tree(
             {
@@ -59,7 +62,7 @@ def test_modules_are_not_looked_at_and_what_every_python_has_is(tree):
     assert found.new == ("py/lib/python3.11/os.py",)
 
 
-def test_other_forms_of_metadata(tree):
+def test_other_forms_of_metadata(tree: Callable[..., Any]) -> None:
     found = ages(
         tree(
             {
@@ -76,16 +79,16 @@ def test_other_forms_of_metadata(tree):
     )
 
 
-def test_links_have_no_time_of_their_own(tree):
+def test_links_have_no_time_of_their_own(tree: Callable[..., Any]) -> None:
     folder = tree({"elsewhere": -9}, links={"py/bin/python3.11": "../../elsewhere"})
     assert ages(folder) == Ages()
 
 
-def test_a_tree_without_python_has_none(tree):
+def test_a_tree_without_python_has_none(tree: Callable[..., Any]) -> None:
     assert ages(tree({"app.py": 0})) == Ages()
 
 
-def test_what_changed_meanwhile_is_an_error(tree):
+def test_what_changed_meanwhile_is_an_error(tree: Callable[..., Any]) -> None:
     folder = tree({"py/pyvenv.cfg": 0})
     manifest = scan(folder, (".",))
     (folder / "py/pyvenv.cfg").unlink()

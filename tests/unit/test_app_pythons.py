@@ -21,5 +21,7 @@ from harness.ecosystems.python.app_pythons import named_pythons
         ({}, set()),
     ],
 )  # fmt: skip
-def test_an_app_asks_for_the_pythons_that_its_files_name(files, asked):
+def test_an_app_asks_for_the_pythons_that_its_files_name(
+    files: dict[str, bytes], asked: set[str]
+) -> None:
     assert named_pythons(files.get) == asked

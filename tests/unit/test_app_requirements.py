@@ -47,10 +47,10 @@ wheel = "*"
         ("app.py", "pip\n", set()),
     ],
 )  # fmt: skip
-def test_a_file_asks_for_projects(path, text, names):
+def test_a_file_asks_for_projects(path: str, text: str, names: set[str]) -> None:
     assert required(Tree(entries={path: File(data=text.encode())})) == names
 
 
-def test_what_is_no_text_and_what_is_no_file_asks_for_nothing():
+def test_what_is_no_text_and_what_is_no_file_asks_for_nothing() -> None:
     tree = Tree(entries={"a.txt": File(data=b"\xff\xfe"), "b.txt": Link(target="c.txt")})
     assert required(tree) == frozenset()

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from harness.sandboxes.bubblewrap import limits
 from harness.storage.store import Store
 
@@ -33,7 +35,9 @@ def coming_and_going(folder: Path) -> Iterator[None]:
         thread.join()
 
 
-def test_a_dead_run_s_groups_are_found_among_others_that_come_and_go(tmp_path, monkeypatch):
+def test_a_dead_run_s_groups_are_found_among_others_that_come_and_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(limits, "_mounts", lambda: {"memory": tmp_path, "pids": tmp_path})
     with coming_and_going(tmp_path):
         for number in range(100):
@@ -46,7 +50,7 @@ def test_a_dead_run_s_groups_are_found_among_others_that_come_and_go(tmp_path, m
             assert living.exists()
 
 
-def test_the_store_s_size_is_told_while_a_run_works_in_it(tmp_path):
+def test_the_store_s_size_is_told_while_a_run_works_in_it(tmp_path: Path) -> None:
     store = Store(root=tmp_path)
     (store.images / "one").mkdir(parents=True)
     (store.images / "one/rootfs.tar").write_bytes(b"x" * 1000)

@@ -1,9 +1,11 @@
 """A build's key covers all that the build could see: each input changed in turn changes it."""
 
 import hashlib
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fake_sandboxes import Nowhere
@@ -11,10 +13,12 @@ from python_stores import keep_tools
 from runtimes import runtime
 
 import harness
+from harness.buildpacks import Setting
 from harness.buildpacks.classic import ClassicKind
-from harness.buildpacks.preparation import Command
+from harness.buildpacks.preparation import Command, Preparation
 from harness.builds.inputs import Inputs
 from harness.ecosystems.python.runtimes.on_demand import RuntimesOnDemand
+from harness.ecosystems.python.runtimes.runtime import Runtime
 from harness.ecosystems.python.runtimes.supply import RuntimeSupply
 from harness.ecosystems.python.serving import PythonServing
 from harness.ecosystems.python.tools.fetcher import Fetcher
@@ -76,7 +80,7 @@ class Bench:
 
 
 @pytest.fixture
-def bench(store: Store, tmp_path: Path):
+def bench(store: Store, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """Makes benches."""
     with ExitStack() as exits:
 
@@ -84,10 +88,10 @@ def bench(store: Store, tmp_path: Path):
             *,
             sandbox: tuple[str, str, str] = ("docker", "", "i"),
             ecosystems: tuple[tuple[str, str], ...] = (("python", ""),),
-            runtimes=None,
-            beyond=None,
-            tools=(),
-            **settings,
+            runtimes: tuple[Runtime, ...] | None = None,
+            beyond: Recorder | Tape | None = None,
+            tools: tuple[str, ...] = (),
+            **settings: Limits | tuple[str],
         ) -> Bench:
             folder = tmp_path / f"bench{len(list(tmp_path.glob('bench*')))}"
             fetcher = exits.enter_context(Fetcher(store, beyond))
@@ -138,11 +142,11 @@ def commit(scenario: Scenario) -> Commit:
     return first.commit
 
 
-def staged(commit: Commit, **changes) -> Commit:
+def staged(commit: Commit, **changes: object) -> Commit:
     return replace(commit, stage=replace(commit.stage, **changes))
 
 
-def seen(commit: Commit, **changes) -> Commit:
+def seen(commit: Commit, **changes: str | tuple[object, ...]) -> Commit:
     return staged(commit, world=replace(commit.stage.world, **changes))
 
 
@@ -215,23 +219,33 @@ SESSIONS = {
 
 
 @pytest.mark.parametrize("change", COMMITS.values(), ids=COMMITS)
-def test_a_change_of_the_commit_changes_the_key(bench, commit, change):
+def test_a_change_of_the_commit_changes_the_key(
+    bench: Callable[..., Any], commit: Commit, change: Callable[..., Any]
+) -> None:
     session = bench()
     assert session.key(change(commit)) != session.key(commit)
 
 
 @pytest.mark.parametrize("change", SESSIONS.values(), ids=SESSIONS)
-def test_a_change_of_what_the_run_is_asked_to_use_changes_the_key(bench, commit, change):
+def test_a_change_of_what_the_run_is_asked_to_use_changes_the_key(
+    bench: Callable[..., Any],
+    commit: Commit,
+    change: dict[str, Limits | tuple[str | tuple[str, str], ...]],
+) -> None:
     assert bench(**change).key(commit) != bench().key(commit)
 
 
-def test_each_change_is_different_from_each_other(bench, commit):
+def test_each_change_is_different_from_each_other(
+    bench: Callable[..., Any], commit: Commit
+) -> None:
     digests = [bench().key(change(commit)) for change in COMMITS.values()]
     digests += [bench(**change).key(commit) for change in SESSIONS.values()]
     assert len(set(digests)) == len(COMMITS) + len(SESSIONS)
 
 
-def test_another_content_under_the_same_names_changes_the_key(bench, commit, store, tmp_path):
+def test_another_content_under_the_same_names_changes_the_key(
+    bench: Callable[..., Any], commit: Commit, store: Store, tmp_path: Path
+) -> None:
     first = bench().key(commit)
     assert bench(runtimes=(runtime("3.11.2", tmp_path, content="b"),)).key(commit) != first
     (wheel,) = store.tools.glob("pip-25*/*.whl")
@@ -240,11 +254,11 @@ def test_another_content_under_the_same_names_changes_the_key(bench, commit, sto
 
 
 @pytest.fixture
-def tape(tmp_path):
+def tape(tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """Opens tapes that hold one answer each."""
     with ExitStack() as exits:
 
-        def opened(content: bytes = b"a", *, wheel: bool = False, **changes) -> Tape:
+        def opened(content: bytes = b"a", *, wheel: bool = False, **changes: bool | str) -> Tape:
             name = hashlib.sha256(content).hexdigest()
             file = tmp_path / name
             file.write_bytes(content)
@@ -264,7 +278,9 @@ def recorder(folder: Path, tape: Tape | None = None) -> Recorder:
     return Recorder(tape, folder=folder, upstream=Upstream({}), routes=Routes())
 
 
-def test_what_a_tape_could_answer_is_in_the_key(bench, commit, tape):
+def test_what_a_tape_could_answer_is_in_the_key(
+    bench: Callable[..., Any], commit: Commit, tape: Callable[..., Any]
+) -> None:
     tapes = [
         None, tape(), tape(b"another body"), tape(url="https://b.example.com/"),
         tape(method="POST"), tape(accept="x"), tape(git_protocol="version=2"),
@@ -274,14 +290,18 @@ def test_what_a_tape_could_answer_is_in_the_key(bench, commit, tape):
     assert len(set(digests)) == len(tapes)
 
 
-def test_the_same_tape_is_the_same_wherever_it_lies(bench, commit, tape):
+def test_the_same_tape_is_the_same_wherever_it_lies(
+    bench: Callable[..., Any], commit: Commit, tape: Callable[..., Any]
+) -> None:
     digests = {bench(beyond=each).key(commit) for each in (tape(), tape())}
     assert len(digests) == 1
     # Wheels that no build is offered change nothing.
     assert {bench(beyond=tape(wheel=True)).key(commit)} == digests
 
 
-def test_a_wheel_on_the_tape_is_offered_in_place_of_the_store_s(bench, commit, tape, tmp_path):
+def test_a_wheel_on_the_tape_is_offered_in_place_of_the_store_s(
+    bench: Callable[..., Any], commit: Commit, tape: Callable[..., Any], tmp_path: Path
+) -> None:
     first = bench(beyond=tape()).key(commit)
     wheel = tmp_path / "wheel"
     wheel.write_bytes(b"another pip")
@@ -299,7 +319,9 @@ def test_a_wheel_on_the_tape_is_offered_in_place_of_the_store_s(bench, commit, t
         assert bench(beyond=with_pip).key(commit) != first
 
 
-def test_a_recording_s_builds_are_nobody_else_s(bench, commit, tape, tmp_path):
+def test_a_recording_s_builds_are_nobody_else_s(
+    bench: Callable[..., Any], commit: Commit, tape: Callable[..., Any], tmp_path: Path
+) -> None:
     before = tape()
     digests = [
         bench(beyond=each).key(commit)
@@ -311,7 +333,9 @@ def test_a_recording_s_builds_are_nobody_else_s(bench, commit, tape, tmp_path):
     assert len(set(digests)) == len(digests)
 
 
-def test_another_content_of_the_buildpack_changes_the_key(bench, commit, tmp_path):
+def test_another_content_of_the_buildpack_changes_the_key(
+    bench: Callable[..., Any], commit: Commit, tmp_path: Path
+) -> None:
     folder = tmp_path / "buildpack"
     (folder / "bin").mkdir(parents=True)
     for name in ("detect", "compile"):
@@ -325,7 +349,9 @@ def test_another_content_of_the_buildpack_changes_the_key(bench, commit, tmp_pat
     assert len({first, second, bench().key(commit)}) == 3
 
 
-def test_another_code_of_the_kind_and_another_recipe_change_the_key(bench, commit, monkeypatch):
+def test_another_code_of_the_kind_and_another_recipe_change_the_key(
+    bench: Callable[..., Any], commit: Commit, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one, keys = bench(), []
     given = one.buildpacks.get(commit.buildpack)
     for changed in ({}, {"kind_identity": "another"}, {"kind": Wordy()}):
@@ -338,12 +364,12 @@ def test_another_code_of_the_kind_and_another_recipe_change_the_key(bench, commi
 class Wordy(ClassicKind):
     """Runs one command more, by whatever it was told to."""
 
-    def prepare(self, setting):
+    def prepare(self, setting: Setting) -> Preparation:
         given = super().prepare(setting)
         return replace(given, commands=(*given.commands, Command(name="more", argv=("true",))))
 
 
-def test_every_input_of_a_build_is_among_what_was_changed():
+def test_every_input_of_a_build_is_among_what_was_changed() -> None:
     changed = {name.partition(":")[0] for name in (*COMMITS, *SESSIONS)}
     assert {field.name for field in fields(Inputs)} <= {*changed, "limits"}
     # Time alone is no input: a build that its time limit ended is not stored.
@@ -351,7 +377,9 @@ def test_every_input_of_a_build_is_among_what_was_changed():
     assert {field.name for field in fields(Limits)} - {"seconds"} == limits
 
 
-def test_what_is_served_under_another_version_is_in_the_key(bench, commit, tmp_path):
+def test_what_is_served_under_another_version_is_in_the_key(
+    bench: Callable[..., Any], commit: Commit, tmp_path: Path
+) -> None:
     at_hand = runtime("3.11.2", tmp_path)
     at_hand.zst.write_bytes(b"zst")
     at_hand.gz.write_bytes(b"gz")
@@ -361,7 +389,7 @@ def test_what_is_served_under_another_version_is_in_the_key(bench, commit, tmp_p
     one = bench(runtimes=(at_hand,))
     commit = replace(commit, buildpack=str(tmp_path / "known"))
 
-    def served(version: str, **changes) -> str:
+    def served(version: str, **changes: Commit) -> str:
         file = File(data=f"{version}\n".encode())
         asking = replace(other_tree(commit, ".python-version", file), **changes)
         (served,) = one.serving.served(asking)
@@ -393,29 +421,35 @@ def test_what_is_served_under_another_version_is_in_the_key(bench, commit, tmp_p
         lambda c: replace(c, scenario=replace(c.scenario, name="t", description="another")),
     ],
 )
-def test_what_no_build_can_see_does_not(bench, commit, change):
+def test_what_no_build_can_see_does_not(
+    bench: Callable[..., Any], commit: Commit, change: Callable[..., Any]
+) -> None:
     session = bench()
     assert session.key(change(commit)) == session.key(commit)
 
 
-def test_it_is_the_same_in_each_run(bench, commit):
+def test_it_is_the_same_in_each_run(bench: Callable[..., Any], commit: Commit) -> None:
     assert bench().key(commit) == bench().key(commit)
     assert bench(limits=Limits(seconds=5)).key(commit) == bench().key(commit)
 
 
-def test_the_cache_and_the_repetition_are_in_the_key(bench, scenario):
+def test_the_cache_and_the_repetition_are_in_the_key(
+    bench: Callable[..., Any], scenario: Scenario
+) -> None:
     first, second = plan(scenario, scenario.stages({}), buildpack=asked, digest=bench().key)
     keys = {first.clean.key, second.clean.key, second.cached.key, control(second.clean).key}
     assert len(keys) == 4
 
 
-def test_the_harness_s_own_code_is_in_the_key(bench, commit, monkeypatch):
+def test_the_harness_s_own_code_is_in_the_key(
+    bench: Callable[..., Any], commit: Commit, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = bench().key(commit)
     monkeypatch.setattr(inputs_module, "code_digest", lambda **_: "another")
     assert bench().key(commit) != first
 
 
-def test_code_that_only_judges_is_told_apart():
+def test_code_that_only_judges_is_told_apart() -> None:
     package = Path(harness.__file__).parent
     assert all((package / part).exists() for part in NOT_BUILDING)
     assert code_digest(without=NOT_BUILDING) != code_digest()
@@ -424,7 +458,7 @@ def test_code_that_only_judges_is_told_apart():
     assert all((package / part).exists() for part in building)
 
 
-def test_a_tool_that_the_app_asks_for_is_none(bench, commit):
+def test_a_tool_that_the_app_asks_for_is_none(bench: Callable[..., Any], commit: Commit) -> None:
     serving = bench(tools=("pip==1.0",)).serving
     assert {"pip", "setuptools", "wheel", "flit-core", "poetry"} <= serving.tools(commit)
     asking = other_tree(commit, "requirements/more.txt", File(data=b"Wheel==0.1\nflit_core\n"))

@@ -7,8 +7,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,13 +64,13 @@ def ran(
 
 def keep(
     builds: BuildStore[Record], folder: Path, key: str = KEY, *,
-    parent: StoredBuild[Record] | None = None, aside: Path | None = None, **rest,
+    parent: StoredBuild[Record] | None = None, aside: Path | None = None, **rest: bool | bytes,
 ) -> StoredBuild[Record]:  # fmt: skip
     new = ran(folder, **rest)
     return builds.keep(key, new, parent=parent, aside=aside)
 
 
-def test_a_build_is_found_again_as_it_was(store, tmp_path):
+def test_a_build_is_found_again_as_it_was(store: Store, tmp_path: Path) -> None:
     kept = keep(store_of(store), tmp_path / "run")
     found = store_of(store).find(KEY)
     assert found is not None
@@ -84,19 +86,21 @@ def test_a_build_is_found_again_as_it_was(store, tmp_path):
     assert found.contents().read(entry) == b"built"
 
 
-def test_another_key_is_another_build(store, tmp_path):
+def test_another_key_is_another_build(store: Store, tmp_path: Path) -> None:
     keep(store_of(store), tmp_path / "run")
     assert store_of(store).find(OTHER) is None
 
 
-def test_a_build_knows_the_one_whose_cache_it_was_given(store, tmp_path):
+def test_a_build_knows_the_one_whose_cache_it_was_given(store: Store, tmp_path: Path) -> None:
     builds = store_of(store)
     first = keep(builds, tmp_path / "first")
     second = keep(builds, tmp_path / "second", OTHER, parent=first)
     assert (first.facts.parent, second.facts.parent) == ("", first.facts.instance)
 
 
-def test_what_runs_again_is_another_instance_in_the_place_of_the_first(store, tmp_path):
+def test_what_runs_again_is_another_instance_in_the_place_of_the_first(
+    store: Store, tmp_path: Path
+) -> None:
     builds = store_of(store)
     first = keep(builds, tmp_path / "first")
     second = keep(builds, tmp_path / "second", content=b"other")
@@ -105,7 +109,7 @@ def test_what_runs_again_is_another_instance_in_the_place_of_the_first(store, tm
     assert found.facts.instance == second.facts.instance != first.facts.instance
 
 
-def test_a_build_that_is_put_aside_is_not_stored(store, tmp_path):
+def test_a_build_that_is_put_aside_is_not_stored(store: Store, tmp_path: Path) -> None:
     kept = keep(store_of(store), tmp_path / "run", aside=tmp_path / "aside")
     assert not kept.stored
     assert kept.manifest().entries
@@ -114,7 +118,9 @@ def test_a_build_that_is_put_aside_is_not_stored(store, tmp_path):
 
 @pytest.mark.parametrize("name", ["facts", "app.manifest"])
 @pytest.mark.parametrize("damage", [b"", b"x", None])
-def test_a_damaged_build_is_dropped_and_the_key_is_free(store, tmp_path, name, damage):
+def test_a_damaged_build_is_dropped_and_the_key_is_free(
+    store: Store, tmp_path: Path, name: str, damage: bytes | None
+) -> None:
     kept = keep(store_of(store), tmp_path / "run")
     if damage is None:
         (kept.folder / name).unlink()
@@ -132,7 +138,7 @@ def contents(store: Store) -> dict[bytes, Path]:
     return {path.read_bytes(): path for path in store.contents.rglob("*") if path.is_file()}
 
 
-def test_builds_share_what_they_and_their_caches_hold(store, tmp_path):
+def test_builds_share_what_they_and_their_caches_hold(store: Store, tmp_path: Path) -> None:
     builds = store_of(store)
     first = keep(builds, tmp_path / "1")
     second = keep(builds, tmp_path / "2", OTHER, built=b"content")
@@ -142,7 +148,7 @@ def test_builds_share_what_they_and_their_caches_hold(store, tmp_path):
     assert builds.has_caches(second)
 
 
-def test_a_cache_whose_contents_were_changed_is_no_cache(store, tmp_path):
+def test_a_cache_whose_contents_were_changed_is_no_cache(store: Store, tmp_path: Path) -> None:
     builds = store_of(store)
     kept = keep(builds, tmp_path / "run")
     content = contents(store)[b"content"]
@@ -155,7 +161,9 @@ def test_a_cache_whose_contents_were_changed_is_no_cache(store, tmp_path):
 
 
 @pytest.mark.parametrize("damage", [lambda file: file.unlink(), lambda file: file.write_bytes(b"")])
-def test_a_cache_whose_listing_is_damaged_is_no_cache(store, tmp_path, damage):
+def test_a_cache_whose_listing_is_damaged_is_no_cache(
+    store: Store, tmp_path: Path, damage: Callable[..., Any]
+) -> None:
     builds = store_of(store)
     kept = keep(builds, tmp_path / "run")
     damage(kept.folder / "cache.cache")
@@ -164,7 +172,7 @@ def test_a_cache_whose_listing_is_damaged_is_no_cache(store, tmp_path, damage):
         builds.lay_out_cache(kept, "cache", tmp_path / "copy")
 
 
-def test_a_cache_that_no_build_will_be_given_is_not_kept(store, tmp_path):
+def test_a_cache_that_no_build_will_be_given_is_not_kept(store: Store, tmp_path: Path) -> None:
     builds = store_of(store)
     kept = keep(builds, tmp_path / "run", with_cache=False)
     assert kept.facts.caches == ()
@@ -172,7 +180,7 @@ def test_a_cache_that_no_build_will_be_given_is_not_kept(store, tmp_path):
     assert set(contents(store)) == {b"built"}
 
 
-def test_fresh_passes_over_what_earlier_runs_kept(store, tmp_path):
+def test_fresh_passes_over_what_earlier_runs_kept(store: Store, tmp_path: Path) -> None:
     keep(store_of(store), tmp_path / "run")
     Judgements(store, Record).keep(OTHER, RECORD)
     fresh = store_of(store, fresh=True)
@@ -184,7 +192,7 @@ def test_fresh_passes_over_what_earlier_runs_kept(store, tmp_path):
     assert judged.find(OTHER) == RECORD
 
 
-def test_a_judgement_is_found_again_unless_it_is_damaged(store):
+def test_a_judgement_is_found_again_unless_it_is_damaged(store: Store) -> None:
     judgements = Judgements(store, Record)
     judgements.keep(KEY, RECORD)
     assert judgements.find(KEY) == RECORD
@@ -195,7 +203,7 @@ def test_a_judgement_is_found_again_unless_it_is_damaged(store):
     assert judgements.find(KEY) == RECORD
 
 
-def test_whoever_asks_second_waits_for_the_first(store):
+def test_whoever_asks_second_waits_for_the_first(store: Store) -> None:
     order: list[str] = []
     held = threading.Event()
 
@@ -232,7 +240,9 @@ def aged(built: StoredBuild[Record], seconds: float) -> StoredBuild[Record]:
     return built
 
 
-def test_the_least_recently_used_caches_go_first_then_what_is_known_of_the_builds(store, tmp_path):
+def test_the_least_recently_used_caches_go_first_then_what_is_known_of_the_builds(
+    store: Store, tmp_path: Path
+) -> None:
     builds = store_of(store)
     old = aged(keep(builds, tmp_path / "1", content=b"x" * 50_000), 1000)
     new = keep(builds, tmp_path / "2", OTHER, content=b"y" * 50_000)
@@ -252,7 +262,9 @@ def test_the_least_recently_used_caches_go_first_then_what_is_known_of_the_build
     assert sum(Upkeep(store).contents_rooms()) == 0
 
 
-def test_a_run_makes_more_room_than_it_must(store, tmp_path, monkeypatch):
+def test_a_run_makes_more_room_than_it_must(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     builds = store_of(store)
     for number, key in enumerate((KEY, OTHER, THIRD)):
         aged(keep(builds, tmp_path / str(number), key, content=key[:1].encode() * 50_000), -number)
@@ -268,7 +280,7 @@ def test_a_run_makes_more_room_than_it_must(store, tmp_path, monkeypatch):
     assert Upkeep(store).make_room() == 0
 
 
-def test_a_content_that_a_cache_in_use_shares_stays(store, tmp_path):
+def test_a_content_that_a_cache_in_use_shares_stays(store: Store, tmp_path: Path) -> None:
     builds = store_of(store)
     old = aged(keep(builds, tmp_path / "1", content=b"x" * 50_000), 1000)
     new = keep(builds, tmp_path / "2", OTHER, content=b"x" * 50_000)
@@ -285,7 +297,7 @@ def test_a_content_that_a_cache_in_use_shares_stays(store, tmp_path):
     assert len(Upkeep(store).listing()) == 3
 
 
-def test_a_listing_that_went_makes_room_for_builds(store, tmp_path):
+def test_a_listing_that_went_makes_room_for_builds(store: Store, tmp_path: Path) -> None:
     builds = store_of(store)
     for number, key in enumerate((KEY, OTHER)):
         folder = tmp_path / str(number)
@@ -296,7 +308,9 @@ def test_a_listing_that_went_makes_room_for_builds(store, tmp_path):
     assert not any(one.has_caches for one in Upkeep(store).listing())
 
 
-def test_what_a_build_that_stays_holds_stays_and_what_no_other_holds_goes(store, tmp_path):
+def test_what_a_build_that_stays_holds_stays_and_what_no_other_holds_goes(
+    store: Store, tmp_path: Path
+) -> None:
     builds = store_of(store)
     old = aged(keep(builds, tmp_path / "1", built=b"x" * 50_000, content=b"shared"), 1000)
     new = keep(builds, tmp_path / "2", OTHER, built=b"shared", with_cache=False)
@@ -309,7 +323,7 @@ def test_what_a_build_that_stays_holds_stays_and_what_no_other_holds_goes(store,
     assert contents(store) == {}
 
 
-def test_holes_do_not_count_as_room(store, tmp_path):
+def test_holes_do_not_count_as_room(store: Store, tmp_path: Path) -> None:
     builds = store_of(store)
     aged(keep(builds, tmp_path / "1"), 1000)
     build = ran(tmp_path / "2")
@@ -320,7 +334,7 @@ def test_holes_do_not_count_as_room(store, tmp_path):
     assert builds.has_caches(kept)
 
 
-def test_a_build_dropped_by_another_process_has_no_cache(store, tmp_path):
+def test_a_build_dropped_by_another_process_has_no_cache(store: Store, tmp_path: Path) -> None:
     builds = store_of(store)
     kept = keep(builds, tmp_path / "1")
     store_of(store).drop(KEY)
@@ -331,7 +345,7 @@ def test_a_build_dropped_by_another_process_has_no_cache(store, tmp_path):
     assert not builds.has_caches(kept)
 
 
-def test_what_nobody_used_for_long_goes(store, tmp_path):
+def test_what_nobody_used_for_long_goes(store: Store, tmp_path: Path) -> None:
     builds = store_of(store)
     aged(keep(builds, tmp_path / "1"), 1000)
     keep(builds, tmp_path / "2", OTHER)
@@ -344,7 +358,7 @@ def test_what_nobody_used_for_long_goes(store, tmp_path):
     assert judgements.find(KEY) is None
 
 
-def test_finding_a_build_counts_as_use(store, tmp_path):
+def test_finding_a_build_counts_as_use(store: Store, tmp_path: Path) -> None:
     builds = store_of(store)
     aged(keep(builds, tmp_path / "1"), 1000)
     builds.find(KEY)
@@ -352,7 +366,7 @@ def test_finding_a_build_counts_as_use(store, tmp_path):
     assert builds.find(KEY) is not None
 
 
-def test_nothing_is_removed_while_somebody_uses_the_store(store, tmp_path):
+def test_nothing_is_removed_while_somebody_uses_the_store(store: Store, tmp_path: Path) -> None:
     builds = store_of(store)
     kept = keep(builds, tmp_path / "1")
     with store_of(store).in_use():
@@ -363,7 +377,7 @@ def test_nothing_is_removed_while_somebody_uses_the_store(store, tmp_path):
     assert not list(store.builds.glob("??/.*"))
 
 
-def test_what_another_version_left_is_removed(store, tmp_path):
+def test_what_another_version_left_is_removed(store: Store, tmp_path: Path) -> None:
     builds = store_of(store)
     old = keep(builds, tmp_path / "1")
     (old.folder / "facts").write_text("another version\n")
@@ -375,7 +389,7 @@ def test_what_another_version_left_is_removed(store, tmp_path):
     assert builds.has_caches(kept)
 
 
-def test_pruning_an_empty_store_makes_nothing(store):
+def test_pruning_an_empty_store_makes_nothing(store: Store) -> None:
     assert Upkeep(store).prune() == 0
     assert not store.root.exists()
 
@@ -383,7 +397,9 @@ def test_pruning_an_empty_store_makes_nothing(store):
 # --- damage that only reading everything shows -------------------------------------------------
 
 
-def test_verify_drops_a_build_whose_files_are_not_known_any_more(store, tmp_path):
+def test_verify_drops_a_build_whose_files_are_not_known_any_more(
+    store: Store, tmp_path: Path
+) -> None:
     builds = store_of(store)
     kept = keep(builds, tmp_path / "1")
     (kept.folder / "app.contents").write_bytes(b"damaged")
@@ -391,7 +407,7 @@ def test_verify_drops_a_build_whose_files_are_not_known_any_more(store, tmp_path
     assert builds.find(KEY) is None
 
 
-def test_verify_drops_the_damaged_and_names_them(store, tmp_path):
+def test_verify_drops_the_damaged_and_names_them(store: Store, tmp_path: Path) -> None:
     builds = store_of(store)
     keep(builds, tmp_path / "whole")
     keep(builds, tmp_path / "bad", OTHER, built=b"other", with_cache=False)
@@ -407,7 +423,7 @@ def test_verify_drops_the_damaged_and_names_them(store, tmp_path):
 # --- what goes wrong on the way ----------------------------------------------------------------
 
 
-def run_python(script: str, *arguments: object, **options) -> subprocess.Popen[str]:
+def run_python(script: str, *arguments: object, **options: object) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", script, *map(str, arguments)], text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options,
@@ -441,7 +457,9 @@ except Exception as error:
 """
 
 
-def test_a_killed_process_leaves_no_half_build_and_the_next_sweep_its_folder(store, tmp_path):
+def test_a_killed_process_leaves_no_half_build_and_the_next_sweep_its_folder(
+    store: Store, tmp_path: Path
+) -> None:
     process = run_python(KEEPS, store.root, tmp_path / "run", Path(__file__).parent, 60, 0)
     with process:
         assert process.stdout is not None
@@ -457,7 +475,9 @@ def test_a_killed_process_leaves_no_half_build_and_the_next_sweep_its_folder(sto
 
 
 @pytest.mark.parametrize("limit", [300, 150], ids=["facts", "cache"])
-def test_a_disk_without_room_leaves_the_store_as_it_was(store, tmp_path, limit):
+def test_a_disk_without_room_leaves_the_store_as_it_was(
+    store: Store, tmp_path: Path, limit: int
+) -> None:
     arguments = (store.root, tmp_path / "run", Path(__file__).parent, 0, limit)
     with run_python(KEEPS, *arguments) as process:
         said, trace = process.communicate()
@@ -468,14 +488,16 @@ def test_a_disk_without_room_leaves_the_store_as_it_was(store, tmp_path, limit):
     assert store_of(store).find(KEY) is None
 
 
-def test_a_store_that_cannot_be_written_is_an_error_with_advice(store, tmp_path):
+def test_a_store_that_cannot_be_written_is_an_error_with_advice(
+    store: Store, tmp_path: Path
+) -> None:
     store.root.parent.mkdir(exist_ok=True)
     store.root.write_text("a file\n")
     with pytest.raises(HarnessError, match="cannot write to the store"):
         keep(store_of(store), tmp_path / "run")
 
 
-def test_trees_and_caches_are_told_apart_by_their_names(store, tmp_path):
+def test_trees_and_caches_are_told_apart_by_their_names(store: Store, tmp_path: Path) -> None:
     builds = store_of(store)
     first = ran(tmp_path / "run")
     layers, image = tmp_path / "layers", tmp_path / "image"
@@ -506,7 +528,7 @@ def test_trees_and_caches_are_told_apart_by_their_names(store, tmp_path):
         store_of(store).find(KEY)
 
 
-def test_a_cache_may_stay_as_the_build_was_given_it(store, tmp_path):
+def test_a_cache_may_stay_as_the_build_was_given_it(store: Store, tmp_path: Path) -> None:
     builds = store_of(store)
     before = keep(builds, tmp_path / "1", content=b"before")
     for key, parent, held in ((OTHER, before, {"lib/file"}), (THIRD, None, set())):
@@ -522,7 +544,9 @@ def test_a_cache_may_stay_as_the_build_was_given_it(store, tmp_path):
     assert (tmp_path / f"copy-{OTHER}" / "lib" / "file").read_bytes() == b"before"
 
 
-def test_a_file_that_is_too_large_is_left_out_and_nothing_is_damaged(store, tmp_path):
+def test_a_file_that_is_too_large_is_left_out_and_nothing_is_damaged(
+    store: Store, tmp_path: Path
+) -> None:
     builds = store_of(store, policy=ContentPolicy(always=4))
     kept = builds.keep(KEY, ran(tmp_path / "1"), parent=None)
     assert kept.facts.trees[0].left_out == ("lib/file",)

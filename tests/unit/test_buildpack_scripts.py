@@ -1,5 +1,7 @@
 """What a buildpack's scripts say of the tools that it pins, and of the Pythons that it knows."""
 
+from pathlib import Path
+
 import pytest
 
 from harness.ecosystems.python.buildpack_scripts import (
@@ -11,17 +13,17 @@ from harness.ecosystems.python.buildpack_scripts import (
 
 
 @pytest.fixture
-def buildpack(tmp_path):
+def buildpack(tmp_path: Path) -> Path:
     for name in ("bin", "lib", "requirements", "test"):
         (tmp_path / name).mkdir()
     return tmp_path
 
 
-def write(folder, name: str, text: str) -> None:
+def write(folder: Path, name: str, text: str) -> None:
     (folder / name).write_text(text)
 
 
-def test_tools_are_pinned_in_scripts_and_requirements(buildpack):
+def test_tools_are_pinned_in_scripts_and_requirements(buildpack: Path) -> None:
     write(buildpack, "bin/compile", "PIP_VERSION='22.0.4'\n  SETUPTOOLS_VERSION=63.4.3\n")
     write(buildpack, "lib/pip.sh", 'WHEEL_VERSION="0.37.1"\nMY_PIP_VERSION_OLD=1\n')
     write(buildpack, "requirements/pip.txt", "pip==23.0\nrequests==1.0\n# pip==9\n")
@@ -42,14 +44,14 @@ def test_tools_are_pinned_in_scripts_and_requirements(buildpack):
         ("", ""),
     ],
 )
-def test_pythons_are_those_with_a_latest_release(buildpack, said, default):
+def test_pythons_are_those_with_a_latest_release(buildpack: Path, said: str, default: str) -> None:
     write(buildpack, "bin/default_pythons", 'LATEST_311="python-3.11.4"\nLATEST_27="2.7.18"\n')
     write(buildpack, "lib/python", f'LATEST_PYTHON_3_13="3.13.1"\n# LATEST_39=x\n{said}\n')
     latest = {"3.11": "3.11.4", "3.13": "3.13.1"}
     assert known_pythons(buildpack) == KnownPythons(latest=latest, default=default)
 
 
-def test_a_buildpack_that_says_nothing_pins_nothing(buildpack):
+def test_a_buildpack_that_says_nothing_pins_nothing(buildpack: Path) -> None:
     (buildpack / "lib/binary").write_bytes(b"\xff\0PIP_VERSION=9" + b"\0" * 600_000)
     assert pinned_tools(buildpack) == ()
     assert known_pythons(buildpack) == KnownPythons()
@@ -65,7 +67,9 @@ def test_a_buildpack_that_says_nothing_pins_nothing(buildpack):
         (("requirements.txt",), ()),
     ],
 )
-def test_managers_are_those_whose_files_the_app_has(buildpack, files, pins):
+def test_managers_are_those_whose_files_the_app_has(
+    buildpack: Path, files: tuple[str, ...], pins: tuple[str, ...]
+) -> None:
     write(buildpack, "lib/uv.sh", "UV_VERSION=0.6.0\n")
     write(buildpack, "requirements/poetry.txt", "poetry==2.1.1\n")
     write(buildpack, "lib/pipenv.sh", "PIPENV_VERSION='2024.0.1'\nPIP_VERSION=25.0\n")

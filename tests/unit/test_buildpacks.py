@@ -1,5 +1,9 @@
 """Buildpacks: how they are found, brought, recognised, run and read."""
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
 from git_repositories import git
 
@@ -7,11 +11,12 @@ from harness.buildpacks.classic import ClassicKind
 from harness.buildpacks.registry import kind_of, kinds
 from harness.buildpacks.source import at_revision, bundled_names, resolve
 from harness.errors import BuildpackError
+from harness.storage.store import Store
 
 KIND = ClassicKind()
 
 
-def write(folder, name: str, text: str = "#!/bin/sh\n", *, mode: int = 0o755) -> None:
+def write(folder: Path, name: str, text: str = "#!/bin/sh\n", *, mode: int = 0o755) -> None:
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
@@ -19,7 +24,7 @@ def write(folder, name: str, text: str = "#!/bin/sh\n", *, mode: int = 0o755) ->
 
 
 @pytest.fixture
-def buildpack(tmp_path):
+def buildpack(tmp_path: Path) -> Path:
     folder = tmp_path / "bp"
     write(folder, "bin/detect")
     write(folder, "bin/compile")
@@ -27,7 +32,7 @@ def buildpack(tmp_path):
 
 
 @pytest.fixture
-def repository(buildpack):
+def repository(buildpack: Path) -> Path:
     """Two releases: v1, and an old one whose tag is below `archive/`."""
     git(buildpack, "init", "-q", "-b", "main")
     write(buildpack, "lib/which", "old")
@@ -40,21 +45,21 @@ def repository(buildpack):
     return buildpack
 
 
-def test_the_classic_kind_is_installed():
+def test_the_classic_kind_is_installed() -> None:
     assert [one.kind.name for one in kinds()] == ["classic", "scalingo"]
 
 
-def test_a_buildpack_that_is_marked_as_another_platform_s_is_of_its_kind(buildpack):
+def test_a_buildpack_that_is_marked_as_another_platform_s_is_of_its_kind(buildpack: Path) -> None:
     write(buildpack, "bin/compile", "mkdir -p /app/.scalingo/python\n")
     assert kind_of(buildpack, spec="x").kind.name == "scalingo"
 
 
-def test_a_folder_with_detect_and_compile_is_recognised(buildpack):
+def test_a_folder_with_detect_and_compile_is_recognised(buildpack: Path) -> None:
     assert kind_of(buildpack, spec="x").kind.name == "classic"
 
 
 @pytest.mark.parametrize("program", ["detect", "compile"])
-def test_a_folder_without_either_is_not(buildpack, program):
+def test_a_folder_without_either_is_not(buildpack: Path, program: str) -> None:
     (buildpack / "bin" / program).unlink()
     with pytest.raises(
         BuildpackError, match="--buildpack me: it is not a buildpack of a known kind"
@@ -84,26 +89,26 @@ def test_a_folder_without_either_is_not(buildpack, program):
         ("-----> cache: discarded: base.txt changed", "base.txt changed"),
     ],
 )
-def test_reasons_are_read_from_the_log(line, reason):
+def test_reasons_are_read_from_the_log(line: str, reason: str) -> None:
     log = f"-----> Installing Python\n{line}\n-----> cache: empty\nThe stack changed\n"
     assert KIND.reasons(log) == (reason,)
 
 
-def test_a_silent_log_gives_no_reason():
+def test_a_silent_log_gives_no_reason() -> None:
     assert KIND.reasons("-----> cache: reused\nCollecting x - The best\n") == ()
 
 
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize("part", [" ", "changed, ", "\x1b["])
 @pytest.mark.parametrize("length", [900, 10**6])
-def test_no_line_of_a_log_takes_long_to_read(part, length):
+def test_no_line_of_a_log_takes_long_to_read(part: str, length: int) -> None:
     line = "- The" + part * (length // len(part)) + "x"
     reasons = KIND.reasons(f"{line}\n- The stack has changed\n")
     assert reasons[-1] == "The stack has changed"
     assert sum(map(len, reasons)) < 2000
 
 
-def test_the_bundled_ones_resolve_with_their_shared_scripts(store, tmp_path):
+def test_the_bundled_ones_resolve_with_their_shared_scripts(store: Store, tmp_path: Path) -> None:
     assert bundled_names() == ("every-input", "never-reuses", "root-requirements")
     digests = set()
     for name in bundled_names():
@@ -115,7 +120,9 @@ def test_the_bundled_ones_resolve_with_their_shared_scripts(store, tmp_path):
     assert len(digests) == 3
 
 
-def test_a_folder_is_copied_without_its_history(repository, store, tmp_path):
+def test_a_folder_is_copied_without_its_history(
+    repository: Path, store: Store, tmp_path: Path
+) -> None:
     (repository / "lib/link").symlink_to("which")
     found = resolve(str(repository), store=store, into=tmp_path / "into")
     assert found.revision == ""
@@ -135,7 +142,9 @@ def test_a_folder_is_copied_without_its_history(repository, store, tmp_path):
     ],
     ids=["content", "file", "mode", "link", "name"],
 )
-def test_a_changed_folder_has_another_digest(buildpack, store, tmp_path, change):
+def test_a_changed_folder_has_another_digest(
+    buildpack: Path, store: Store, tmp_path: Path, change: Callable[..., Any]
+) -> None:
     write(buildpack, "lib/which", "new")
     first = resolve(str(buildpack), store=store, into=tmp_path / "1")
     again = resolve(str(buildpack), store=store, into=tmp_path / "2")
@@ -149,7 +158,9 @@ def test_a_changed_folder_has_another_digest(buildpack, store, tmp_path, change)
     [("v1", "v1", "new"), ("main", "v1", "new"), ("main~1", "archive/v0", "old"),
      ("v0", "archive/v0", "old")],
 )  # fmt: skip
-def test_a_repository_is_brought_at_a_revision(repository, store, ref, tag, text):
+def test_a_repository_is_brought_at_a_revision(
+    repository: Path, store: Store, ref: str, tag: str, text: str
+) -> None:
     for number, location in enumerate((repository, f"file://{repository}")):
         into = store.root / str(number)
         found = resolve(f"{location}@{ref}", store=store, into=into)
@@ -158,7 +169,7 @@ def test_a_repository_is_brought_at_a_revision(repository, store, ref, tag, text
         assert not (found.folder / ".git").exists()
 
 
-def test_a_kept_clone_is_brought_up_to_date(repository, store, tmp_path):
+def test_a_kept_clone_is_brought_up_to_date(repository: Path, store: Store, tmp_path: Path) -> None:
     resolve(f"file://{repository}@main", store=store, into=tmp_path / "1")
     write(repository, "lib/which", "newest")
     git(repository, "commit", "-q", "-a", "-m", "newest")
@@ -168,7 +179,7 @@ def test_a_kept_clone_is_brought_up_to_date(repository, store, tmp_path):
         assert (found.folder / "lib/which").read_text() == "newest"
 
 
-def test_a_failed_clone_leaves_nothing_that_stands_for_one(tmp_path, store):
+def test_a_failed_clone_leaves_nothing_that_stands_for_one(tmp_path: Path, store: Store) -> None:
     for _ in range(2):
         with pytest.raises(BuildpackError, match="git failed: ") as raised:
             resolve(f"file://{tmp_path}/none@v1", store=store, into=tmp_path / "into")
@@ -187,7 +198,9 @@ def test_a_failed_clone_leaves_nothing_that_stands_for_one(tmp_path, store):
         ("git@host.invalid:a/b", "no such folder, bundled name or REPOSITORY@REF"),
     ],
 )
-def test_what_cannot_be_brought_is_told(repository, store, tmp_path, spec, told):
+def test_what_cannot_be_brought_is_told(
+    repository: Path, store: Store, tmp_path: Path, spec: str, told: str
+) -> None:
     spec = spec.format(repository)
     with pytest.raises(BuildpackError) as raised:
         resolve(spec, store=store, into=tmp_path / "into")
@@ -196,7 +209,7 @@ def test_what_cannot_be_brought_is_told(repository, store, tmp_path, spec, told)
     assert raised.value.hint
 
 
-def test_a_folder_that_is_none_is_not_copied(store, tmp_path):
+def test_a_folder_that_is_none_is_not_copied(store: Store, tmp_path: Path) -> None:
     write(tmp_path, "home/everything")
     with pytest.raises(BuildpackError, match="known kind"):
         resolve(str(tmp_path / "home"), store=store, into=tmp_path / "into")
@@ -218,6 +231,6 @@ def test_a_folder_that_is_none_is_not_copied(store, tmp_path):
         ("root-requirements", "v2"),
     ],
 )
-def test_the_same_buildpack_at_another_revision(spec, other):
+def test_the_same_buildpack_at_another_revision(spec: str, other: str) -> None:
     assert at_revision(spec, "v2") == other
     assert at_revision(spec, None) == spec

@@ -2,6 +2,9 @@
 
 import re
 import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +20,7 @@ LOCKED = {"runtime.txt": "python-3.11.9\n", "Pipfile.lock": '{"default": {}}\n'}
 
 
 @pytest.fixture
-def restored(tmp_path):
+def restored(tmp_path: Path) -> Callable[..., Any]:
     """What a buildpack says of a cache that was saved for some files, when it gets others."""
 
     def said(name: str, before: dict[str, str], after: dict[str, str], **config: str) -> str:
@@ -93,20 +96,26 @@ def restored(tmp_path):
         ("every-input", LOCKED, LOCKED | {"Pipfile.lock": "{}"}, "Pipfile.lock changed"),
     ],
 )
-def test_a_reason_names_the_input_that_changed(restored, name, before, after, reason):
+def test_a_reason_names_the_input_that_changed(
+    restored: Callable[..., Any],
+    name: str,
+    before: dict[str, str],
+    after: dict[str, str],
+    reason: str,
+) -> None:
     said = restored(name, before, after)
     assert ClassicKind().reasons(said) == (reason,)
 
 
-def test_what_is_no_file_is_named_as_well(restored):
+def test_what_is_no_file_is_named_as_well(restored: Callable[..., Any]) -> None:
     said = restored("every-input", FILES, FILES, PIP_EXTRA_INDEX_URL="https://index.invalid/")
     assert ClassicKind().reasons(said) == ("extra index changed",)
 
 
-def test_a_stack_is_named_with_both_values(restored):
+def test_a_stack_is_named_with_both_values(restored: Callable[..., Any]) -> None:
     said = restored("root-requirements", FILES, FILES, stack="heroku-24")
     assert ClassicKind().reasons(said) == ("stack changed from heroku-22 to heroku-24",)
 
 
-def test_an_equal_key_is_no_reason(restored):
+def test_an_equal_key_is_no_reason(restored: Callable[..., Any]) -> None:
     assert "cache: reused" in restored("root-requirements", FILES, FILES)

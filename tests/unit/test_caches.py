@@ -4,7 +4,9 @@ import errno
 import hashlib
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zstandard
@@ -42,7 +44,9 @@ def kept(tmp_path: Path) -> list[Path]:
     return [path for path in (tmp_path / "pool").rglob("*") if path.is_file()]
 
 
-def test_what_is_alike_is_kept_once_and_laid_out_apart(cache, content_store, tmp_path):
+def test_what_is_alike_is_kept_once_and_laid_out_apart(
+    cache: Path, content_store: ContentStore, tmp_path: Path
+) -> None:
     listing = record(cache, content_store)
     (only,) = kept(tmp_path)
     before = only.stat()
@@ -56,7 +60,9 @@ def test_what_is_alike_is_kept_once_and_laid_out_apart(cache, content_store, tmp
     assert only.read_bytes() == b"content"
 
 
-def test_hard_links_are_one_file_again(cache, content_store, tmp_path):
+def test_hard_links_are_one_file_again(
+    cache: Path, content_store: ContentStore, tmp_path: Path
+) -> None:
     (cache / "deep").mkdir()
     os.link(cache / "lib" / "file", cache / "deep" / "twin")
     (cache / "link").symlink_to("lib/file")
@@ -71,7 +77,9 @@ def test_hard_links_are_one_file_again(cache, content_store, tmp_path):
     assert listing.size == 2 * len(b"content")
 
 
-def test_holes_cost_neither_room_nor_time(cache, content_store, tmp_path):
+def test_holes_cost_neither_room_nor_time(
+    cache: Path, content_store: ContentStore, tmp_path: Path
+) -> None:
     size = 2**40
     with (cache / "huge").open("wb") as file:
         file.seek(3 * 2**20 + 5)
@@ -90,7 +98,9 @@ def test_holes_cost_neither_room_nor_time(cache, content_store, tmp_path):
     assert record(cache, content_store) == listing
 
 
-def test_extended_attributes_come_along(cache, content_store, tmp_path):
+def test_extended_attributes_come_along(
+    cache: Path, content_store: ContentStore, tmp_path: Path
+) -> None:
     try:
         os.setxattr(cache / "lib" / "file", "user.note", b"\0\xff")
     except OSError:
@@ -101,7 +111,7 @@ def test_extended_attributes_come_along(cache, content_store, tmp_path):
 
 
 @pytest.mark.parametrize("mode", [0, 0o600])
-def test_a_hard_link_to_a_file_in_a_closed_folder(mode):
+def test_a_hard_link_to_a_file_in_a_closed_folder(mode: int) -> None:
     def work(folder: Path) -> None:
         cache, content_store = filled(folder / "cache"), ContentStore(folder / "pool")
         (cache / "z").mkdir()
@@ -118,8 +128,8 @@ def test_a_hard_link_to_a_file_in_a_closed_folder(mode):
 
 
 def test_a_hard_link_to_a_file_by_a_path_longer_than_the_system_takes(
-    cache, content_store, tmp_path
-):
+    cache: Path, content_store: ContentStore, tmp_path: Path
+) -> None:
     way = [os.open(cache, os.O_RDONLY)]
     try:
         for _ in range(20):
@@ -137,7 +147,9 @@ def test_a_hard_link_to_a_file_by_a_path_longer_than_the_system_takes(
         remove_tree(each)  # pytest cannot
 
 
-def test_a_cache_too_deep_is_that_cache_s_fault(cache, content_store, tmp_path):
+def test_a_cache_too_deep_is_that_cache_s_fault(
+    cache: Path, content_store: ContentStore, tmp_path: Path
+) -> None:
     folder = cache
     for _ in range(250):
         folder /= "d"
@@ -146,7 +158,9 @@ def test_a_cache_too_deep_is_that_cache_s_fault(cache, content_store, tmp_path):
         record(cache, content_store)
 
 
-def test_a_folder_that_cannot_be_read_is_that_cache_s_fault(cache, content_store, monkeypatch):
+def test_a_folder_that_cannot_be_read_is_that_cache_s_fault(
+    cache: Path, content_store: ContentStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fails(_: int) -> None:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
@@ -156,8 +170,8 @@ def test_a_folder_that_cannot_be_read_is_that_cache_s_fault(cache, content_store
 
 
 def test_what_cannot_be_laid_out_is_that_cache_s_fault_unless_there_is_no_room(
-    cache, content_store, tmp_path, monkeypatch
-):
+    cache: Path, content_store: ContentStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     listing = record(cache, content_store)
     for number, kind in ((errno.EIO, CacheError), (errno.ENOSPC, StoreError)):
 
@@ -171,7 +185,9 @@ def test_what_cannot_be_laid_out_is_that_cache_s_fault_unless_there_is_no_room(
         assert not (tmp_path / "copy").exists()
 
 
-def test_scattered_pages_grow_neither_in_the_pool_nor_in_a_copy(cache, content_store, tmp_path):
+def test_scattered_pages_grow_neither_in_the_pool_nor_in_a_copy(
+    cache: Path, content_store: ContentStore, tmp_path: Path
+) -> None:
     with (cache / "scattered").open("wb") as file:
         for number in range(50):
             file.seek(number * 2**18 + 8192)
@@ -187,7 +203,9 @@ def test_scattered_pages_grow_neither_in_the_pool_nor_in_a_copy(cache, content_s
     assert record(copy, content_store) == listing
 
 
-def test_a_content_s_name_does_not_depend_on_where_its_holes_are(cache, content_store):
+def test_a_content_s_name_does_not_depend_on_where_its_holes_are(
+    cache: Path, content_store: ContentStore
+) -> None:
     data = bytes(8192) + b"x" * 5000 + bytes(300_000) + b"y"
     for name, punched in (("one", True), ("other", False)):
         with (cache / name).open("wb") as file:
@@ -212,7 +230,9 @@ def test_a_content_s_name_does_not_depend_on_where_its_holes_are(cache, content_
     assert names["one"].endswith(SPARSE)
 
 
-def test_a_folder_that_nobody_may_write_to_is_laid_out(cache, content_store, tmp_path):
+def test_a_folder_that_nobody_may_write_to_is_laid_out(
+    cache: Path, content_store: ContentStore, tmp_path: Path
+) -> None:
     (cache / "lib").chmod(0o500)
     lay_out(record(cache, content_store), content_store, tmp_path / "copy")
     assert (tmp_path / "copy" / "lib").stat().st_mode & 0o777 == 0o500
@@ -229,8 +249,8 @@ DAMAGES = {
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_a_damaged_content_is_not_laid_out_and_can_be_kept_anew(
-    cache, content_store, tmp_path, damage
-):
+    cache: Path, content_store: ContentStore, tmp_path: Path, damage: Callable[..., Any]
+) -> None:
     listing = record(cache, content_store)
     (content,) = kept(tmp_path)
     damage(content)
@@ -253,7 +273,7 @@ del UNREADABLE["gone"]
 
 
 @pytest.mark.parametrize("damage", UNREADABLE.values(), ids=UNREADABLE)
-def test_verify_removes_what_cannot_be_read(damage):
+def test_verify_removes_what_cannot_be_read(damage: Callable[..., Any]) -> None:
     def work(folder: Path) -> None:
         content_store = ContentStore(folder / "pool")
         record(filled(folder / "cache"), content_store)
@@ -265,7 +285,9 @@ def test_verify_removes_what_cannot_be_read(damage):
     as_an_ordinary_user(work)
 
 
-def test_verify_leaves_what_was_kept_anew_meanwhile(cache, content_store, tmp_path, monkeypatch):
+def test_verify_leaves_what_was_kept_anew_meanwhile(
+    cache: Path, content_store: ContentStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     listing = record(cache, content_store)
     (content,) = kept(tmp_path)
     content.chmod(0o644)
@@ -282,7 +304,9 @@ def test_verify_leaves_what_was_kept_anew_meanwhile(cache, content_store, tmp_pa
     lay_out(listing, content_store, tmp_path / "copy")
 
 
-def test_the_pool_is_read_while_others_keep_and_whatever_lies_there(cache, content_store, tmp_path):
+def test_the_pool_is_read_while_others_keep_and_whatever_lies_there(
+    cache: Path, content_store: ContentStore, tmp_path: Path
+) -> None:
     record(cache, content_store)
     (tmp_path / "pool" / "stray").touch()
     (kept(tmp_path)[0].parent / "folder").mkdir()
@@ -306,7 +330,9 @@ def test_the_pool_is_read_while_others_keep_and_whatever_lies_there(cache, conte
     assert list(content_store.verify()) == []
 
 
-def test_verify_reads_contents_and_removes_the_damaged(cache, content_store, tmp_path):
+def test_verify_reads_contents_and_removes_the_damaged(
+    cache: Path, content_store: ContentStore, tmp_path: Path
+) -> None:
     (cache / "other").write_bytes(b"other")
     listing = record(cache, content_store)
     name, size = next(found for found in listing.contents() if found[1] == 7)
@@ -320,7 +346,9 @@ def test_verify_reads_contents_and_removes_the_damaged(cache, content_store, tmp
     assert list(content_store.verify()) == []
 
 
-def test_what_no_cache_holds_and_what_was_never_finished_is_removed(cache, content_store, tmp_path):
+def test_what_no_cache_holds_and_what_was_never_finished_is_removed(
+    cache: Path, content_store: ContentStore, tmp_path: Path
+) -> None:
     listing = record(cache, content_store)
     (cache / "more").write_bytes(b"more")
     record(cache, content_store)
@@ -331,7 +359,9 @@ def test_what_no_cache_holds_and_what_was_never_finished_is_removed(cache, conte
     assert kept(tmp_path) == [content]
 
 
-def test_a_content_that_is_another_by_now_is_not_kept(cache, content_store, tmp_path):
+def test_a_content_that_is_another_by_now_is_not_kept(
+    cache: Path, content_store: ContentStore, tmp_path: Path
+) -> None:
     file = os.open(cache / "lib" / "file", os.O_RDONLY)
     try:
         with pytest.raises(ManifestError, match="changed while it was read"):
@@ -342,8 +372,8 @@ def test_a_content_that_is_another_by_now_is_not_kept(cache, content_store, tmp_
 
 
 def test_bytecode_that_differs_in_its_source_s_time_alone_is_kept_once(
-    cache, content_store, tmp_path
-):
+    cache: Path, content_store: ContentStore, tmp_path: Path
+) -> None:
     for number in (1, 2):
         (cache / f"m{number}.pyc").write_bytes(b"%16d" % number + b"code")
     (cache / "short.pyc").write_bytes(b"short")
@@ -358,18 +388,18 @@ def test_bytecode_that_differs_in_its_source_s_time_alone_is_kept_once(
         assert (copy / name).read_bytes() == (cache / name).read_bytes()
 
 
-def test_a_listing_of_another_version_is_an_error():
+def test_a_listing_of_another_version_is_an_error() -> None:
     data = zstandard.compress(b'[[0, ["name", 0], []]]')
     with pytest.raises(CacheError, match="version"):
         unpack(data, digest=hashlib.sha256(data).hexdigest())
 
 
-def test_a_damaged_listing_is_an_error():
+def test_a_damaged_listing_is_an_error() -> None:
     with pytest.raises(CacheError, match="damaged"):
         unpack(b"damaged", digest="0")
 
 
-def test_a_listing_knows_what_it_takes(cache, content_store):
+def test_a_listing_knows_what_it_takes(cache: Path, content_store: ContentStore) -> None:
     (cache / "lib" / "hole").touch()
     os.truncate(cache / "lib" / "hole", 4096)
     listing = record(cache, content_store)
@@ -378,7 +408,9 @@ def test_a_listing_knows_what_it_takes(cache, content_store):
     assert pack(listing) == pack(record(cache, content_store))
 
 
-def test_an_unreadable_folder_is_given_back_its_mode(cache, content_store, tmp_path):
+def test_an_unreadable_folder_is_given_back_its_mode(
+    cache: Path, content_store: ContentStore, tmp_path: Path
+) -> None:
     (cache / "closed").mkdir()
     (cache / "closed" / "file").write_bytes(b"in")
     (cache / "closed").chmod(0)

@@ -5,6 +5,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +19,9 @@ from harness.internet.tape_index import TapeIndex
 from harness.scenarios.scenario import load_scenario
 
 
-def test_a_projects_commits_are_imported(invoke, project, tmp_path):
+def test_a_projects_commits_are_imported(
+    invoke: Callable[..., Any], project: Path, tmp_path: Path
+) -> None:
     file = tmp_path / "shop.toml"
     wanted = (str(project), "--requirements", "requirements/prod.txt")
     status, out, err = invoke("import", *wanted, "--output", str(file))
@@ -32,7 +37,9 @@ def test_a_projects_commits_are_imported(invoke, project, tmp_path):
     assert invoke("import", *wanted) == (0, file.read_text(), "")
 
 
-def test_an_app_in_a_folder_is_imported_as_it_is(invoke, project, tmp_path):
+def test_an_app_in_a_folder_is_imported_as_it_is(
+    invoke: Callable[..., Any], project: Path, tmp_path: Path
+) -> None:
     other = tmp_path / "other"
     other.mkdir()
     (other / "uv.lock").write_text("")
@@ -50,7 +57,9 @@ def test_an_app_in_a_folder_is_imported_as_it_is(invoke, project, tmp_path):
     assert invoke("import", *wanted) == (0, file.read_text(), "")
 
 
-def test_a_project_keeps_its_python_where_that_is_asked_for(invoke, project):
+def test_a_project_keeps_its_python_where_that_is_asked_for(
+    invoke: Callable[..., Any], project: Path
+) -> None:
     status, out, _ = invoke("import", str(project), "--keep-python")
     assert status == 0
     assert '".python-version" = "3.9.1\\n"' in out
@@ -62,7 +71,9 @@ def test_a_project_keeps_its_python_where_that_is_asked_for(invoke, project):
     [("image", "list"), ("runtime", "list"), ("run", "--sandbox", "nowhere", "--image", "host")],
     ids=" ".join,
 )
-def test_a_store_that_cannot_be_one_is_told(invoke, tmp_path, arguments, scenario):
+def test_a_store_that_cannot_be_one_is_told(
+    invoke: Callable[..., Any], tmp_path: Path, arguments: tuple[str, ...], scenario: str
+) -> None:
     (tmp_path / "file").write_text("")
     more = (scenario,) if arguments[0] == "run" else ()
     status, _, err = invoke(*arguments, "--store", str(tmp_path / "file" / "store"), *more)
@@ -95,7 +106,9 @@ def test_a_store_that_cannot_be_one_is_told(invoke, tmp_path, arguments, scenari
     ],
     ids=lambda arguments: " ".join(arguments).replace("{scenario} ", ""),
 )
-def test_a_path_that_the_system_refuses_is_told(invoke, scenario, tmp_path, arguments):
+def test_a_path_that_the_system_refuses_is_told(
+    invoke: Callable[..., Any], scenario: str, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
     refused = str(tmp_path / ("x" * 300))
     image = ("--image", "host") if arguments[0] in {"run", "record"} else ()
     given = [argument.format(scenario=scenario, refused=refused) for argument in arguments]
@@ -105,7 +118,7 @@ def test_a_path_that_the_system_refuses_is_told(invoke, scenario, tmp_path, argu
     assert "x" * 300 in "".join(err.split())
 
 
-def test_a_tape_is_listed(invoke, tmp_path):
+def test_a_tape_is_listed(invoke: Callable[..., Any], tmp_path: Path) -> None:
     body = tmp_path / "body"
     body.write_bytes(b"x")
     digest = hashlib.sha256(b"x").hexdigest()
@@ -118,19 +131,21 @@ def test_a_tape_is_listed(invoke, tmp_path):
 
 
 @pytest.mark.parametrize("what", ["scenario", "repo"])
-def test_schemas_are_json(invoke, what):
+def test_schemas_are_json(invoke: Callable[..., Any], what: str) -> None:
     status, out, _ = invoke("schema", what)
     assert status == 0
     assert json.loads(out)["$schema"]
 
 
-def test_lists_of_an_empty_store(invoke):
+def test_lists_of_an_empty_store(invoke: Callable[..., Any]) -> None:
     assert invoke("image", "list")[0] == 0
     assert invoke("runtime", "list")[0] == 0
 
 
-def test_the_interrupt_key_gives_130(invoke, monkeypatch):
-    def interrupted(paths):
+def test_the_interrupt_key_gives_130(
+    invoke: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(paths: tuple[Path]) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(running, "load_scenarios", interrupted)
@@ -142,7 +157,7 @@ def test_the_interrupt_key_gives_130(invoke, monkeypatch):
 @pytest.mark.parametrize(
     "arguments", [("schema",), ("image", "list"), ("run", "--help")], ids=" ".join
 )
-def test_a_reader_that_has_gone_is_no_finding(tmp_path, arguments):
+def test_a_reader_that_has_gone_is_no_finding(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(

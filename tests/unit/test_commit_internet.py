@@ -10,9 +10,10 @@ from fake_sandboxes import Nowhere
 from harness.bundled import bundled_repositories
 from harness.ecosystems.serving import Served, Workshop
 from harness.errors import ReleaseError
-from harness.internet import Download, Release, ReleaseFile
+from harness.internet import Download, Internet, Release, ReleaseFile
 from harness.runs.internet import BuiltReleases, PlayedForks, assemble, identity
 from harness.scenarios.fork import Fork, load_fork
+from harness.scenarios.tree import Tree
 from harness.scenarios.world import BranchTip, PublishedRelease, Tag, World, first_world
 
 SHA = "1" * 40
@@ -28,7 +29,7 @@ FORMS = fork("forms")
 PUBLISHED = PublishedRelease(fork="forms", revision="v1", sha=FORMS.sha("v1"))
 
 
-def assembled(world: World, *served: Served):
+def assembled(world: World, *served: Served) -> Internet:
     return assemble(
         [FORMS],
         world,
@@ -40,7 +41,7 @@ def assembled(world: World, *served: Served):
     )
 
 
-def test_the_forge_shows_the_branches_and_tags_of_the_commit():
+def test_the_forge_shows_the_branches_and_tags_of_the_commit() -> None:
     branches = (BranchTip(fork="forms", branch="next", revision="v1", sha=SHA),)
     tags = (Tag(fork="forms", tag="v1.0", revision="v1", sha=SHA),)
     world = first_world({"forms": FORMS})
@@ -53,7 +54,7 @@ def test_the_forge_shows_the_branches_and_tags_of_the_commit():
     assert changed.head == "refs/heads/next"
 
 
-def test_what_is_published_comes_before_what_ecosystems_serve():
+def test_what_is_published_comes_before_what_ecosystems_serve() -> None:
     world = replace(first_world({"forms": FORMS}), releases=(PUBLISHED,))
     other = replace(TOOL, version="2")
     found = assembled(world, Served(releases=(TOOL,)), Served(releases=(other,), downloads=(FILE,)))
@@ -68,7 +69,7 @@ def releases(tmp_path: Path) -> BuiltReleases:
     return BuiltReleases(Workshop(sandbox=Nowhere(None), scratch=tmp_path))
 
 
-def test_a_release_is_built_once_and_served_as_the_scenario_says(releases):
+def test_a_release_is_built_once_and_served_as_the_scenario_says(releases: BuiltReleases) -> None:
     python = FakeServing()
     first = releases.release(FORMS, PUBLISHED, servings=[python])
     yanked = replace(PUBLISHED, yanked="bad", host="index.example.com")
@@ -78,11 +79,11 @@ def test_a_release_is_built_once_and_served_as_the_scenario_says(releases):
     assert python.built == ["forms@v1"]
 
 
-def test_a_release_is_built_of_the_fork_s_files_and_its_submodules(releases):
+def test_a_release_is_built_of_the_fork_s_files_and_its_submodules(releases: BuiltReleases) -> None:
     invoices, trees = fork("invoices"), []
 
     class Notes(FakeServing):
-        def build_release(self, project, workshop, *, label):
+        def build_release(self, project: Tree, workshop: Workshop, *, label: str) -> Release:
             trees.append(project)
             return super().build_release(project, workshop, label=label)
 
@@ -91,19 +92,21 @@ def test_a_release_is_built_of_the_fork_s_files_and_its_submodules(releases):
     assert "invoices/currencies/countries/currency.txt" in trees[0].entries
 
 
-def test_the_first_ecosystem_whose_project_it_is_builds_it(releases):
+def test_the_first_ecosystem_whose_project_it_is_builds_it(releases: BuiltReleases) -> None:
     others, python = FakeServing(mark="Gemfile"), FakeServing()
     releases.release(FORMS, PUBLISHED, servings=[others, python, FakeServing()])
     assert (others.built, python.built) == ([], ["forms@v1"])
 
 
 @pytest.mark.parametrize("servings", [[], [FakeServing(mark="Gemfile")]])
-def test_a_project_of_no_ecosystem_is_said_to_be_one(releases, servings):
+def test_a_project_of_no_ecosystem_is_said_to_be_one(
+    releases: BuiltReleases, servings: list[FakeServing]
+) -> None:
     with pytest.raises(ReleaseError, match="no release of forms@v1 can be built"):
         releases.release(FORMS, PUBLISHED, servings=servings)
 
 
-def test_a_fork_is_played_once(tmp_path: Path):
+def test_a_fork_is_played_once(tmp_path: Path) -> None:
     forks = PlayedForks(tmp_path / "forks")
     objects = forks.objects(FORMS)
     assert (objects / "objects").is_dir()
@@ -125,7 +128,12 @@ def tool(name: str, content: str) -> Release:
 SERVED = Served(releases=(tool("tool.whl", "a"),), downloads=(FILE,))
 
 
-def known(forks=(FORMS,), world=WORLD, served=(SERVED,), beyond="") -> str:
+def known(
+    forks: tuple[Fork, ...] = (FORMS,),
+    world: World = WORLD,
+    served: tuple[Served, ...] = (SERVED,),
+    beyond: str = "",
+) -> str:
     return repr(identity(forks, world, served=served, beyond=beyond))
 
 
@@ -150,10 +158,10 @@ CHANGES = {
 }  # fmt: skip
 
 
-def test_all_that_could_be_answered_is_in_its_identity():
+def test_all_that_could_be_answered_is_in_its_identity() -> None:
     assert len({known(), *(known(**change) for change in CHANGES.values())}) == 1 + len(CHANGES)
 
 
-def test_where_files_are_is_not_in_its_identity():
+def test_where_files_are_is_not_in_its_identity() -> None:
     moved = (replace(FILE, file=Path("/elsewhere")),)
     assert known(served=(replace(SERVED, downloads=moved),)) == known()

@@ -1,6 +1,7 @@
 """What ecosystems serve, asked by commit and buildpack."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from fake_ecosystems import FakeEcosystem, FakeServing
@@ -11,7 +12,7 @@ from harness.ecosystems.serving import Served, Supplies
 from harness.errors import BuildpackError, RuntimeArchiveError
 from harness.internet import Release, Request
 from harness.runs.buildpacks import Buildpacks
-from harness.runs.plan import plan
+from harness.runs.plan import Commit, plan
 from harness.runs.serving import CommitServing, ecosystems_of, open_suppliers
 from harness.scenarios.scenario import Scenario, load_scenario
 from harness.storage.store import Store
@@ -53,12 +54,12 @@ class Given(Buildpacks):
 
 
 @pytest.fixture
-def buildpacks(tmp_path) -> Given:
+def buildpacks(tmp_path: Path) -> Given:
     return Given(Store(root=tmp_path / "store"), tmp_path)
 
 
 @pytest.fixture
-def scenario(tmp_path) -> Scenario:
+def scenario(tmp_path: Path) -> Scenario:
     file = tmp_path / "scenarios" / "s.toml"
     file.parent.mkdir()
     file.write_text(SCENARIO)
@@ -66,14 +67,16 @@ def scenario(tmp_path) -> Scenario:
 
 
 @pytest.fixture
-def commits(scenario):
+def commits(scenario: Scenario) -> list[Commit]:
     pairs = plan(
         scenario, scenario.stages({}), buildpack=lambda at: f"/bp@{at or 'v1'}", digest=lambda _: ""
     )
     return [pair.commit for pair in pairs]
 
 
-def test_each_ecosystem_of_the_buildpack_s_kind_is_asked_in_its_order(buildpacks, commits):
+def test_each_ecosystem_of_the_buildpack_s_kind_is_asked_in_its_order(
+    buildpacks: Given, commits: list[Commit]
+) -> None:
     python, toys = (
         FakeServing(Served(releases=(Release(project=name, version="1", files=()),)))
         for name in ("python", "toys")
@@ -88,7 +91,9 @@ def test_each_ecosystem_of_the_buildpack_s_kind_is_asked_in_its_order(buildpacks
     assert serving.tools(commits[0]) == {"tool-for-1"}
 
 
-def test_a_commit_demands_by_the_commits_before_it_as_well(buildpacks, scenario):
+def test_a_commit_demands_by_the_commits_before_it_as_well(
+    buildpacks: Given, scenario: Scenario
+) -> None:
     python, toys = FakeServing(), FakeServing()
     serving = CommitServing({"python": python, "toys": toys}, buildpacks)
     serving.begin("/bp@v1", scenario.stages({}))
@@ -101,18 +106,18 @@ def test_a_commit_demands_by_the_commits_before_it_as_well(buildpacks, scenario)
     assert second.history[:1] == first.history
 
 
-def test_a_run_begins_with_what_failed_in_none(buildpacks):
+def test_a_run_begins_with_what_failed_in_none(buildpacks: Given) -> None:
     python = FakeServing()
     CommitServing({"python": python}, buildpacks).begin_run()
     assert python.forgotten == 1
 
 
-def test_pythons_are_python_s_to_choose(buildpacks):
+def test_pythons_are_python_s_to_choose(buildpacks: Given) -> None:
     serving = CommitServing({"python": FakeServing(), "toys": FakeServing()}, buildpacks)
     assert serving.pythons(frozenset({"default"}), "/bp") == {"default": "1.0 of _bp"}
 
 
-def test_a_buildpack_without_python_has_no_python_to_choose(buildpacks):
+def test_a_buildpack_without_python_has_no_python_to_choose(buildpacks: Given) -> None:
     buildpacks.kind = Mute()
     serving = CommitServing({}, buildpacks)
     assert serving.pythons(frozenset(), "/bp") == {}
@@ -120,7 +125,7 @@ def test_a_buildpack_without_python_has_no_python_to_choose(buildpacks):
         serving.pythons(frozenset({"default", "other"}), "/bp")
 
 
-def test_an_ecosystem_that_is_not_there_is_named(buildpacks, commits):
+def test_an_ecosystem_that_is_not_there_is_named(buildpacks: Given, commits: list[Commit]) -> None:
     serving = CommitServing({"python": FakeServing()}, buildpacks)
     with pytest.raises(BuildpackError, match="two-tongued kind, whose ecosystem 'toys'"):
         serving.served(commits[0])
@@ -129,7 +134,7 @@ def test_an_ecosystem_that_is_not_there_is_named(buildpacks, commits):
         ecosystems_of([buildpacks.get("/bp")], installed)
 
 
-def test_only_the_ecosystems_that_are_needed_are_opened(buildpacks, tmp_path):
+def test_only_the_ecosystems_that_are_needed_are_opened(buildpacks: Given, tmp_path: Path) -> None:
     installed = [FakeEcosystem(name) for name in ("python", "ruby", "toys")]
     mute = replace(buildpacks.get("/mute"), kind=Mute())
     assert ecosystems_of([mute], installed) == ()

@@ -206,7 +206,7 @@ def test_an_egg_link_leads_to_its_checkout() -> None:
 
 
 @pytest.mark.timeout(30)
-def test_an_endless_path_in_an_egg_link_takes_no_time():
+def test_an_endless_path_in_an_egg_link_takes_no_time() -> None:
     for path in ("/a" * (LARGEST // 2 - 9), "/a" * 2_000):
         assert one({f"{SITE}/my-forms.egg-link": f"{path}\n."}).label == "my-forms"
 

@@ -1,10 +1,12 @@
 """What the doctor finds on machines that lack things, each with the command that mends it."""
 
 import shutil
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -30,7 +32,7 @@ IMAGE = Image(
 
 
 @pytest.fixture
-def tools(tmp_path, monkeypatch):
+def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """An empty PATH to which a test adds the programs that its machine has."""
     folder = tmp_path / "bin"
     folder.mkdir()
@@ -43,17 +45,17 @@ def tools(tmp_path, monkeypatch):
     return add
 
 
-def test_without_bubblewrap_it_says_how_to_install_it(tools):
+def test_without_bubblewrap_it_says_how_to_install_it(tools: Callable[..., Any]) -> None:
     check = check_bubblewrap()
     assert (check.ok, check.advice) == (False, "sudo apt-get install bubblewrap")
 
 
-def test_an_old_bubblewrap_is_told_apart(tools):
+def test_an_old_bubblewrap_is_told_apart(tools: Callable[..., Any]) -> None:
     tools("bwrap", "echo bubblewrap 0.4.1")
     assert "too old" in check_bubblewrap().found
 
 
-def test_bubblewrap_is_really_run(tools):
+def test_bubblewrap_is_really_run(tools: Callable[..., Any]) -> None:
     tools(
         "bwrap",
         'test "$1" = --version && echo bubblewrap 0.8.0 && exit; echo no uid map >&2; exit 1',
@@ -75,12 +77,14 @@ def test_bubblewrap_is_really_run(tools):
         (("0", "1", "100"), "--security-opt"),
     ],
 )
-def test_the_switch_that_is_off_is_the_one_to_turn(switches, word):
+def test_the_switch_that_is_off_is_the_one_to_turn(switches: tuple[str, ...], word: str) -> None:
     apparmor, clone, highest = switches
     assert word in namespace_advice(apparmor=apparmor, clone=clone, highest=highest)
 
 
-def test_git_needs_the_program_that_serves_repositories(tools, tmp_path):
+def test_git_needs_the_program_that_serves_repositories(
+    tools: Callable[..., Any], tmp_path: Path
+) -> None:
     assert git_check().advice == "sudo apt-get install git"
     tools("git", "echo git version 2.17.1")
     assert "too old" in git_check().found
@@ -90,14 +94,16 @@ def test_git_needs_the_program_that_serves_repositories(tools, tmp_path):
     assert git_check().ok
 
 
-def test_an_engine_that_is_not_there_is_no_traceback(monkeypatch, tmp_path):
+def test_an_engine_that_is_not_there_is_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
     check = DockerSandbox.check(())
     assert not check.ok
     assert check.advice.startswith("sudo ")
 
 
-def test_one_sandbox_of_the_two_is_enough():
+def test_one_sandbox_of_the_two_is_enough() -> None:
     good = Check(name="", ok=True, found="")
     bad = Check(name="", ok=False, found="", advice="install it")
     found = sandbox_check({"first": bad, "second": good, "third": good})
@@ -109,7 +115,7 @@ def test_one_sandbox_of_the_two_is_enough():
     assert none.advice == "install it; or start it"
 
 
-def test_no_sandbox_is_needed_by_itself(tmp_path, monkeypatch):
+def test_no_sandbox_is_needed_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "harness.commands.checks.backends", lambda: {"one": Neither, "two": Neither}
     )
@@ -129,7 +135,7 @@ class Neither:
         return Check(name="neither", ok=False, found="no", advice="get one")
 
 
-def test_the_image_is_missing_or_kept():
+def test_the_image_is_missing_or_kept() -> None:
     missing = image_check(())
     assert (missing.ok, "cache-harness image build" in missing.advice) == (False, True)
     assert image_check((IMAGE,)).found == f"{IMAGE.tag} of trixie"
@@ -143,7 +149,9 @@ def test_the_image_is_missing_or_kept():
         ((IMAGE,), (IMAGE.tag,), "engine 1, has the stack image"),
     ],
 )
-def test_an_engine_has_the_stack_image_or_gets_it(monkeypatch, images, tags, found):
+def test_an_engine_has_the_stack_image_or_gets_it(
+    monkeypatch: pytest.MonkeyPatch, images: tuple[Image, ...], tags: tuple[str, ...], found: str
+) -> None:
     engine = SimpleNamespace(
         version=lambda: {"Version": "1"}, images=lambda **_: [{"RepoTags": [*tags]}]
     )
@@ -151,7 +159,9 @@ def test_an_engine_has_the_stack_image_or_gets_it(monkeypatch, images, tags, fou
     assert DockerSandbox.check(images) == Check(name="Docker", ok=True, found=found)
 
 
-def test_the_tool_for_images_is_needed_only_while_none_is_kept(monkeypatch):
+def test_the_tool_for_images_is_needed_only_while_none_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     real = shutil.which
     monkeypatch.setattr(
         "harness.commands.checks.shutil.which",
@@ -162,7 +172,9 @@ def test_the_tool_for_images_is_needed_only_while_none_is_kept(monkeypatch):
     assert "apt-get install mmdebstrap" in bootstrap_check(()).advice
 
 
-def test_too_few_runtimes_and_too_little_room_are_told(tmp_path, monkeypatch):
+def test_too_few_runtimes_and_too_little_room_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = Store(root=tmp_path / "not" / "yet")
     assert not runtimes_check(store).ok
     assert disk_check(store).ok == (shutil.disk_usage(tmp_path).free >= 4 * 1000**3)

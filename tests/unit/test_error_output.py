@@ -1,10 +1,14 @@
 """Everything that a person reads after a mistake, with the exit status; nothing is built."""
 
 import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from fake_sandboxes import Broken
 from snapshots import SHA, filtered, folder
+from syrupy.assertion import SnapshotAssertion
 
 from harness.sandboxes import registry
 
@@ -21,7 +25,13 @@ BUILDING = "--sandbox nowhere --image host rebuild.toml"
 
 
 @pytest.fixture
-def transcript(invoke, scenario, project, tmp_path, monkeypatch):
+def transcript(
+    invoke: Callable[..., Any],
+    scenario: str,
+    project: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., Any]:
     """What a command that comes to nothing prints, after its line, and its status."""
     for name, text in FILES.items():
         (tmp_path / name).write_text(text)
@@ -44,7 +54,9 @@ def transcript(invoke, scenario, project, tmp_path, monkeypatch):
     ["", "no-such-command", "stor", "image no-such-command", "run --no-such-option",
      "schema html", "runtime pack no-such-prefix", "tape show none.tape", "tape show file"],
 )  # fmt: skip
-def test_of_a_command(transcript, snapshot, line):
+def test_of_a_command(
+    transcript: Callable[..., Any], snapshot: SnapshotAssertion, line: str
+) -> None:
     assert transcript(line) == snapshot
 
 
@@ -53,7 +65,9 @@ def test_of_a_command(transcript, snapshot, line):
     ["run none.toml", "run empty", "run no.toml", "run wrong.toml no.toml",
      "run rebuild.toml --known none.toml", "run rebuild.toml --known known.toml"],
 )  # fmt: skip
-def test_of_a_file_that_is_read(transcript, snapshot, line):
+def test_of_a_file_that_is_read(
+    transcript: Callable[..., Any], snapshot: SnapshotAssertion, line: str
+) -> None:
     assert transcript(line) == snapshot
 
 
@@ -67,16 +81,22 @@ def test_of_a_file_that_is_read(transcript, snapshot, line):
      "--timeout -5", "--memory 0", "--store file", "--store file/store",
      "--tape none.tape", "--tape empty", "--tape file"],
 )  # fmt: skip
-def test_of_an_option_of_run(transcript, snapshot, options):
+def test_of_an_option_of_run(
+    transcript: Callable[..., Any], snapshot: SnapshotAssertion, options: str
+) -> None:
     assert transcript(f"run {BUILDING} {options}") == snapshot
 
 
 @pytest.mark.parametrize("options", ["", "--tape none/t.tape", "--tape empty", "--tape file"])
-def test_of_an_option_of_record(transcript, snapshot, options):
+def test_of_an_option_of_record(
+    transcript: Callable[..., Any], snapshot: SnapshotAssertion, options: str
+) -> None:
     assert transcript(f"record {BUILDING} {options}") == snapshot
 
 
-def test_of_a_matrix_without_a_buildpack(transcript, snapshot):
+def test_of_a_matrix_without_a_buildpack(
+    transcript: Callable[..., Any], snapshot: SnapshotAssertion
+) -> None:
     assert transcript(f"matrix {BUILDING}") == snapshot
 
 
@@ -86,15 +106,24 @@ def test_of_a_matrix_without_a_buildpack(transcript, snapshot):
      "shop --path '*.lock'", "shop --requirements r.txt", "shop -o none/s.toml",
      "shop --app shop", "--app shop --last 3", "--app none", "--app file", "--app empty"],
 )  # fmt: skip
-def test_of_an_import(transcript, snapshot, arguments):
+def test_of_an_import(
+    transcript: Callable[..., Any], snapshot: SnapshotAssertion, arguments: str
+) -> None:
     assert transcript(f"import {arguments}") == snapshot
 
 
-def test_of_a_variable_that_names_no_store(transcript, snapshot, tmp_path, monkeypatch):
+def test_of_a_variable_that_names_no_store(
+    transcript: Callable[..., Any],
+    snapshot: SnapshotAssertion,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("CACHE_HARNESS_STORE", str(tmp_path / "file"))
     assert transcript(f"run {BUILDING}") == snapshot
 
 
-def test_of_a_machine_without_a_sandbox(transcript, snapshot, monkeypatch):
+def test_of_a_machine_without_a_sandbox(
+    transcript: Callable[..., Any], snapshot: SnapshotAssertion, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(registry, "backends", lambda: {"broken": Broken})
     assert transcript("run --image host rebuild.toml") == snapshot

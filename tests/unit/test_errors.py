@@ -13,7 +13,7 @@ from harness.pytest_plugin.scenarios import ScenarioItem
     "number",
     [errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOSPC],
 )
-def test_a_refusal_names_the_path_and_what_to_try(number):
+def test_a_refusal_names_the_path_and_what_to_try(number: int) -> None:
     error = refusal(OSError(number, os.strerror(number), b"/some/pl\xffce"))
     assert error is not None
     assert error.exit_code == ExitCode.UNKNOWN
@@ -31,11 +31,13 @@ def test_a_refusal_names_the_path_and_what_to_try(number):
     ],
     ids=repr,
 )
-def test_what_may_be_the_harness_s_own_fault_is_none(error):
+def test_what_may_be_the_harness_s_own_fault_is_none(
+    error: FileNotFoundError | OSError | PermissionError,
+) -> None:
     assert refusal(error) is None
 
 
-def test_pytest_shows_a_refusal_without_a_traceback():
+def test_pytest_shows_a_refusal_without_a_traceback() -> None:
     with pytest.raises(PermissionError) as caught:
         raise PermissionError(errno.EACCES, "Permission denied", "/root/store")
     shown = ScenarioItem.repr_failure(None, caught)

@@ -4,7 +4,10 @@ import http.server
 import os
 import subprocess
 import threading
+from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +25,7 @@ FILES = {
 
 
 @pytest.fixture
-def key(tmp_path):
+def key(tmp_path: Path) -> Callable[..., Any]:
     """The key of an app: compile's own code, but for its last line, which builds."""
     build, env, python = tmp_path / "build", tmp_path / "env", tmp_path / "python"
     env.mkdir()
@@ -70,7 +73,9 @@ def key(tmp_path):
         ({".python-version": "3.13\n"}, None),
     ],
 )
-def test_the_python_version_is_a_whole_one_or_is_asked_for(tmp_path, files, version):
+def test_the_python_version_is_a_whole_one_or_is_asked_for(
+    tmp_path: Path, files: dict[str, str], version: str | None
+) -> None:
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     lib = bundled_buildpacks() / "lib" / "build.sh"
@@ -90,19 +95,19 @@ def root(line: str) -> dict[str, str]:
     return {"requirements.txt": f"{line}\n"}
 
 
-def test_the_same_app_has_the_same_key(key):
+def test_the_same_app_has_the_same_key(key: Callable[..., Any]) -> None:
     assert key() == key() != ""
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_change_of_any_file_changes_the_key(key, name):
+def test_a_change_of_any_file_changes_the_key(key: Callable[..., Any], name: str) -> None:
     before = key()
     assert key({name: FILES[name].replace("1.0", "2.0").replace("3.11", "3.12")}) not in {
         before, "",
     }  # fmt: skip
 
 
-def test_stack_and_indexes_change_the_key(key):
+def test_stack_and_indexes_change_the_key(key: Callable[..., Any]) -> None:
     keys = [key(), key(stack="heroku-24"), key(PIP_EXTRA_INDEX_URL="https://index.invalid/")]
     keys.append(key(PIP_INDEX_URL="https://index.invalid/"))
     assert len(set(keys)) == 4
@@ -113,17 +118,17 @@ def test_stack_and_indexes_change_the_key(key):
     "option", ["-r x.txt", "-rx.txt", "-r  x.txt # why", "--requirement x.txt", "-c x.txt",
                "--constraint=x.txt", "-c\tx.txt", "-r x.txt\r"],
 )  # fmt: skip
-def test_every_way_to_name_a_file_is_followed(key, option):
+def test_every_way_to_name_a_file_is_followed(key: Callable[..., Any], option: str) -> None:
     before = key({**root(option), "x.txt": "x==1.0\n"})
     assert "" != before != key({**root(option), "x.txt": "x==2.0\n"})
 
 
-def test_files_that_name_each_other_are_read_once(key):
+def test_files_that_name_each_other_are_read_once(key: Callable[..., Any]) -> None:
     cycle = {**root("-r x.txt"), "x.txt": "-r requirements.txt\nx==1\n"}
     assert len([line for line in key(cycle).splitlines() if line.endswith(".txt")]) == 2
 
 
-def test_the_last_line_counts_without_its_end(key):
+def test_the_last_line_counts_without_its_end(key: Callable[..., Any]) -> None:
     assert key({"requirements.txt": "a==1\n./b"}) == ""
     assert key({"requirements.txt": "a==1\n-r x.txt", "x.txt": "./b\n"}) == ""
 
@@ -149,7 +154,7 @@ def test_the_last_line_counts_without_its_end(key):
         "",
     ],
 )
-def test_what_the_index_or_a_commit_decides_has_a_key(key, line):
+def test_what_the_index_or_a_commit_decides_has_a_key(key: Callable[..., Any], line: str) -> None:
     assert key(root(line)) != ""
 
 
@@ -175,14 +180,16 @@ def test_what_the_index_or_a_commit_decides_has_a_key(key, line):
         "-c nowhere.txt",
     ],
 )
-def test_what_may_mean_another_thing_tomorrow_has_none(key, line):
+def test_what_may_mean_another_thing_tomorrow_has_none(key: Callable[..., Any], line: str) -> None:
     app = {"a-1.0.whl": "an archive of the app's"}
     assert key({**app, **root(line)}) == ""
     nested = {**root("-r requirements/base.txt"), "requirements/base.txt": f"{line}\n"}
     assert key({**app, **nested}) == ""
 
 
-def test_a_file_that_is_a_link_names_others_from_where_the_link_is(key, tmp_path):
+def test_a_file_that_is_a_link_names_others_from_where_the_link_is(
+    key: Callable[..., Any], tmp_path: Path
+) -> None:
     link = tmp_path / "build/requirements.txt"
     link.parent.mkdir()
     link.symlink_to("requirements/linked.txt")
@@ -195,7 +202,7 @@ def test_a_file_that_is_a_link_names_others_from_where_the_link_is(key, tmp_path
 
 
 @pytest.fixture
-def index(tmp_path):
+def index(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     """An index: its address, and its folder of pages."""
     pages = tmp_path / "index"
     pages.mkdir()
@@ -211,7 +218,7 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-def publish(pages, project: str, text: str) -> None:
+def publish(pages: Path, project: str, text: str) -> None:
     (pages / project).mkdir(exist_ok=True)
     (pages / project / "index.html").write_text(text)
 
@@ -221,7 +228,9 @@ def log(address: str) -> str:
     return f"2022-03-01T12:00:00,000   Fetching project page and analyzing links: {address}"
 
 
-def test_what_a_page_says_that_pip_has_read_changes_the_key(key, index):
+def test_what_a_page_says_that_pip_has_read_changes_the_key(
+    key: Callable[..., Any], index: tuple[str, Path]
+) -> None:
     address, pages = index
     publish(pages, "some-thing", "1.0")
     keys = [key(), key(log=log(f"{address}/some-thing/"))]
@@ -233,8 +242,8 @@ def test_what_a_page_says_that_pip_has_read_changes_the_key(key, index):
 
 
 def test_a_page_that_an_earlier_build_read_counts_as_long_as_its_packages_are_used(
-    key, index, tmp_path
-):
+    key: Callable[..., Any], index: tuple[str, Path], tmp_path: Path
+) -> None:
     address, pages = index
     publish(pages, "some-thing", "1.0")
     saved = key(log=log(f"{address}/some-thing/"))
@@ -245,11 +254,13 @@ def test_a_page_that_an_earlier_build_read_counts_as_long_as_its_packages_are_us
     assert key() not in {saved, ""}
 
 
-def test_an_index_that_cannot_be_reached_leaves_no_key(key):
+def test_an_index_that_cannot_be_reached_leaves_no_key(key: Callable[..., Any]) -> None:
     assert key(log=log("http://127.0.0.1:1/forms/")) == ""
 
 
-def test_what_buildpacks_before_it_exported_counts_but_for_where_programs_are(key):
+def test_what_buildpacks_before_it_exported_counts_but_for_where_programs_are(
+    key: Callable[..., Any],
+) -> None:
     before = key()
     assert key(exported={"PATH": "/elsewhere:/usr/bin:/bin", "LD_LIBRARY_PATH": "/x"}) == before
     assert key(exported={"STAMP": "first"}) not in {before, ""}
@@ -267,7 +278,9 @@ def test_what_buildpacks_before_it_exported_counts_but_for_where_programs_are(ke
     ],
     ids=["lost", "changed", "mode", "time", "link", "empty-folder"],
 )
-def test_a_cache_that_is_not_as_it_was_saved_has_another_key(key, tmp_path, harm):
+def test_a_cache_that_is_not_as_it_was_saved_has_another_key(
+    key: Callable[..., Any], tmp_path: Path, harm: Callable[..., Any]
+) -> None:
     package = tmp_path / "python/package"
     (package / "empty").mkdir(parents=True)
     for name in ("kept", "file"):
@@ -279,7 +292,7 @@ def test_a_cache_that_is_not_as_it_was_saved_has_another_key(key, tmp_path, harm
     assert key() not in {before, ""}
 
 
-def test_without_what_is_installed_there_is_no_key(key, tmp_path):
+def test_without_what_is_installed_there_is_no_key(key: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "python").rmdir()
     assert key() == ""
 
@@ -304,13 +317,15 @@ LOCKS = {
         ("uv.lock", "registry"),
     ],
 )
-def test_where_a_lock_names_a_folder_of_the_app_every_file_counts(key, name, kind):
+def test_where_a_lock_names_a_folder_of_the_app_every_file_counts(
+    key: Callable[..., Any], name: str, kind: str
+) -> None:
     app = {name: LOCKS[name].format(kind), "shop/page.html": "first"}
     before = key(app)
     assert "" != before != key({**app, "shop/page.html": "second"})
 
 
-def test_modes_and_links_of_the_apps_files_count(key, tmp_path):
+def test_modes_and_links_of_the_apps_files_count(key: Callable[..., Any], tmp_path: Path) -> None:
     app = {"uv.lock": LOCKS["uv.lock"].format("directory"), "shop/run": "run"}
     keys = [key(app)]
     (tmp_path / "build/shop/run").chmod(0o755)
@@ -323,18 +338,18 @@ def test_modes_and_links_of_the_apps_files_count(key, tmp_path):
 
 
 @pytest.mark.parametrize("name", LOCKS)
-def test_else_the_lock_counts_and_no_other_file(key, name):
+def test_else_the_lock_counts_and_no_other_file(key: Callable[..., Any], name: str) -> None:
     before = key({name: "A lock.\n", "shop/page.html": "first"})
     assert before == key({name: "A lock.\n", "shop/page.html": "second"}) != ""
     assert before != key({name: "Another lock.\n"})
 
 
-def test_what_an_app_asks_of_its_manager_counts(key):
+def test_what_an_app_asks_of_its_manager_counts(key: Callable[..., Any]) -> None:
     before = key({"poetry.lock": "A lock.\n", "pyproject.toml": "[tool.poetry]\n"})
     assert before != key({"poetry.lock": "A lock.\n", "pyproject.toml": "[tool.poetry]\n\n"})
 
 
-def test_a_lock_that_names_a_branch_or_its_archive_leaves_no_key(key):
+def test_a_lock_that_names_a_branch_or_its_archive_leaves_no_key(key: Callable[..., Any]) -> None:
     assert key({"Pipfile.lock": f'"ref": "{SHA}"\n'}) != ""
     assert key({"Pipfile.lock": f'"ref": "{SHA}"\n"ref": "main"\n'}) == ""
     archive = "https://github.com/o/a/archive"
@@ -353,7 +368,9 @@ def test_a_lock_that_names_a_branch_or_its_archive_leaves_no_key(key):
         {"Pipfile.lock": f'"git": "https://github.com/o/a.git",\n"ref": "{SHA}"\n'},
     ],
 )
-def test_config_vars_count_where_a_package_is_built_from_its_sources(key, app):
+def test_config_vars_count_where_a_package_is_built_from_its_sources(
+    key: Callable[..., Any], app: dict[str, str]
+) -> None:
     before = key(app, BANNER="spring")
     assert "" != before != key(app, BANNER="autumn")
 
@@ -367,11 +384,13 @@ def test_config_vars_count_where_a_package_is_built_from_its_sources(key, app):
         {"Pipfile.lock": '"index": "index",\n"version": "==1.0"\n'},
     ],
 )
-def test_config_vars_do_not_count_where_wheels_are_installed(key, app):
+def test_config_vars_do_not_count_where_wheels_are_installed(
+    key: Callable[..., Any], app: dict[str, str]
+) -> None:
     assert key(app, BANNER="spring") == key(app, BANNER="autumn") != ""
 
 
-def test_each_manager_has_a_key_of_its_own(key):
+def test_each_manager_has_a_key_of_its_own(key: Callable[..., Any]) -> None:
     keys = [key(), *(key({name: ""}) for name in ("uv.lock", "poetry.lock", "Pipfile.lock"))]
     assert len(set(keys)) == 4
     assert "" not in keys

@@ -36,7 +36,9 @@ def known(tmp_path: Path) -> Path:
     return tmp_path / "known"
 
 
-def test_each_content_is_kept_once_but_for_large_ones(tree, content_store, known):
+def test_each_content_is_kept_once_but_for_large_ones(
+    tree: Path, content_store: ContentStore, known: Path
+) -> None:
     manifest = scan(tree, (".",))
     keep_contents(manifest, tree, content_store, known, policy=ContentPolicy(always=4))
     assert set(content_store.rooms()) == {manifest.entries[path].digest for path in ("a", "b/one")}
@@ -52,8 +54,8 @@ def bytecode(tree: Path, name: str, *, time: bytes, code: bytes = b"code") -> No
 
 
 def test_bytecode_that_differs_in_its_source_s_time_alone_is_kept_once(
-    tree, content_store, known, tmp_path
-):
+    tree: Path, content_store: ContentStore, known: Path, tmp_path: Path
+) -> None:
     for name, time in (("m.pyc", b"early"), ("n.pyc", b"late"), ("o.pyc", b"late"), ("p", b"p")):
         bytecode(tree, name, time=time)
     for name, data in (("empty.pyc", b""), ("short.pyc", b"only-sixteen-by.")):
@@ -72,7 +74,9 @@ def test_bytecode_that_differs_in_its_source_s_time_alone_is_kept_once(
     assert set(contents.names()) == {content_digest(b"code")}
 
 
-def test_a_file_that_changed_since_is_not_kept_under_the_old_name(tree, content_store, known):
+def test_a_file_that_changed_since_is_not_kept_under_the_old_name(
+    tree: Path, content_store: ContentStore, known: Path
+) -> None:
     manifest = scan(tree, (".",))
     (tree / "a").write_bytes(b"A")
     with pytest.raises(ManifestError, match="changed"):
@@ -81,7 +85,9 @@ def test_a_file_that_changed_since_is_not_kept_under_the_old_name(tree, content_
 
 
 @pytest.mark.parametrize("code", [b"cod", b"codes", b"CODE"])
-def test_bytecode_that_changed_since_is_not_taken_for_what_it_was(tree, content_store, known, code):
+def test_bytecode_that_changed_since_is_not_taken_for_what_it_was(
+    tree: Path, content_store: ContentStore, known: Path, code: bytes
+) -> None:
     bytecode(tree, "m.pyc", time=b"early")
     manifest = scan(tree, (".",))
     bytecode(tree, "m.pyc", time=b"early", code=code)
@@ -90,7 +96,9 @@ def test_bytecode_that_changed_since_is_not_taken_for_what_it_was(tree, content_
     assert not content_store.has(content_digest(code), len(code))
 
 
-def test_what_is_kept_already_is_not_read(tree, content_store, known):
+def test_what_is_kept_already_is_not_read(
+    tree: Path, content_store: ContentStore, known: Path
+) -> None:
     manifest = scan(tree, (".",))
     keep_contents(manifest, tree, content_store, known, policy=ContentPolicy(always=5))
     for path in ("b/one", "b/c/two"):
@@ -98,7 +106,9 @@ def test_what_is_kept_already_is_not_read(tree, content_store, known):
     keep_contents(manifest, tree, content_store, known, policy=ContentPolicy(always=5))
 
 
-def test_damage_is_told(tree, content_store, known, tmp_path):
+def test_damage_is_told(
+    tree: Path, content_store: ContentStore, known: Path, tmp_path: Path
+) -> None:
     manifest = scan(tree, (".",))
     keep_contents(manifest, tree, content_store, known, policy=ContentPolicy(always=5))
     entry = manifest.entries["z"]
@@ -112,7 +122,9 @@ def test_damage_is_told(tree, content_store, known, tmp_path):
         Contents(content_store, known).read(entry)
 
 
-def test_damage_to_what_is_known_of_bytecode_is_told(tree, content_store, known):
+def test_damage_to_what_is_known_of_bytecode_is_told(
+    tree: Path, content_store: ContentStore, known: Path
+) -> None:
     bytecode(tree, "m.pyc", time=b"early")
     manifest = scan(tree, (".",))
     keep_contents(manifest, tree, content_store, known, policy=ContentPolicy(always=100))

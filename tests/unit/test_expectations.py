@@ -1,5 +1,7 @@
 """What a scenario says of a built tree, checked on trees that do and do not meet it."""
 
+from pathlib import Path
+
 import pytest
 
 from harness.scenarios.scenario_file import Expectation
@@ -7,7 +9,7 @@ from harness.verdicts.expectations import NamedPlaces, fault
 
 
 @pytest.fixture
-def tree(tmp_path):
+def tree(tmp_path: Path) -> Path:
     folder = tmp_path / "build" / "lib"
     folder.mkdir(parents=True)
     (folder / "a.html").write_text("<p>one (1)</p>\n")
@@ -19,7 +21,7 @@ def tree(tmp_path):
     return tmp_path / "build"
 
 
-def said(tree, path: str, **rest) -> str:
+def said(tree: Path, path: str, **rest: bool | str) -> str:
     return fault(Expectation(path=path, **rest), {"app": tree})
 
 
@@ -42,7 +44,7 @@ def said(tree, path: str, **rest) -> str:
         ("nowhere/else", {"absent": True}),
     ],
 )
-def test_met(tree, path, rest):
+def test_met(tree: Path, path: str, rest: dict[str, bool | str]) -> None:
     assert said(tree, path, **rest) == ""
 
 
@@ -67,11 +69,11 @@ def test_met(tree, path, rest):
         ("lib/link", {"contains": "one"}, "no file is at lib/link"),
     ],
 )
-def test_not_met(tree, path, rest, told):
+def test_not_met(tree: Path, path: str, rest: dict[str, bool | str], told: str) -> None:
     assert said(tree, path, **rest) == told
 
 
-def test_a_path_may_be_in_another_tree(tree, tmp_path):
+def test_a_path_may_be_in_another_tree(tree: Path, tmp_path: Path) -> None:
     (tmp_path / "layers").mkdir()
     (tmp_path / "layers" / "x").touch()
     trees = {"app": tree, "layers": tmp_path / "layers"}
@@ -86,11 +88,11 @@ HERE = NamedPlaces(tree="app", paths={"prefix": "lib", "site-packages": "lib"})
 THERE = NamedPlaces(tree="layers", paths={"prefix": "python", "scripts": "python/bin"})
 
 
-def test_a_word_stands_for_a_place_of_the_installation(tree, tmp_path):
+def test_a_word_stands_for_a_place_of_the_installation(tree: Path, tmp_path: Path) -> None:
     (tmp_path / "layers" / "python" / "bin").mkdir(parents=True)
     trees = {"app": tree, "layers": tmp_path / "layers"}
 
-    def said(path: str, *places: NamedPlaces, **rest) -> str:
+    def said(path: str, *places: NamedPlaces, **rest: bool | str) -> str:
         return fault(Expectation(path=path, **rest), trees, places)
 
     assert said("${site-packages}/a.html", HERE, contains="one") == ""
@@ -107,7 +109,7 @@ def test_a_word_stands_for_a_place_of_the_installation(tree, tmp_path):
     assert said("${prefix}/x", HERE, THERE, absent=True) == ""
 
 
-def test_a_word_that_stands_for_nothing_is_a_fault(tree):
+def test_a_word_that_stands_for_nothing_is_a_fault(tree: Path) -> None:
     expectation = Expectation(path="${libs}/x")
     assert fault(expectation, {"app": tree}, (HERE,)) == (
         "${libs}/x names no place of this build's; the words are `${prefix}`, `${site-packages}`"

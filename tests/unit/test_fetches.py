@@ -49,7 +49,7 @@ def fetched(url: str, method: str = "GET", sorter: Sorter = SORTER) -> list[Fetc
          "forms", ""),
     ],
 )  # fmt: skip
-def test_a_url_says_what_it_is_of(url, part, name, version):
+def test_a_url_says_what_it_is_of(url: str, part: Part, name: str, version: str) -> None:
     (found,) = fetched(url)
     assert (found.part, found.name, found.version) == (part, name, version)
 
@@ -62,7 +62,7 @@ def test_a_url_says_what_it_is_of(url, part, name, version):
         "https://github.com/acme/theme/archive/main.tar.gz",
     ],
 )
-def test_what_may_be_anything_is_not_python_s(url):
+def test_what_may_be_anything_is_not_python_s(url: str) -> None:
     sorter = replace(SORTER, installed=frozenset({"forms"}))
     assert fetched(url, sorter=sorter) == []
     assert sorter.claimed([Request(method="GET", url=url, status=200)]) == frozenset()
@@ -78,7 +78,9 @@ def test_what_may_be_anything_is_not_python_s(url):
         ("https://github.com/acme/forms.git/git-upload-pack", "POST"),
     ],
 )
-def test_what_is_python_s_is_claimed_whether_or_not_it_brings_anything(url, method):
+def test_what_is_python_s_is_claimed_whether_or_not_it_brings_anything(
+    url: str, method: str
+) -> None:
     assert SORTER.claimed([Request(method=method, url=url, status=200)]) == {url}
 
 
@@ -94,18 +96,18 @@ def test_what_is_python_s_is_claimed_whether_or_not_it_brings_anything(url, meth
         "https://x.example/",
     ],
 )
-def test_a_page_is_nothing_that_is_installed(url):
+def test_a_page_is_nothing_that_is_installed(url: str) -> None:
     assert fetched(url) == []
     assert fetched(url, "POST") == []
 
 
-def test_what_git_asks_is_of_its_repository():
+def test_what_git_asks_is_of_its_repository() -> None:
     (found,) = fetched("https://github.com/acme/forms.git/git-upload-pack", "POST")
     assert (found.part, found.name, found.git) == (Part.PACKAGES, "forms", True)
 
 
 @pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 404), ("GET", 304)])
-def test_only_what_was_answered_was_fetched(method, status):
+def test_only_what_was_answered_was_fetched(method: str, status: int) -> None:
     url = "https://data.example/stopwords.zip"
     assert list(SORTER.fetches([Request(method=method, url=url, status=status)])) == []
 
@@ -116,7 +118,7 @@ def installed(name: str, url: str) -> Distribution:
     )
 
 
-def test_a_repository_is_known_by_what_is_installed_from_it():
+def test_a_repository_is_known_by_what_is_installed_from_it() -> None:
     known = origins(
         [
             installed("Django_Forms", "https://github.com/acme/forms.git"),

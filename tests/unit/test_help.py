@@ -1,14 +1,21 @@
 """Help of every command, whole."""
 
+from collections.abc import Callable, Iterator
+from typing import Any
+
 import click
 import pytest
+from click.core import Command, Group
 from snapshots import VERSION, filtered
+from syrupy.assertion import SnapshotAssertion
 
 from harness.cli import cli
-from harness.commands.lazy import Listed
+from harness.commands.lazy import LazyGroup, Listed
 
 
-def commands(group: click.Group, path: tuple[str, ...] = ()):
+def commands(
+    group: click.Group, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Command | Group | LazyGroup]]:
     yield path, group
     for name, listed in group.commands.items():
         command = listed.load() if isinstance(listed, Listed) else listed
@@ -24,7 +31,7 @@ VERBS = {
 }  # fmt: skip
 
 
-def test_every_command_is_here():
+def test_every_command_is_here() -> None:
     assert set(ALL) == {
         (),
         ("run",),
@@ -49,19 +56,21 @@ def test_every_command_is_here():
 
 
 @pytest.fixture(autouse=True)
-def _width(monkeypatch):
+def _width(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
 
 
 @pytest.mark.parametrize("path", ALL, ids=lambda path: " ".join(path) or "all")
-def test_help(invoke, snapshot, path):
+def test_help(
+    invoke: Callable[..., Any], snapshot: SnapshotAssertion, path: tuple[str, ...]
+) -> None:
     status, out, err = invoke(*path, "--help")
     assert (status, err) == (0, "")
     assert out == snapshot
 
 
 @pytest.mark.parametrize("path", ALL, ids=" ".join)
-def test_each_option_says_what_it_does_and_what_holds_without_it(path):
+def test_each_option_says_what_it_does_and_what_holds_without_it(path: tuple[str, ...]) -> None:
     for option in ALL[path].params:
         if isinstance(option, click.Option):
             assert option.help, option.name
@@ -71,7 +80,9 @@ def test_each_option_says_what_it_does_and_what_holds_without_it(path):
 
 
 @pytest.mark.parametrize("path", [path for path in ALL if path], ids=" ".join)
-def test_help_lists_the_first_sentence_of_each_command_whole(invoke, path):
+def test_help_lists_the_first_sentence_of_each_command_whole(
+    invoke: Callable[..., Any], path: tuple[str, ...]
+) -> None:
     (sentence, *_) = ALL[path].help.split("\n\n")
     status, out, _ = invoke(*path[:-1], "--help")
     assert status == 0
@@ -80,16 +91,16 @@ def test_help_lists_the_first_sentence_of_each_command_whole(invoke, path):
 
 
 @pytest.mark.parametrize("path", ALL, ids=" ".join)
-def test_help_begins_with_an_imperative_verb(path):
+def test_help_begins_with_an_imperative_verb(path: tuple[str, ...]) -> None:
     (verb, *_) = ALL[path].help.split()
     assert verb.strip(",") in VERBS
 
 
 @pytest.mark.parametrize("path", ALL, ids=" ".join)
-def test_the_short_flag_says_the_same(invoke, path):
+def test_the_short_flag_says_the_same(invoke: Callable[..., Any], path: tuple[str, ...]) -> None:
     assert invoke(*path, "-h") == invoke(*path, "--help")
 
 
-def test_the_version(invoke):
+def test_the_version(invoke: Callable[..., Any]) -> None:
     status, out, err = invoke("--version")
     assert (status, filtered(out, VERSION), err) == (0, "cache-harness, version [version]\n", "")

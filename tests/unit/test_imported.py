@@ -68,7 +68,7 @@ def commit(digit: int, subject: str, **files: str) -> ProjectCommit:
     return with_root_requirements(made, "requirements/web.txt")
 
 
-def test_a_scenario_is_small_and_readable():
+def test_a_scenario_is_small_and_readable() -> None:
     bumped = BASE.replace("Django==4", "Django==5")
     dropped = f"Django==5\n{MORE}gunicorn==23.0.0\n"
     notes = "${python@default} ${HOME}\n"
@@ -87,13 +87,13 @@ def test_a_scenario_is_small_and_readable():
     assert text == SCENARIO
 
 
-def test_a_root_file_of_the_projects_own_stays():
+def test_a_root_file_of_the_projects_own_stays() -> None:
     files = {"requirements.txt": "Django\n", "base.txt": "lxml\n"}
     own = ProjectCommit(sha="1" * 40, subject="s", files=files)
     assert with_root_requirements(own, "base.txt") == own
 
 
-def test_a_line_that_lies_in_another_is_told_apart():
+def test_a_line_that_lies_in_another_is_told_apart() -> None:
     old = f"django-redis==8.0\nredis==8.0\n{MORE}"
     (edit,) = line_edits("r.txt", old, f"django-redis==8.0\nredis==8.1\n{MORE}")
     assert (edit.do, edit.old, edit.new) == (
@@ -103,11 +103,11 @@ def test_a_line_that_lies_in_another_is_told_apart():
     )
 
 
-def test_what_changed_throughout_is_written_anew():
+def test_what_changed_throughout_is_written_anew() -> None:
     (edit,) = line_edits("r.txt", "a\nb\nc\n", "d\ne\nf\n")
     assert (edit.do, edit.text) == ("write", "d\ne\nf\n")
 
 
-def test_a_file_may_be_emptied():
+def test_a_file_may_be_emptied() -> None:
     (edit,) = line_edits("r.txt", "a\nb\n", "")
     assert (edit.do, edit.text) == ("write", "")

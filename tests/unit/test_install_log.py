@@ -28,14 +28,14 @@ INSTALLED = [
 
 
 @pytest.mark.parametrize("line", SATISFIED)
-def test_what_was_there_already(line):
+def test_what_was_there_already(line: str) -> None:
     log = read_install_log(f"-----> Installing\n{line}\nmore\n")
     assert log.says_restored("some-thing") is True
     assert log.says_restored("other") is None
 
 
 @pytest.mark.parametrize("line", INSTALLED)
-def test_what_was_installed(line):
+def test_what_was_installed(line: str) -> None:
     log = read_install_log(f"-----> Installing\n{line}\nmore\n")
     assert log.says_restored("some-thing") is False
     assert log.says_restored("other") is None
@@ -45,12 +45,12 @@ def test_what_was_installed(line):
     "line", ["Audited 12 packages in 0.42ms", "Checked 1 package in 3ms",
              "No dependencies to install or update"],
 )  # fmt: skip
-def test_all_was_there_but_what_is_named(line):
+def test_all_was_there_but_what_is_named(line: str) -> None:
     log = read_install_log(f"{line}\n + other==1.0\n")
     assert (log.says_restored("some-thing"), log.says_restored("other")) == (True, False)
 
 
-def test_what_is_upgraded_was_not_kept():
+def test_what_is_upgraded_was_not_kept() -> None:
     log = read_install_log(f"{SATISFIED[0]}\n{INSTALLED[0]}\n")
     assert log.says_restored("some-thing") is False
 
@@ -69,11 +69,11 @@ def test_what_is_upgraded_was_not_kept():
         "\x1b[2J\xff\x00",
     ],
 )
-def test_other_lines_say_nothing(text):
+def test_other_lines_say_nothing(text: str) -> None:
     assert read_install_log(text) == InstallLog()
 
 
-def test_a_hostile_log_is_read_soon():
+def test_a_hostile_log_is_read_soon() -> None:
     lines = ["Installing collected packages: " + "a," * 10**6, "- Installing " + "(" * 10**6,
              "+ a==" + " (from" * 10**5, "\x1b[" * 10**6]  # fmt: skip
     began = time.monotonic()

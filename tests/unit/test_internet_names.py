@@ -59,7 +59,7 @@ def test_garbage_is_dropped_or_answered_but_never_raises(packet: bytes) -> None:
     assert reply is None or DNSRecord.parse(reply).header.qr == 1
 
 
-def test_a_name_that_is_too_long_is_dropped():
+def test_a_name_that_is_too_long_is_dropped() -> None:
     head = b"\0\1\1\0\0\1\0\0\0\0\0\0"
     assert answer(head + (b"\x3f" + b"a" * 63) * 6 + b"\0\0\1\0\1") is None
 

@@ -40,23 +40,23 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_each_input_changes_the_key(change):
+def test_each_input_changes_the_key(change: dict[str, object]) -> None:
     assert inputs_key(replace(INPUTS, **change)) != inputs_key(INPUTS)
 
 
-def test_each_change_has_a_key_of_its_own():
+def test_each_change_has_a_key_of_its_own() -> None:
     assert len({inputs_key(replace(INPUTS, **change)) for change in CHANGES.values()}) == len(
         CHANGES
     )
 
 
-def test_every_input_is_among_what_was_changed():
+def test_every_input_is_among_what_was_changed() -> None:
     assert {name.partition(":")[0] for name in CHANGES} == {field.name for field in fields(Inputs)}
     limits = {name.removeprefix("limits: ") for name in CHANGES if name.startswith("limits")}
     assert limits == {field.name for field in fields(Limits)} - {"seconds"}
 
 
-def test_a_time_limit_does_not_change_the_key():
+def test_a_time_limit_does_not_change_the_key() -> None:
     limits = Limits(seconds=5)
     assert inputs_key(replace(INPUTS, limits=limits)) == inputs_key(INPUTS)
 
@@ -71,7 +71,7 @@ def test_a_time_limit_does_not_change_the_key():
         {"repetition": 2},
     ],
 )
-def test_inputs_cache_and_repetition_change_a_build_s_key(changed):
+def test_inputs_cache_and_repetition_change_a_build_s_key(changed: dict[str, int | str]) -> None:
     given = {"inputs": "inputs", **changed}
     assert build_key(**given) != build_key("inputs")
     assert build_key(**given) == build_key(**given)

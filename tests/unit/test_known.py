@@ -1,7 +1,9 @@
 """What a buildpack is known to do wrong: matched, strict, written and read."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -42,7 +44,7 @@ def run(*steps: Step, scenario: str = "a/b", buildpack: str = "repo@v1", error: 
 
 
 @pytest.fixture
-def listed(tmp_path: Path):
+def listed(tmp_path: Path) -> Callable[..., Any]:
     def make(text: str, *, buildpack: str = "") -> KnownFile:
         head = f'buildpack = "{buildpack}"\n' if buildpack else ""
         file = tmp_path / "known.toml"
@@ -57,7 +59,7 @@ def listed(tmp_path: Path):
 BAD = run(step(), step(divergence("x.py"), divergence("y", "leftover")))
 
 
-def test_what_is_known_is_no_finding(listed):
+def test_what_is_known_is_no_finding(listed: Callable[..., Any]) -> None:
     known = listed('content = ["site/x.py"]\nleftover = ["site/y"]\n')
     (result,) = with_known(BAD, [known]).results
     assert (BAD.exit_code, result.exit_code) == (1, 0)
@@ -79,13 +81,15 @@ def test_what_is_known_is_no_finding(listed):
         'missing = ["site/y"]\ncontent = ["site/x.py"]',
     ],
 )
-def test_what_is_not_listed_in_its_kind_and_place_stays_a_finding(listed, text):
+def test_what_is_not_listed_in_its_kind_and_place_stays_a_finding(
+    listed: Callable[..., Any], text: str
+) -> None:
     (result,) = with_known(BAD, [listed(text)]).results
     assert result.exit_code == 1
     assert result.steps[1].divergences
 
 
-def test_another_commit_scenario_or_buildpack_is_not_covered(listed):
+def test_another_commit_scenario_or_buildpack_is_not_covered(listed: Callable[..., Any]) -> None:
     text = 'content = ["site/x.py"]\nleftover = ["site/y"]\n'
     first = run(step(divergence("x.py"), divergence("y", "leftover")), step())
     (result,) = with_known(first, [listed(text)]).results
@@ -100,12 +104,12 @@ def test_another_commit_scenario_or_buildpack_is_not_covered(listed):
 
 
 @pytest.mark.parametrize("name", ["v1", "repo@v1"])
-def test_a_list_may_name_its_buildpack(listed, name):
+def test_a_list_may_name_its_buildpack(listed: Callable[..., Any], name: str) -> None:
     known = listed('content = ["site/x.py"]\nleftover = ["site/y"]\n', buildpack=name)
     assert with_known(BAD, [known]).exit_code == 0
 
 
-def test_what_no_longer_shows_is_a_finding_with_its_line(listed):
+def test_what_no_longer_shows_is_a_finding_with_its_line(listed: Callable[..., Any]) -> None:
     known = listed('content = [\n  "site/x.py",\n  "site/gone.py",\n]\nleftover = ["site/y"]\n')
     (result,) = with_known(BAD, [known]).results
     assert result.exit_code == 1
@@ -116,19 +120,19 @@ def test_what_no_longer_shows_is_a_finding_with_its_line(listed):
     assert len(with_known(fixed, [known]).results[0].stale) == 3
 
 
-def test_what_could_not_be_judged_is_not_called_fixed(listed):
+def test_what_could_not_be_judged_is_not_called_fixed(listed: Callable[..., Any]) -> None:
     known = listed('content = ["site/x.py"]\n')
     (result,) = with_known(run(error="no sandbox"), [known]).results
     assert result.stale == ()
     assert result.exit_code == 2
 
 
-def test_a_commit_that_is_not_there_is_told(listed):
+def test_a_commit_that_is_not_there_is_told(listed: Callable[..., Any]) -> None:
     (result,) = with_known(run(step()), [listed('content = ["x"]\n')]).results
     assert "`a/b` has no commit 2" in result.stale[0]
 
 
-def test_outcomes_and_unmet_expectations_may_be_known(listed):
+def test_outcomes_and_unmet_expectations_may_be_known(listed: Callable[..., Any]) -> None:
     sentence = "the cache is discarded, and should be reused"
     known = listed(f'outcome = true\nunmet = ["{sentence}"]\n')
     bad = run(step(), step(outcome("one fails"), unmet=(sentence,)))
@@ -154,12 +158,12 @@ def test_outcomes_and_unmet_expectations_may_be_known(listed):
         ("a", "a/b", False),
     ],
 )
-def test_patterns(pattern, key, expected):
+def test_patterns(pattern: str, key: str, expected: bool) -> None:
     one = Divergence(kind=DivergenceKind.CONTENT, tree="app", path=key, why="w")
     assert matches(pattern, one) is expected
 
 
-def test_a_path_of_another_tree_is_named_with_it():
+def test_a_path_of_another_tree_is_named_with_it() -> None:
     one = Divergence(kind=DivergenceKind.CONTENT, tree="layers", path="python/x", why="w")
     assert matches("layers: python/*", one)
     assert not matches("python/*", one)
@@ -174,7 +178,9 @@ def test_a_path_of_another_tree_is_named_with_it():
         ('content = [""]\n', 6, "content"),
     ],
 )
-def test_faults_are_told_with_their_lines(listed, text, line, told):
+def test_faults_are_told_with_their_lines(
+    listed: Callable[..., Any], text: str, line: int, told: str
+) -> None:
     with pytest.raises(InputError) as raised:
         listed(text)
     assert f"known.toml:{line}: " in str(raised.value)
@@ -182,7 +188,7 @@ def test_faults_are_told_with_their_lines(listed, text, line, told):
 
 
 @pytest.mark.parametrize(("key", "value"), [("reason", ""), ("link", ""), ("link", "see there")])
-def test_an_entry_needs_a_reason_and_a_link(tmp_path, key, value):
+def test_an_entry_needs_a_reason_and_a_link(tmp_path: Path, key: str, value: str) -> None:
     entry = {"scenario": "a", "commit": "1", "reason": "r", "link": LINK} | {key: value}
     lines = [f'{name} = "{text}"' if name != "commit" else "commit = 1"
              for name, text in entry.items()]  # fmt: skip
@@ -198,7 +204,9 @@ ONES = st.builds(divergence, KEYS, st.sampled_from(["content", "leftover", "miss
 
 
 @given(st.lists(ONES, min_size=1, max_size=6, unique_by=lambda one: (one.path, one.kind)))
-def test_what_is_written_covers_all_that_showed_and_nothing_is_stale(tmp_path_factory, ones):
+def test_what_is_written_covers_all_that_showed_and_nothing_is_stale(
+    tmp_path_factory: pytest.TempPathFactory, ones: list[Divergence]
+) -> None:
     bad = run(step(), step(*ones, unmet=("a sentence",)))
     file = tmp_path_factory.mktemp("known") / "known.toml"
     file.write_text(written(bad).replace('link = ""', f'link = "{LINK}"'), encoding="utf-8")
@@ -209,7 +217,9 @@ def test_what_is_written_covers_all_that_showed_and_nothing_is_stale(tmp_path_fa
     assert with_known(bad, [known]) == with_known(with_known(bad, [known]), [])
 
 
-def test_reasons_and_links_are_taken_over_when_it_is_written_again(listed):
+def test_reasons_and_links_are_taken_over_when_it_is_written_again(
+    listed: Callable[..., Any],
+) -> None:
     known = listed('content = ["site/gone"]\n', buildpack="v1")
     text = written(with_known(BAD, [known]), [known])
     assert 'reason = "r"' in text
@@ -219,7 +229,7 @@ def test_reasons_and_links_are_taken_over_when_it_is_written_again(listed):
     assert "gone" not in text
 
 
-def test_a_folder_that_one_side_lacks_is_written_as_one_line():
+def test_a_folder_that_one_side_lacks_is_written_as_one_line() -> None:
     ones = [divergence(path, "leftover") for path in ("p", "p/a", "p/b/c", "q")]
     text = written(run(step(*ones)))
     assert '"site/p/**"' in text
@@ -227,7 +237,7 @@ def test_a_folder_that_one_side_lacks_is_written_as_one_line():
     assert "site/p/a" not in text
 
 
-def test_a_step_without_findings_is_not_written():
+def test_a_step_without_findings_is_not_written() -> None:
     assert "scenario" not in written(run(step()))
     assert replace(BAD, results=()).exit_code == 0
 
@@ -236,12 +246,12 @@ ROOT = Path(__file__).parents[2]
 SHIPPED = sorted(ROOT.glob("known/*/*.toml"))
 
 
-def test_lists_are_shipped():
+def test_lists_are_shipped() -> None:
     assert SHIPPED
 
 
 @pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)
-def test_a_shipped_list_is_of_its_release_and_of_scenarios_that_ship(file):
+def test_a_shipped_list_is_of_its_release_and_of_scenarios_that_ship(file: Path) -> None:
     known = load_known(file)
     assert known.table.buildpack == file.stem
     for entry in known.table.known:
@@ -251,7 +261,7 @@ def test_a_shipped_list_is_of_its_release_and_of_scenarios_that_ship(file):
 FAILS = replace(step(), verdict=Verdict.FAILED)
 
 
-def test_a_buildpack_that_is_known_to_refuse_is_no_doubt(listed):
+def test_a_buildpack_that_is_known_to_refuse_is_no_doubt(listed: Callable[..., Any]) -> None:
     file = listed("fails = true\n")
     (result,) = with_known(run(step(), FAILS), [file]).results
     assert [one.failed for one in result.steps[1].known] == [True]
@@ -261,20 +271,20 @@ def test_a_buildpack_that_is_known_to_refuse_is_no_doubt(listed):
     assert result.exit_code == 2
 
 
-def test_a_buildpack_that_no_longer_refuses_is_a_finding(listed):
+def test_a_buildpack_that_no_longer_refuses_is_a_finding(listed: Callable[..., Any]) -> None:
     (result,) = with_known(run(step(), step()), [listed("fails = true\n")]).results
     assert "the builds of commit 2 of `a/b` no longer fail" in result.stale[0]
     assert result.exit_code == 1
 
 
-def test_a_scenario_that_is_skipped_makes_nothing_stale(listed):
+def test_a_scenario_that_is_skipped_makes_nothing_stale(listed: Callable[..., Any]) -> None:
     skipped = run()
     skipped = replace(skipped, results=(replace(skipped.results[0], missing=("uv",)),))
     (result,) = with_known(skipped, [listed('leftover = ["x"]\n')]).results
     assert result.stale == ()
 
 
-def test_a_failing_step_is_written(tmp_path):
+def test_a_failing_step_is_written(tmp_path: Path) -> None:
     file = tmp_path / "written.toml"
     file.write_text(written(run(step(), FAILS)).replace('""', f'"{LINK}"'))
     (entry,) = load_known(file).table.known

@@ -172,17 +172,17 @@ def cycle(graph: dict[str, set[str]]) -> tuple[str, ...]:
     return next((found for node in sorted(graph) if (found := walk(node, ()))), ())
 
 
-def test_the_modules_are_all_seen():
+def test_the_modules_are_all_seen() -> None:
     assert {"harness", "harness.cli", "harness.sandboxes.docker"} <= MODULES.keys()
     assert MODULES.keys() >= PURE
     assert {room(name) for name in MODULES} - {""} <= {*FLOORS}
 
 
-def test_few_files_stand_outside_the_rooms():
+def test_few_files_stand_outside_the_rooms() -> None:
     assert len([path for path in PACKAGE.iterdir() if path.suffix == ".py"]) <= 6
 
 
-def test_imports_go_down():
+def test_imports_go_down() -> None:
     assert set().union(*(upward(*module) for module in TREES.items())) == UPWARD
 
 
@@ -193,11 +193,11 @@ def test_imports_go_down():
      ("harness.reports.json", "import harness.commands.output"),
      ("harness.verdicts.judge", "from harness import cli")],
 )  # fmt: skip
-def test_an_import_that_goes_up_would_be_seen(name, planted):
+def test_an_import_that_goes_up_would_be_seen(name: str, planted: str) -> None:
     assert upward(name, ast.parse(planted))
 
 
-def test_only_the_docker_sandbox_imports_docker():
+def test_only_the_docker_sandbox_imports_docker() -> None:
     found = importers("docker")
     assert found
     assert {name for name in found if not name.startswith("harness.sandboxes.docker.")} == set()
@@ -209,7 +209,7 @@ def backends_named(text: str) -> set[str]:
 
 
 @pytest.mark.parametrize("name", sorted(name for name in MODULES if room(name) != "sandboxes"))
-def test_only_the_sandboxes_name_a_kind_of_sandbox(name):
+def test_only_the_sandboxes_name_a_kind_of_sandbox(name: str) -> None:
     assert backends_named(MODULES[name].read_text()) == set()
 
 
@@ -217,7 +217,7 @@ def test_only_the_sandboxes_name_a_kind_of_sandbox(name):
     "planted",
     ['if name == "docker":', "# as Docker does", "hint='install bubblewrap'", "BWRAP = 1"],
 )
-def test_a_kind_of_sandbox_would_be_seen(planted):
+def test_a_kind_of_sandbox_would_be_seen(planted: str) -> None:
     assert backends_named(planted)
 
 
@@ -228,20 +228,20 @@ def words_of_python(path: str, text: str) -> set[str]:
     return {word for word, pattern in OF_PYTHON.items() if re.search(pattern, text)}
 
 
-def test_only_python_s_ecosystem_speaks_of_its_packages():
+def test_only_python_s_ecosystem_speaks_of_its_packages() -> None:
     texts = {str(path.relative_to(ROOT)): path.read_text() for path in MODULES.values()}
     spoken = {path: words for path, text in texts.items() if (words := words_of_python(path, text))}
     assert spoken == {**SPOKEN_OUTSIDE, **SPOKEN_OF_ITSELF}
 
 
 @pytest.mark.parametrize("planted", ["x.endswith('.pyc')", "a/site-packages/b", "# as pip does"])
-def test_a_word_of_python_s_elsewhere_would_be_seen(planted):
+def test_a_word_of_python_s_elsewhere_would_be_seen(planted: str) -> None:
     assert words_of_python("harness/verdicts/compare.py", planted)
     assert not words_of_python("harness/ecosystems/python/rules.py", planted)
     assert not words_of_python("harness/verdicts/compare.py", "a pipe, RECORDING, recorded")
 
 
-def test_locks_are_taken_in_one_place():
+def test_locks_are_taken_in_one_place() -> None:
     # A script that runs inside sandboxes asks the kernel for an interface's state by it.
     assert importers("fcntl") == {"harness.storage.locks", "harness.sandboxes.bind_listeners"}
 
@@ -252,7 +252,7 @@ OF_PLATFORMS = re.compile(r"/tmp/env|bin/compile|/app\b(?!/)|heroku-\d|\.heroku|
 SPEAKS_OF_PLATFORMS = {"harness/ecosystems/python/runtimes/layout.py"}
 
 
-def test_only_kinds_of_buildpacks_know_platforms():
+def test_only_kinds_of_buildpacks_know_platforms() -> None:
     spoken = {
         str(path.relative_to(ROOT))
         for name, path in MODULES.items()
@@ -262,16 +262,16 @@ def test_only_kinds_of_buildpacks_know_platforms():
 
 
 @pytest.mark.parametrize("planted", ['cwd="/app"', "bin/compile BUILD", 'stack = "heroku-24"'])
-def test_a_platform_elsewhere_would_be_seen(planted):
+def test_a_platform_elsewhere_would_be_seen(planted: str) -> None:
     assert OF_PLATFORMS.search(planted)
 
 
-def test_only_history_knows_gitpython():
+def test_only_history_knows_gitpython() -> None:
     assert importers("git", "gitdb") == {"harness.scenarios.history"}
 
 
 @pytest.mark.parametrize("name", sorted(filter(is_pure, MODULES)))
-def test_pure_rooms_touch_nothing_outside(name):
+def test_pure_rooms_touch_nothing_outside(name: str) -> None:
     assert impurities(TREES[name]) == set()
 
 
@@ -283,16 +283,16 @@ def speaks(name: str) -> bool:
 
 
 @pytest.mark.parametrize("name", sorted(name for name in MODULES if not speaks(name)))
-def test_only_the_outermost_modules_print_and_exit(name):
+def test_only_the_outermost_modules_print_and_exit(name: str) -> None:
     assert spoken(TREES[name]) == set()
 
 
-def test_no_module_imports_itself_through_others():
+def test_no_module_imports_itself_through_others() -> None:
     assert cycle({name: local_imports(name) for name in MODULES}) == ()
 
 
 @pytest.mark.parametrize("name", sorted(MODULES))
-def test_no_function_takes_more_than_six_parameters(name):
+def test_no_function_takes_more_than_six_parameters(name: str) -> None:
     assert too_many_parameters(TREES[name]) == set()
 
 
@@ -301,7 +301,7 @@ def test_no_function_takes_more_than_six_parameters(name):
     ["def f(a, b, /, c, d, *, e, f, g): ...", "async def f(a, b, c, d, e, *f, **g): ...",
      "class C:\n def f(self, a, b, c, d, e, f, *, g=1): ..."],
 )  # fmt: skip
-def test_too_many_parameters_would_be_seen(planted):
+def test_too_many_parameters_would_be_seen(planted: str) -> None:
     assert too_many_parameters(ast.parse(planted)) == {"f"}
 
 
@@ -310,7 +310,7 @@ def test_too_many_parameters_would_be_seen(planted):
     ["class C:\n def f(self, a, b, c, d, *, e, f): ...", "def f(a, b, c, *, d, e, f): ...",
      "class C:\n a: int\n b: int\n c: int\n d: int\n e: int\n f: int\n g: int"],
 )  # fmt: skip
-def test_six_parameters_and_the_fields_of_data_are_allowed(allowed):
+def test_six_parameters_and_the_fields_of_data_are_allowed(allowed: str) -> None:
     assert too_many_parameters(ast.parse(allowed)) == set()
 
 
@@ -319,16 +319,16 @@ def test_six_parameters_and_the_fields_of_data_are_allowed(allowed):
     ["import subprocess", "from os import path", "from urllib import request",
      "def f():\n import socket", "p.read_text()", "open('x')"],
 )  # fmt: skip
-def test_an_impurity_would_be_seen(planted):
+def test_an_impurity_would_be_seen(planted: str) -> None:
     assert impurities(ast.parse(planted))
 
 
 @pytest.mark.parametrize("planted", ["print(1)", "sys.exit(2)", "def f():\n  click.echo('x')"])
-def test_speaking_would_be_seen(planted):
+def test_speaking_would_be_seen(planted: str) -> None:
     assert spoken(ast.parse(planted))
 
 
-def test_a_cycle_would_be_seen():
+def test_a_cycle_would_be_seen() -> None:
     graph = {"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}
     assert cycle(graph) == ("b", "c", "b")
     assert cycle({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == ()
@@ -346,7 +346,7 @@ def registries() -> tuple[bytes, ...]:
     return tuple(".".join(parts).encode() for parts in hosts)
 
 
-def test_no_tracked_file_names_a_registrys_host():
+def test_no_tracked_file_names_a_registrys_host() -> None:
     listed = subprocess.run(
         ("git", "-C", str(ROOT), "ls-files", "-z"), capture_output=True, check=True
     )

@@ -45,7 +45,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return path
 
 
-def test_another_process_is_kept_out_until_it_is_killed(place: Path):
+def test_another_process_is_kept_out_until_it_is_killed(place: Path) -> None:
     with holding(place) as process:
         with pytest.raises(BlockingIOError), locked(place, wait=False):
             pass
@@ -56,14 +56,14 @@ def test_another_process_is_kept_out_until_it_is_killed(place: Path):
             pass
 
 
-def test_another_thread_is_kept_out(place: Path):
+def test_another_thread_is_kept_out(place: Path) -> None:
     with locked(place), pytest.raises(BlockingIOError), locked(place, wait=False):
         pass
     with locked(place, wait=False):
         pass
 
 
-def test_those_who_share_keep_out_who_does_not(place: Path):
+def test_those_who_share_keep_out_who_does_not(place: Path) -> None:
     with (
         holding(place, shared=True),
         locked(place, shared=True, wait=False),
@@ -75,7 +75,7 @@ def test_those_who_share_keep_out_who_does_not(place: Path):
         pass
 
 
-def test_who_waited_for_a_lock_that_was_removed_locks_the_next(place: Path):
+def test_who_waited_for_a_lock_that_was_removed_locks_the_next(place: Path) -> None:
     began = threading.Event()
     got = threading.Event()
 
@@ -108,12 +108,12 @@ def waiting() -> list[str]:
     return [line for line in lines if "-> FLOCK" in line and f" {os.getpid()} " in line]
 
 
-def test_a_lock_whose_folder_is_gone_cannot_be_had(tmp_path: Path):
+def test_a_lock_whose_folder_is_gone_cannot_be_had(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), locked(tmp_path / "gone" / "lock"):
         pass
 
 
-def test_a_link_is_no_lock(tmp_path: Path):
+def test_a_link_is_no_lock(tmp_path: Path) -> None:
     (tmp_path / "lock").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(OSError, match="symbolic links"), locked(tmp_path / "lock"):
         pass

@@ -33,7 +33,7 @@ message = "Second"
         ({"app": 'buildpacks = ["pack", "subject"]'}, {"sequence"}),
     ],
 )
-def test_what_a_scenario_needs(tmp_path, parts, needs):
+def test_what_a_scenario_needs(tmp_path: Path, parts: dict[str, str], needs: set[str]) -> None:
     pack = tmp_path / "fixtures" / "repos" / "pack" / "bin"
     pack.mkdir(parents=True)
     (pack / "compile").write_text("")
@@ -58,18 +58,18 @@ SHIPPED = load_scenarios((bundled_scenarios(),))
 
 
 @pytest.mark.parametrize("scenario", SHIPPED, ids=lambda one: one.name)
-def test_what_ships_says_what_it_needs(scenario):
+def test_what_ships_says_what_it_needs(scenario: Scenario) -> None:
     files = files_of(scenario)
     needed = {need for path, need in TELLING.items() if path in files}
     assert needed <= set(scenario.needs), scenario.file
 
 
-def test_what_ships_names_no_platform_s_folder_of_python():
+def test_what_ships_names_no_platform_s_folder_of_python() -> None:
     for scenario in SHIPPED:
         assert ".heroku/python" not in scenario.file.read_text(), scenario.file
 
 
-def test_apps_that_ship_name_their_python_in_one_file():
+def test_apps_that_ship_name_their_python_in_one_file() -> None:
     for scenario in SHIPPED:
         assert "runtime.txt" not in files_of(scenario), scenario.file
 
@@ -80,7 +80,7 @@ def scripts(folder: Path, text: str) -> Path:
     return folder
 
 
-def test_what_a_buildpack_offers_is_told_by_its_scripts(tmp_path):
+def test_what_a_buildpack_offers_is_told_by_its_scripts(tmp_path: Path) -> None:
     text = "PIPENV_VERSION=2024.1\nUV_VERSION=0.5\ncat Pipfile.lock\n"
     assert offered_features(scripts(tmp_path / "1", text)) == {"pip", "pipenv"}
     text = "sub_env bin/pre_compile\nif [[ -f nltk.txt ]]; then manage.py collectstatic; fi\n"
@@ -90,12 +90,12 @@ def test_what_a_buildpack_offers_is_told_by_its_scripts(tmp_path):
     assert offered_features(bundled) == {"pip", "pipenv", "poetry", "uv", "hooks"}
 
 
-def test_whether_a_buildpack_reads_the_version_file(tmp_path):
+def test_whether_a_buildpack_reads_the_version_file(tmp_path: Path) -> None:
     assert reads_version_file(scripts(tmp_path / "1", "cat .python-version"))
     assert not reads_version_file(scripts(tmp_path / "2", "cat runtime.txt"))
 
 
-def test_an_app_says_its_python_in_the_older_file_too():
+def test_an_app_says_its_python_in_the_older_file_too() -> None:
     app = Tree(entries={".python-version": File(data=b"# ours\n3.11.2\n")})
     adapted = with_runtime_file(app)
     assert adapted.entries["runtime.txt"] == File(data=b"python-3.11.2\n")
@@ -107,6 +107,6 @@ def test_an_app_says_its_python_in_the_older_file_too():
     [{}, {".python-version": b"3.11\n"}, {".python-version": b"pypy\n"},
      {".python-version": b"3.11.2\n", "runtime.txt": b"python-3.10.1\n"}],
 )  # fmt: skip
-def test_where_there_is_nothing_to_say_the_app_stays_as_it_is(files):
+def test_where_there_is_nothing_to_say_the_app_stays_as_it_is(files: dict[str, bytes]) -> None:
     app = Tree(entries={path: File(data=data) for path, data in files.items()})
     assert with_runtime_file(app) == app

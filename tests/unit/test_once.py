@@ -9,7 +9,7 @@ import pytest
 from harness.storage.once import Once
 
 
-def test_several_that_want_the_same_get_one():
+def test_several_that_want_the_same_get_one() -> None:
     once: Once[str, object] = Once()
     begun = threading.Barrier(4)
     made = []
@@ -28,7 +28,7 @@ def test_several_that_want_the_same_get_one():
     assert got == made * 4
 
 
-def test_nobody_waits_for_another_key():
+def test_nobody_waits_for_another_key() -> None:
     once: Once[str, str] = Once()
     held = threading.Event()
 
@@ -43,7 +43,7 @@ def test_nobody_waits_for_another_key():
         assert waiting.result() == "slow"
 
 
-def test_what_could_not_be_made_is_tried_again():
+def test_what_could_not_be_made_is_tried_again() -> None:
     once: Once[str, int] = Once()
     with pytest.raises(ZeroDivisionError):
         once.get("a", lambda: 1 // 0)

@@ -37,12 +37,16 @@ GIVEN = (
 OUTSIDE_SETTINGS = {"--jobs", "--report", "--known"}
 
 
-def given(kind, *arguments):
+def given(
+    kind: type[MatrixOptions] | type[RecordOptions] | type[RunOptions], *arguments: str
+) -> MatrixOptions | RecordOptions | RunOptions:
     """The options of a kind, as click reads the arguments."""
 
     @click.command()
     @takes(kind)
-    def command(options):
+    def command(
+        options: MatrixOptions | RecordOptions | RunOptions,
+    ) -> MatrixOptions | RecordOptions | RunOptions:
         return options
 
     return CliRunner().invoke(
@@ -51,30 +55,35 @@ def given(kind, *arguments):
 
 
 @pytest.fixture(autouse=True)
-def _store(monkeypatch):
+def _store(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CACHE_HARNESS_STORE", "/store")
 
 
-def test_without_options_a_session_gets_its_own_defaults():
+def test_without_options_a_session_gets_its_own_defaults() -> None:
     assert given(RunOptions).settings() == Settings(store=Store(root=Path("/store")))
 
 
 @pytest.mark.parametrize(("flag", "value", "expected"), GIVEN, ids=str)
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_given_arrives(kind, flag, value, expected):
+def test_what_is_given_arrives(
+    kind: type[MatrixOptions] | type[RecordOptions] | type[RunOptions],
+    flag: str,
+    value: str | None,
+    expected: dict[str, object],
+) -> None:
     arguments = (flag,) if value is None else (flag, value)
     before = given(kind).settings()
     after = given(kind, *arguments).settings()
     assert after == replace(before, **expected) != before
 
 
-def test_every_shared_option_is_tried():
+def test_every_shared_option_is_tried() -> None:
     own = {"--buildpack", "--write-known"}
     flags = {option.flags[0] for option in options_of(RunOptions).values()} - own
     assert flags == {flag for flag, *_ in GIVEN} | OUTSIDE_SETTINGS
 
 
-def test_what_no_session_needs_arrives_as_well():
+def test_what_no_session_needs_arrives_as_well() -> None:
     options = given(
         RunOptions, "-j", "3", "--report", "json=a", "--report", "json=b", "--known", "k",
         "--write-known", "w",
@@ -83,13 +92,13 @@ def test_what_no_session_needs_arrives_as_well():
     assert (options.known_files, options.write_known) == ((Path("k"),), Path("w"))
 
 
-def test_buildpacks_arrive():
+def test_buildpacks_arrive() -> None:
     assert given(RunOptions, "--buildpack", "b").settings().buildpacks == ("b",)
     assert given(MatrixOptions).settings().buildpacks == ("old", "new")
     assert given(RecordOptions, "--buildpack", "b").settings().buildpacks == ("b",)
 
 
-def test_only_a_recording_records():
+def test_only_a_recording_records() -> None:
     store = Store(root=Path("/store"))
     tape = Settings(store=store, tape=Path("t.tape"), recording=True)
     assert given(RecordOptions).settings() == tape
@@ -109,7 +118,7 @@ class Derived(Base):
     switch: Annotated[bool, Option(flags=("--switch",), help="On.")] = False
 
 
-def test_an_option_is_what_its_field_is():
+def test_an_option_is_what_its_field_is() -> None:
     found = options_of(Derived)
     assert list(found) == ["many", "switch", "plain", "number"]
     assert [option.reads for option in found.values()] == [int, bool, str, float]
@@ -118,7 +127,7 @@ def test_an_option_is_what_its_field_is():
     assert found["number"].flags == ("--other",)
 
 
-def test_help_says_how_often_and_what_otherwise():
+def test_help_says_how_often_and_what_otherwise() -> None:
     found = options_of(Derived)
     assert [option.whole_help for option in found.values()] == [
         "Many. May be given more than once.",
@@ -138,12 +147,12 @@ def test_help_says_how_often_and_what_otherwise():
         ("number", "nan", "nan is not more than 1"),
     ],
 )
-def test_a_value_that_is_none_is_refused(name, text, fault):
+def test_a_value_that_is_none_is_refused(name: str, text: str, fault: str) -> None:
     with pytest.raises(ValueError, match=f"^{fault}$"):
         options_of(Derived)[name].value(text)
 
 
-def test_values_are_read():
+def test_values_are_read() -> None:
     found = options_of(Derived)
     assert [found["many"].value("3"), found["number"].value("1.5")] == [3, 1.5]
     assert found["plain"].value("x") == "x"

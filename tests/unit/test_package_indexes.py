@@ -1,5 +1,9 @@
 """Package indexes of several ecosystems side by side, in the sealed internet and on tapes."""
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
 from internet_client import online
 from starlette.responses import PlainTextResponse
@@ -21,26 +25,26 @@ class ToyIndex:
     def __init__(self) -> None:
         self.seen: list[Internet] = []
 
-    def urls(self):
+    def urls(self) -> IndexUrls:
         return IndexUrls(default="https://toys.example.com/all/", own=OTHER)
 
-    def responder(self, internet):
+    def responder(self, internet: Internet) -> Callable[..., Any]:
         self.seen.append(internet)
         return lambda read: (
             PlainTextResponse(f"toys of {read.host}") if read.path.startswith("/toys/") else None
         )
 
-    def negotiated(self, accept):
+    def negotiated(self, accept: str) -> str:
         return "toy" if "toy" in accept else ""
 
-    def is_page(self, url, *, negotiated, content_type):
+    def is_page(self, url: str, *, negotiated: str, content_type: str) -> bool:
         return content_type == "text/toys" and not negotiated and url.startswith("https://toys.")
 
-    def links(self, page):
+    def links(self, page: str) -> list[str]:
         return page.splitlines()
 
 
-def test_each_answers_at_its_own_paths(tmp_path):
+def test_each_answers_at_its_own_paths(tmp_path: Path) -> None:
     internet = Internet(releases=(Release(project="block", version="1", files=()),))
     toys = ToyIndex()
     with online(internet, tmp_path, indexes=[PythonIndex(), toys]) as client:
@@ -50,7 +54,7 @@ def test_each_answers_at_its_own_paths(tmp_path):
     assert toys.seen == [internet]
 
 
-def test_without_any_nothing_answers(tmp_path):
+def test_without_any_nothing_answers(tmp_path: Path) -> None:
     with online(Internet(), tmp_path, indexes=[]) as client:
         assert client.get("https://a.example.com/simple/").status == 403
 
@@ -65,14 +69,14 @@ ROUTES = {
 
 
 @pytest.mark.parametrize(("asked", "real"), ROUTES.items())
-def test_each_has_a_mirror_of_its_own(asked, real):
+def test_each_has_a_mirror_of_its_own(asked: str, real: str) -> None:
     python = IndexUrls(
         default="https://pages.example.com/simple/", own="https://own.example.net/simple/"
     )
     assert Routes([PythonIndex(lambda: python), ToyIndex()]).real(asked) == real
 
 
-def test_links_are_read_as_the_index_of_the_page_writes_them():
+def test_links_are_read_as_the_index_of_the_page_writes_them() -> None:
     routes = Routes([PythonIndex(lambda: None), ToyIndex()])
     page = Asked(url="https://toys.example.com/all/block/", method="GET")
     assert not routes.is_page(page, "text/plain")

@@ -1,11 +1,14 @@
 """Which builds a scenario's commits need, and which of them are one and the same."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.strategies._internal.core import DataObject
 
 from harness.runs.plan import Commit, Pair, PlannedBuild, build, control, missing, plan
 from harness.scenarios.document import Document, read_document
@@ -25,7 +28,7 @@ TREE = Tree(entries={"requirements.txt": File(data=b"")})
 
 
 @pytest.fixture
-def document(tmp_path) -> Document:
+def document(tmp_path: Path) -> Document:
     file = tmp_path / "s.toml"
     file.write_text('description = "d"\n')
     return read_document(file)
@@ -45,7 +48,7 @@ def stage(index: int = 0, *, tree: Tree = TREE, world: World | None = None) -> S
 
 
 @pytest.fixture
-def planned(document):
+def planned(document: Document) -> Callable[..., Any]:
     def plan_of(*stages: Stage, name: str = "s", axes: Axes | None = None) -> tuple[Pair, ...]:
         scenario = Scenario(
             name=name,
@@ -73,12 +76,12 @@ def digest(commit: Commit) -> str:
     return repr(parts)
 
 
-def test_each_commit_is_built_in_order(planned):
+def test_each_commit_is_built_in_order(planned: Callable[..., Any]) -> None:
     stages = (stage(0), stage(1), stage(2))
     assert tuple(pair.commit.stage for pair in planned(*stages)) == stages
 
 
-def test_commits_that_change_nothing_share_their_clean_build(planned):
+def test_commits_that_change_nothing_share_their_clean_build(planned: Callable[..., Any]) -> None:
     first, second = planned(stage(0), stage(1))
     assert first.clean.key == second.clean.key
 
@@ -93,12 +96,12 @@ def test_commits_that_change_nothing_share_their_clean_build(planned):
         stage(1, world=World(buildpack="v2")),
     ],
 )
-def test_commits_that_differ_in_anything_do_not(planned, other):
+def test_commits_that_differ_in_anything_do_not(planned: Callable[..., Any], other: Stage) -> None:
     first, second = planned(stage(0), other)
     assert first.clean.key != second.clean.key
 
 
-def test_files_with_their_commits_times_are_not_the_same(planned):
+def test_files_with_their_commits_times_are_not_the_same(planned: Callable[..., Any]) -> None:
     first, second = planned(stage(0), stage(1), axes=Axes(file_times=FileTimes.COMMIT))
     assert first.clean.key != second.clean.key
 
@@ -107,17 +110,19 @@ def test_files_with_their_commits_times_are_not_the_same(planned):
     ("times", "expected"),
     [(FileTimes.COMMIT, 1_700_000_000), (FileTimes.OLD, OLD), (FileTimes.NOW, None)],
 )
-def test_file_times(planned, times, expected):
+def test_file_times(planned: Callable[..., Any], times: FileTimes, expected: int | None) -> None:
     (pair,) = planned(stage(), axes=Axes(file_times=times))
     assert pair.commit.mtime == expected
 
 
-def test_a_fixed_build_path_is_the_same_for_all(planned):
+def test_a_fixed_build_path_is_the_same_for_all(planned: Callable[..., Any]) -> None:
     first, second = planned(stage(0), stage(1))
     assert first.commit.build == second.commit.build
 
 
-def test_a_new_build_path_is_each_commits_own_and_the_same_in_each_run(planned):
+def test_a_new_build_path_is_each_commits_own_and_the_same_in_each_run(
+    planned: Callable[..., Any],
+) -> None:
     axes = Axes(file_times=FileTimes.OLD, build_path=BuildPath.NEW)
     first, second = planned(stage(0), stage(1), axes=axes)
     assert first.commit.build != second.commit.build
@@ -128,7 +133,7 @@ def test_a_new_build_path_is_each_commits_own_and_the_same_in_each_run(planned):
     assert planned(stage(0), stage(1), axes=axes) == (first, second)
 
 
-def test_the_cache_may_lie_on_a_mount_of_its_own(planned):
+def test_the_cache_may_lie_on_a_mount_of_its_own(planned: Callable[..., Any]) -> None:
     (same,), (other,) = (
         planned(stage(), axes=replace(Axes(), cache_mount=mount))
         for mount in (CacheMount.SAME, CacheMount.OTHER)
@@ -137,7 +142,7 @@ def test_the_cache_may_lie_on_a_mount_of_its_own(planned):
     assert same.clean.key != other.clean.key
 
 
-def test_the_first_cached_build_is_the_clean_one(planned):
+def test_the_first_cached_build_is_the_clean_one(planned: Callable[..., Any]) -> None:
     first, second = planned(stage(0), stage(1))
     assert first.cached is first.clean
     assert second.cached.cache == first.cached
@@ -145,7 +150,7 @@ def test_the_first_cached_build_is_the_clean_one(planned):
     assert second.cached.key != second.clean.key
 
 
-def test_a_build_s_key_covers_the_whole_chain_before_it(planned):
+def test_a_build_s_key_covers_the_whole_chain_before_it(planned: Callable[..., Any]) -> None:
     changed = stage(0, tree=Tree(entries={"other": File(data=b"x")}))
     last, other = (
         planned(stage(0), stage(1), stage(2))[-1],
@@ -155,14 +160,14 @@ def test_a_build_s_key_covers_the_whole_chain_before_it(planned):
     assert last.cached.key != other.cached.key
 
 
-def test_scenarios_that_begin_alike_share_builds_and_go_apart(planned):
+def test_scenarios_that_begin_alike_share_builds_and_go_apart(planned: Callable[..., Any]) -> None:
     change = stage(1, tree=Tree(entries={"other": File(data=b"x")}))
     ours, theirs = planned(stage(0), stage(1), name="a"), planned(stage(0), change, name="b")
     assert ours[0].clean.key == theirs[0].clean.key
     assert ours[1].cached.key != theirs[1].cached.key
 
 
-def test_a_control_build_is_another_build_of_the_same(planned):
+def test_a_control_build_is_another_build_of_the_same(planned: Callable[..., Any]) -> None:
     (pair,) = planned(stage(0))
     again = control(pair.clean)
     assert again.inputs == pair.clean.inputs
@@ -173,11 +178,15 @@ def test_a_control_build_is_another_build_of_the_same(planned):
 # --- which builds must run ---------------------------------------------------------------------
 
 
-def chain(planned, length: int) -> tuple[PlannedBuild, ...]:
+def chain(planned: Callable[..., Any], length: int) -> tuple[PlannedBuild, ...]:
     return tuple(pair.cached for pair in planned(*map(stage, range(length))))
 
 
-def to_run(builds, stored=(), caches=()) -> set[int]:
+def to_run(
+    builds: tuple[PlannedBuild, ...] | list[PlannedBuild],
+    stored: set[int] = (),
+    caches: set[int] = (),
+) -> set[int]:
     """The places of the builds that must run, where these results and caches are stored."""
     found = missing(
         {one.key: one for one in builds},
@@ -199,12 +208,14 @@ def to_run(builds, stored=(), caches=()) -> set[int]:
         ({2}, {0, 1, 2}, {0, 1}),
     ],
 )
-def test_what_must_run(planned, stored, caches, expected):
+def test_what_must_run(
+    planned: Callable[..., Any], stored: set[int], caches: set[int], expected: set[int]
+) -> None:
     assert to_run(chain(planned, 3), stored, caches) == expected
 
 
 @given(data=st.data(), length=st.integers(1, 6))
-def test_what_runs_finds_the_cache_that_it_is_given(data, length):
+def test_what_runs_finds_the_cache_that_it_is_given(data: DataObject, length: int) -> None:
     first = build(None, "0")
     builds = [first]
     for number in range(1, length):

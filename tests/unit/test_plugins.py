@@ -88,7 +88,7 @@ def identities(folder: Path, program: str = KINDS) -> dict[str, str]:
     }
 
 
-def test_the_harness_s_own_need_no_name(installed):
+def test_the_harness_s_own_need_no_name(installed: Path) -> None:
     kinds, sandboxes = identities(installed), identities(installed, SANDBOXES)
     assert kinds.pop("acme")
     assert sandboxes.pop("acme")
@@ -111,7 +111,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("path", CHANGES.values(), ids=CHANGES)
-def test_a_change_of_code_or_data_is_another_identity(installed, path):
+def test_a_change_of_code_or_data_is_another_identity(installed: Path, path: str) -> None:
     first = identities(installed)
     with (installed / path).open("a") as file:
         file.write("# changed\n")
@@ -120,13 +120,13 @@ def test_a_change_of_code_or_data_is_another_identity(installed, path):
     assert first["acme"] != second["acme"]
 
 
-def test_its_mode_counts_as_well(installed):
+def test_its_mode_counts_as_well(installed: Path) -> None:
     first = identities(installed)
     (installed / "acme_kind/recipe.sh").chmod(0o755)
     assert identities(installed) != first
 
 
-def test_a_package_that_is_imported_and_is_installed_later_counts(installed):
+def test_a_package_that_is_imported_and_is_installed_later_counts(installed: Path) -> None:
     with (installed / "acme_late.py").open("a") as file:
         file.write("def f():\n    import acme_optional\n")
     first = identities(installed)
@@ -141,7 +141,7 @@ def test_a_package_that_is_imported_and_is_installed_later_counts(installed):
         ("acme_plugins-2.0.dist-info", "acme_plugins-2.1.dist-info"),
     ],
 )
-def test_another_version_is_another_identity(installed, before, after):
+def test_another_version_is_another_identity(installed: Path, before: str, after: str) -> None:
     first = identities(installed)
     old, new = (name.partition("-")[2].removesuffix(".dist-info") for name in (before, after))
     (installed / before).rename(installed / after)
@@ -153,26 +153,28 @@ def test_another_version_is_another_identity(installed, before, after):
 @pytest.mark.parametrize(
     "path", ["acme_unused.py", "acme_tools/other/__init__.py", "acme-1.0.dist-info/INSTALLER"]
 )
-def test_what_has_no_say_is_the_same_identity(installed, path):
+def test_what_has_no_say_is_the_same_identity(installed: Path, path: str) -> None:
     first = identities(installed)
     (installed / path).write_text("# changed\n")
     assert identities(installed) == first
 
 
-def test_it_is_the_same_wherever_it_lies_and_once_it_is_compiled(installed, tmp_path):
+def test_it_is_the_same_wherever_it_lies_and_once_it_is_compiled(
+    installed: Path, tmp_path: Path
+) -> None:
     first = identities(installed)
     subprocess.run((sys.executable, "-m", "compileall", "-q", installed), check=True)
     moved = installed.rename(tmp_path / "elsewhere")
     assert identities(moved) == first
 
 
-def test_a_folder_that_leads_back_into_itself_ends(installed):
+def test_a_folder_that_leads_back_into_itself_ends(installed: Path) -> None:
     for name in ("a", "b"):
         (installed / "acme_kind" / name).symlink_to(".")
     assert identities(installed)["acme"]
 
 
-def test_the_same_in_an_archive(installed, tmp_path):
+def test_the_same_in_an_archive(installed: Path, tmp_path: Path) -> None:
     archive = tmp_path / "packages.zip"
     with zipfile.ZipFile(archive, "w") as file:
         for path in sorted(installed.rglob("*")):
@@ -184,12 +186,14 @@ def test_the_same_in_an_archive(installed, tmp_path):
     assert identities(archive)["acme"] != first["acme"]
 
 
-def test_what_lies_nowhere_is_nobody_else_s(tmp_path):
+def test_what_lies_nowhere_is_nobody_else_s(tmp_path: Path) -> None:
     assert identities(tmp_path, UNKNOWN) != identities(tmp_path, UNKNOWN)
 
 
 @pytest.mark.parametrize(("program", "what"), [(KINDS, "buildpack kind"), (SANDBOXES, "sandbox")])
-def test_what_cannot_be_imported_is_told_with_its_distribution(installed, program, what):
+def test_what_cannot_be_imported_is_told_with_its_distribution(
+    installed: Path, program: str, what: str
+) -> None:
     (installed / "acme_base.py").unlink()
     with pytest.raises(AssertionError) as raised:
         identities(installed, program)
@@ -198,7 +202,7 @@ def test_what_cannot_be_imported_is_told_with_its_distribution(installed, progra
     assert "repair or uninstall acme" in said
 
 
-def test_a_sandbox_made_for_another_version_is_named_with_what_it_lacks(installed):
+def test_a_sandbox_made_for_another_version_is_named_with_what_it_lacks(installed: Path) -> None:
     module = installed / "acme_kind/kinds.py"
     module.write_text(module.read_text().replace("check = ", "sweep = "))
     with pytest.raises(AssertionError) as raised:

@@ -24,12 +24,12 @@ def buildpack(folder: Path, *programs: str, kind: object = KIND, mode: int = 0o7
     return Buildpack(spec=folder.name, folder=folder, revision="", kind=kind, digest="d")
 
 
-def alone(folder: Path, *programs: str, mode: int = 0o755, **rest) -> Setting:
+def alone(folder: Path, *programs: str, mode: int = 0o755, **rest: bool | str) -> Setting:
     member = Member(name="", buildpack=buildpack(folder, *programs, mode=mode))
     return Setting(sequence=(member,), stack="heroku-22", **rest)
 
 
-def test_a_build_detects_and_compiles(tmp_path):
+def test_a_build_detects_and_compiles(tmp_path: Path) -> None:
     prepared = KIND.prepare(alone(tmp_path / "bp"))
     assert [command.argv for command in prepared.commands] == [
         ("/tmp/buildpack/bin/detect", "/tmp/build_app"),
@@ -40,7 +40,7 @@ def test_a_build_detects_and_compiles(tmp_path):
     assert dict(prepared.env)["HOME"] == prepared.cwd == "/app"
 
 
-def test_it_reports_always_and_releases_last(tmp_path):
+def test_it_reports_always_and_releases_last(tmp_path: Path) -> None:
     commands = KIND.prepare(alone(tmp_path / "bp", "report", "release")).commands
     assert [(one.name, one.decides, one.always) for one in commands] == [
         ("detect", True, False),
@@ -52,11 +52,11 @@ def test_it_reports_always_and_releases_last(tmp_path):
     assert commands[3].argv[1:] == ("/tmp/build_app",)
 
 
-def test_programs_that_cannot_be_run_are_left_out(tmp_path):
+def test_programs_that_cannot_be_run_are_left_out(tmp_path: Path) -> None:
     assert len(KIND.prepare(alone(tmp_path / "bp", "report", mode=0o644)).commands) == 2
 
 
-def test_it_leaves_the_app_and_a_cache(tmp_path):
+def test_it_leaves_the_app_and_a_cache(tmp_path: Path) -> None:
     prepared = KIND.prepare(alone(tmp_path / "bp", build="x1"))
     assert prepared.results == (ResultTree(name="app", path="/tmp/build_x1"),)
     assert prepared.caches == (CacheTree(name="cache", path="/tmp/cache"),)
@@ -67,13 +67,13 @@ def test_it_leaves_the_app_and_a_cache(tmp_path):
     ]
 
 
-def test_a_cache_apart_is_on_a_mount_of_its_own(tmp_path):
+def test_a_cache_apart_is_on_a_mount_of_its_own(tmp_path: Path) -> None:
     prepared = KIND.prepare(alone(tmp_path / "bp", cache_apart=True))
     assert prepared.caches == (CacheTree(name="cache", path="/cache/app"),)
     assert prepared.mounts == ("/tmp", "/cache", "/app")
 
 
-def test_each_of_a_sequence_has_what_those_before_it_exported(tmp_path):
+def test_each_of_a_sequence_has_what_those_before_it_exported(tmp_path: Path) -> None:
     one, other = (
         Member(name=name, buildpack=buildpack(tmp_path / (name or "bp"))) for name in ("", "node")
     )
@@ -93,7 +93,7 @@ def test_each_of_a_sequence_has_what_those_before_it_exported(tmp_path):
     ]  # fmt: skip
 
 
-def test_each_of_a_sequence_runs_by_its_own_kind(tmp_path):
+def test_each_of_a_sequence_runs_by_its_own_kind(tmp_path: Path) -> None:
     class Other:
         name = "other"
 
@@ -102,7 +102,7 @@ def test_each_of_a_sequence_runs_by_its_own_kind(tmp_path):
         KIND.prepare(Setting(sequence=(member,), stack="s"))
 
 
-def test_another_platform_is_other_data(tmp_path):
+def test_another_platform_is_other_data(tmp_path: Path) -> None:
     kind = ScalingoKind()
     assert (kind.name, kind.stack) == ("scalingo", "scalingo-24")
     assert {route.host for route in kind.routes} & {"python-binaries.scalingo.com"}
@@ -113,7 +113,7 @@ def test_another_platform_is_other_data(tmp_path):
     assert prepared.results == KIND.prepare(setting).results
 
 
-def test_a_tree_behind_a_folder_of_the_build_s_is_refused():
+def test_a_tree_behind_a_folder_of_the_build_s_is_refused() -> None:
     made = Preparation(
         mounts=("/tmp",), places=(), commands=(), env=(), cwd="/",
         results=(ResultTree(path="/tmp/app"),), caches=(),
@@ -124,7 +124,7 @@ def test_a_tree_behind_a_folder_of_the_build_s_is_refused():
         replace(made, results=(ResultTree(name="other", path="/tmp/app"),))
 
 
-def test_what_a_build_is_known_by_says_all_but_where_its_files_are(tmp_path):
+def test_what_a_build_is_known_by_says_all_but_where_its_files_are(tmp_path: Path) -> None:
     first = KIND.prepare(alone(tmp_path / "bp"))
     second = KIND.prepare(alone(tmp_path / "elsewhere" / "bp"))
     assert repr(first.identity) == repr(second.identity)

@@ -27,17 +27,17 @@ TEXTS = st.text(st.characters(exclude_categories=())) | st.text("\x1b[]()0;m\x9b
         ("a\u202eb\u2066c\x08\x00\x7f\udcff", "a?b?c????".replace("?", "\ufffd")),
     ],
 )  # fmt: skip
-def test_nothing_in_it_commands_a_terminal(written, shown):
+def test_nothing_in_it_commands_a_terminal(written: str, shown: str) -> None:
     assert printable(written) == shown
 
 
 @given(TEXTS)
-def test_what_is_shown_is_printable_and_shown_alike_again(text):
+def test_what_is_shown_is_printable_and_shown_alike_again(text: str) -> None:
     shown = printable(text)
     assert shown.isprintable()
     assert printable(shown) == shown
 
 
 @given(TEXTS.filter(str.isprintable))
-def test_what_is_printable_is_shown_as_it_is(text):
+def test_what_is_printable_is_shown_as_it_is(text: str) -> None:
     assert printable(text) == text

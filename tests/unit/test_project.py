@@ -1,6 +1,8 @@
 """Projects: which commits of a real repository are taken, and what of them cannot be."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from git_repositories import commit, git
@@ -28,12 +30,14 @@ def clone(tmp_path: Path) -> Path:
     return folder
 
 
-def subjects(clone: Path, *arguments: str, last: int | None = None, **fields) -> list[str]:
+def subjects(
+    clone: Path, *arguments: str, last: int | None = None, **fields: tuple[str, ...]
+) -> list[str]:
     found = Project(repository=clone, **fields).commits(*arguments, last=last)
     return [each.subject for each in found]
 
 
-def test_only_commits_and_files_that_matter_are_taken(clone: Path):
+def test_only_commits_and_files_that_matter_are_taken(clone: Path) -> None:
     found = Project(repository=clone).commits()
     assert [(each.subject, dict(each.files)) for each in found] == [
         ("Begin", {"requirements/base.txt": "Django==4.2\n"}),
@@ -51,7 +55,7 @@ def test_only_commits_and_files_that_matter_are_taken(clone: Path):
     assert Project(repository=clone).name == "shop"
 
 
-def test_revisions_ranges_and_numbers(clone: Path):
+def test_revisions_ranges_and_numbers(clone: Path) -> None:
     assert subjects(clone, "HEAD~1") == ["Begin", "Bump Django"]
     assert subjects(clone, "main", last=2) == ["Bump Django", "Add a root file"]
     assert subjects(clone, "HEAD~3..") == ["Bump Django", "Add a root file"]
@@ -62,7 +66,7 @@ def test_revisions_ranges_and_numbers(clone: Path):
     ]
 
 
-def test_ten_are_taken_of_more_but_all_of_a_range(clone: Path):
+def test_ten_are_taken_of_more_but_all_of_a_range(clone: Path) -> None:
     for number in range(12):
         (clone / "requirements.txt").write_text(f"{number}\n")
         commit(clone, str(number))
@@ -70,7 +74,7 @@ def test_ten_are_taken_of_more_but_all_of_a_range(clone: Path):
     assert len(subjects(clone, "HEAD~12..HEAD")) == 12
 
 
-def test_a_bare_clone_and_a_folder_in_it_do_as_well(clone: Path, tmp_path: Path):
+def test_a_bare_clone_and_a_folder_in_it_do_as_well(clone: Path, tmp_path: Path) -> None:
     bare = tmp_path / "bare.git"
     git(tmp_path, "clone", "--quiet", "--bare", str(clone), str(bare))
     assert Project(repository=bare).commits() == Project(repository=clone).commits()
@@ -79,7 +83,7 @@ def test_a_bare_clone_and_a_folder_in_it_do_as_well(clone: Path, tmp_path: Path)
     assert inside.commits() == Project(repository=clone).commits()
 
 
-def test_of_a_merge_counts_what_it_brings(clone: Path):
+def test_of_a_merge_counts_what_it_brings(clone: Path) -> None:
     git(clone, "switch", "--quiet", "-c", "side", "HEAD~1")
     for pin in ("1", "2"):
         (clone / "constraints.txt").write_text(f"lxml=={pin}\n")
@@ -91,7 +95,7 @@ def test_of_a_merge_counts_what_it_brings(clone: Path):
 
 def test_the_callers_git_variables_and_configuration_change_nothing(
     clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     wanted = Project(repository=clone).commits()
     config = tmp_path / "gitconfig"
     config.write_text(
@@ -104,7 +108,7 @@ def test_the_callers_git_variables_and_configuration_change_nothing(
     assert Project(repository=clone).commits() == wanted
 
 
-def test_a_subject_in_another_encoding_is_read(clone: Path):
+def test_a_subject_in_another_encoding_is_read(clone: Path) -> None:
     (clone / "requirements.txt").write_text("lxml\n")
     git(clone, "config", "i18n.commitEncoding", "latin-1")
     git(clone, "add", "--all")
@@ -113,7 +117,7 @@ def test_a_subject_in_another_encoding_is_read(clone: Path):
     assert subjects(clone)[-1] == "Für später"
 
 
-def test_a_commit_without_a_message_is_taken(clone: Path):
+def test_a_commit_without_a_message_is_taken(clone: Path) -> None:
     (clone / "requirements.txt").write_text("lxml\n")
     git(clone, "add", "--all")
     git(clone, "commit", "--quiet", "--allow-empty-message", "-m", "")
@@ -132,7 +136,9 @@ def test_a_commit_without_a_message_is_taken(clone: Path):
         ),
     ],
 )
-def test_what_is_no_text_is_told_with_path_and_commit(clone: Path, name: str, make, told: str):
+def test_what_is_no_text_is_told_with_path_and_commit(
+    clone: Path, name: str, make: Callable[..., Any], told: str
+) -> None:
     make(clone / name)
     sha = commit(clone, "Odd")
     with pytest.raises(ProjectError) as caught:
@@ -143,7 +149,7 @@ def test_what_is_no_text_is_told_with_path_and_commit(clone: Path, name: str, ma
     assert "--path" in caught.value.hint
 
 
-def test_a_submodule_is_told(clone: Path):
+def test_a_submodule_is_told(clone: Path) -> None:
     sha = git(clone, "rev-parse", "HEAD")
     git(clone, "update-index", "--add", "--cacheinfo", f"160000,{sha},requirements/shared")
     git(clone, "commit", "--quiet", "-m", "Share")
@@ -162,14 +168,14 @@ def test_a_submodule_is_told(clone: Path):
         ("HEAD..HEAD", "no commit of `HEAD..HEAD` touches requirements; a scenario needs two"),
     ],
 )
-def test_revisions_that_will_not_do_are_told(clone: Path, revisions: str, told: str):
+def test_revisions_that_will_not_do_are_told(clone: Path, revisions: str, told: str) -> None:
     with pytest.raises(ProjectError) as caught:
         Project(repository=clone).commits(revisions)
     assert caught.value.message == f"{clone}: {told}"
     assert caught.value.hint
 
 
-def test_a_first_commit_without_files_is_told(clone: Path):
+def test_a_first_commit_without_files_is_told(clone: Path) -> None:
     git(clone, "rm", "--quiet", "-r", "requirements", "setup.cfg", "base-requirements.txt")
     sha = commit(clone, "Drop all")
     (clone / "requirements.txt").write_text("lxml\n")
@@ -178,7 +184,7 @@ def test_a_first_commit_without_files_is_told(clone: Path):
         Project(repository=clone).commits(last=2)
 
 
-def test_fewer_than_asked_for_are_told(clone: Path):
+def test_fewer_than_asked_for_are_told(clone: Path) -> None:
     with pytest.raises(ProjectError) as caught:
         Project(repository=clone).commits(last=4)
     assert caught.value.message.endswith(
@@ -187,7 +193,7 @@ def test_fewer_than_asked_for_are_told(clone: Path):
     assert "--last 3" in caught.value.hint
 
 
-def test_an_empty_repository_and_a_plain_folder_are_told(tmp_path: Path):
+def test_an_empty_repository_and_a_plain_folder_are_told(tmp_path: Path) -> None:
     with pytest.raises(ProjectError, match="no readable git repository"):
         Project(repository=tmp_path).commits()
     git(tmp_path, "init", "--quiet")

@@ -5,6 +5,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from _pytest.config import Config
+from _pytest.pytester import Pytester
 
 from harness.cli import cli
 from harness.commands.lazy import Listed
@@ -71,7 +73,7 @@ scenarios.run_scenarios = judged
 
 
 @pytest.fixture
-def files(pytester, monkeypatch, tmp_path):
+def files(pytester: Pytester, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pytester:
     """Three scenarios, of which the first agrees, the second does not, the third is no TOML."""
     monkeypatch.setenv("CACHE_HARNESS_STORE", str(tmp_path / "store"))
     pytester.makeconftest(WITHOUT_BUILDS)
@@ -80,7 +82,7 @@ def files(pytester, monkeypatch, tmp_path):
     return pytester
 
 
-def test_each_option_of_run_is_offered(pytestconfig):
+def test_each_option_of_run_is_offered(pytestconfig: Config) -> None:
     run = cli.commands["run"]
     assert isinstance(run, Listed)
     flags = {flag for option in run.load().params for flag in option.opts if flag[:2] == "--"}
@@ -89,7 +91,7 @@ def test_each_option_of_run_is_offered(pytestconfig):
         pytestconfig.getoption(RENAMED.get(flag, flag))
 
 
-def test_what_is_given_arrives(pytester, monkeypatch):
+def test_what_is_given_arrives(pytester: Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CACHE_HARNESS_STORE", "/store")
     pytester.makefile(".toml", known="")
     config = pytester.parseconfigure(
@@ -108,7 +110,7 @@ def test_what_is_given_arrives(pytester, monkeypatch):
     assert plugin.jobs == 3
 
 
-def test_what_is_not_given_is_as_for_run(pytester):
+def test_what_is_not_given_is_as_for_run(pytester: Pytester) -> None:
     config = pytester.parseconfigure("--buildpack", "b")
     plugin = config.pluginmanager.get_plugin("cache-harness-scenarios")
     assert plugin.options == RunOptions(buildpack="b")
@@ -125,14 +127,16 @@ def test_what_is_not_given_is_as_for_run(pytester):
         (("--known", "no"), "no: cannot be read: No such file or directory"),
     ],
 )
-def test_a_mistake_is_reported_before_anything_runs(pytester, arguments, said):
+def test_a_mistake_is_reported_before_anything_runs(
+    pytester: Pytester, arguments: tuple[str, str], said: str
+) -> None:
     with pytest.raises(pytest.UsageError) as error:
         pytester.parseconfigure("--buildpack", "b", *arguments)
     assert str(error.value).startswith(said)
 
 
 @pytest.mark.parametrize("processes", [(), ("-n", "2")], ids=["alone", "xdist"])
-def test_reports_have_what_every_process_found(files, processes):
+def test_reports_have_what_every_process_found(files: Pytester, processes: tuple[str, ...]) -> None:
     files.makefile(".toml", bad2=SCENARIO)
     arguments = ("--report", "json=r.json", "--write-known", "known.toml", "--keep")
     done = files.runpytest_subprocess("--buildpack", "b", *arguments, *processes)
@@ -163,7 +167,7 @@ leftover = ['left\xff']
 """
 
 
-def test_what_is_known_is_an_expected_failure(files):
+def test_what_is_known_is_an_expected_failure(files: Pytester) -> None:
     files.makefile(".toml", known=KNOWN)
     done = files.runpytest_subprocess(
         "--buildpack", "b", "--known", "known.toml", "bad.toml", "-rx"
@@ -172,7 +176,7 @@ def test_what_is_known_is_an_expected_failure(files):
     assert "slow" in done.stdout.str()
 
 
-def test_a_report_that_cannot_be_written_at_the_end_ends_with_status_2(files):
+def test_a_report_that_cannot_be_written_at_the_end_ends_with_status_2(files: Pytester) -> None:
     files.makeconftest(
         WITHOUT_BUILDS + "def pytest_runtestloop(session):\n    Path('r.json').mkdir()\n"
     )
@@ -181,7 +185,7 @@ def test_a_report_that_cannot_be_written_at_the_end_ends_with_status_2(files):
     assert "--report json=r.json: Is a directory" in done.stderr.str()
 
 
-def test_without_a_buildpack_no_scenario_is_collected(files):
+def test_without_a_buildpack_no_scenario_is_collected(files: Pytester) -> None:
     done = files.runpytest_subprocess("--report", "json=r.json")
     assert done.ret == pytest.ExitCode.NO_TESTS_COLLECTED
     assert not (files.path / "r.json").exists()
@@ -195,7 +199,7 @@ def test_nothing():
 """
 
 
-def imported(pytester, *arguments):
+def imported(pytester: Pytester, *arguments: str) -> set[str]:
     """The modules that are there when a test runs."""
     # Other plug-ins that happen to be installed here import what they like.
     quiet = ("-p", "no:xdist", "-p", "no:hypothesispytest", "-p", "no:anyio", "-s")
@@ -205,7 +209,7 @@ def imported(pytester, *arguments):
     return set(line.partition("imported:")[2].split())
 
 
-def requirements():
+def requirements() -> set[str]:
     """The packages that the harness requires, as they are imported.
 
     Without those that pytest has anyhow: its own, and a plug-in of platformdirs.
@@ -220,7 +224,7 @@ def requirements():
     }
 
 
-def test_pytest_pays_next_to_nothing_until_a_buildpack_is_named(pytester):
+def test_pytest_pays_next_to_nothing_until_a_buildpack_is_named(pytester: Pytester) -> None:
     pytester.makepyfile(MODULES)
     modules = imported(pytester)
     assert {name for name in modules if name.partition(".")[0] == "harness"} == {
@@ -230,7 +234,7 @@ def test_pytest_pays_next_to_nothing_until_a_buildpack_is_named(pytester):
     assert modules & requirements() == set()
 
 
-def test_an_import_would_be_seen(pytester):
+def test_an_import_would_be_seen(pytester: Pytester) -> None:
     pytester.makepyfile(MODULES)
     modules = imported(pytester, "--buildpack", "b")
     assert "harness.runs.session" in modules

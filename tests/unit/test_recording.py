@@ -84,7 +84,9 @@ def everything(path: Path) -> bytes:
         return b"\n".join(name.encode() + archive.read(name) for name in archive.namelist())
 
 
-def test_what_is_fetched_is_replayed_by_get_head_and_in_parts(tmp_path, scratch, hosts):
+def test_what_is_fetched_is_replayed_by_get_head_and_in_parts(
+    tmp_path: Path, scratch: Path, hosts: Hosts
+) -> None:
     recording = recorder(tmp_path, hosts)
     path = tmp_path / "t.tape"
     with online(Internet(), scratch, beyond=recording) as client:
@@ -105,7 +107,7 @@ def test_what_is_fetched_is_replayed_by_get_head_and_in_parts(tmp_path, scratch,
     ]  # fmt: skip
 
 
-def test_a_part_or_a_head_fetches_the_whole(tmp_path, scratch, hosts):
+def test_a_part_or_a_head_fetches_the_whole(tmp_path: Path, scratch: Path, hosts: Hosts) -> None:
     recording = recorder(tmp_path, hosts)
     with online(Internet(), scratch, beyond=recording) as client:
         head = client.get(FILE, method="HEAD")
@@ -117,7 +119,9 @@ def test_a_part_or_a_head_fetches_the_whole(tmp_path, scratch, hosts):
     assert ask.headers["accept-encoding"] == "identity"
 
 
-def test_what_was_not_recorded_is_refused_at_once_and_by_name(tmp_path, scratch, hosts):
+def test_what_was_not_recorded_is_refused_at_once_and_by_name(
+    tmp_path: Path, scratch: Path, hosts: Hosts
+) -> None:
     path = tmp_path / "t.tape"
     recorder(tmp_path, hosts).save(path)
     with replaying(path, scratch) as client:
@@ -132,7 +136,7 @@ def test_what_was_not_recorded_is_refused_at_once_and_by_name(tmp_path, scratch,
     assert hosts.log == []
 
 
-def test_a_missing_page_is_an_answer(tmp_path, scratch, hosts):
+def test_a_missing_page_is_an_answer(tmp_path: Path, scratch: Path, hosts: Hosts) -> None:
     recording = recorder(tmp_path, hosts)
     url = "https://files.example.com/not-there"
     with online(Internet(), scratch, beyond=recording) as client:
@@ -144,7 +148,7 @@ def test_a_missing_page_is_an_answer(tmp_path, scratch, hosts):
     assert client.log[0].refused == ""
 
 
-def test_the_scenario_s_own_come_first(tmp_path, scratch, hosts):
+def test_the_scenario_s_own_come_first(tmp_path: Path, scratch: Path, hosts: Hosts) -> None:
     wheel = tmp_path / "forms-1.0.tar.gz"
     wheel.write_bytes(b"")
     file = ReleaseFile(name=wheel.name, path=wheel, sha256=hashlib.sha256(b"").hexdigest())
@@ -176,7 +180,7 @@ def test_the_scenario_s_own_come_first(tmp_path, scratch, hosts):
     ["http://127.0.0.1/x", "http://169.254.169.254/latest", "https://localhost/x", "http://[::1]/x",
      "http://a.localhost/", "http://8.8.8.8:8080/"],
 )  # fmt: skip
-def test_addresses_are_never_asked(tmp_path, scratch, hosts, url):
+def test_addresses_are_never_asked(tmp_path: Path, scratch: Path, hosts: Hosts, url: str) -> None:
     with online(Internet(), scratch, beyond=recorder(tmp_path, hosts)) as client:
         host = url.split("/")[2]
         assert client.get("http://x.example.com/", Host=host).status in {400, 403}
@@ -184,7 +188,9 @@ def test_addresses_are_never_asked(tmp_path, scratch, hosts, url):
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS"])
-def test_only_reading_is_passed_on(tmp_path, scratch, hosts, method):
+def test_only_reading_is_passed_on(
+    tmp_path: Path, scratch: Path, hosts: Hosts, method: str
+) -> None:
     with online(Internet(), scratch, beyond=recorder(tmp_path, hosts)) as client:
         assert client.get(FILE, method=method, body=b"x").status == 403
         push = client.get("https://forge.example.com/a/b/git-receive-pack", method="POST", body=b"")
@@ -207,7 +213,9 @@ def page(ask: Ask) -> Say:
 
 
 @pytest.mark.parametrize("kind", [JSON, HTML])
-def test_a_mirror_stands_for_the_default_index(tmp_path, scratch, hosts, kind):
+def test_a_mirror_stands_for_the_default_index(
+    tmp_path: Path, scratch: Path, hosts: Hosts, kind: str
+) -> None:
     base = "https://mirror.example.net/root/main"
     hosts.pages[f"{base}/+simple/thing/"] = page
     hosts.pages[f"{base}/packages/ab/thing-1.0.whl"] = Say(body=b"wheel")
@@ -232,7 +240,9 @@ def test_a_mirror_stands_for_the_default_index(tmp_path, scratch, hosts, kind):
         assert client.get(file).body == b"wheel"
 
 
-def test_links_of_a_mirror_that_leave_its_root_are_found_by_its_page(tmp_path, scratch, hosts):
+def test_links_of_a_mirror_that_leave_its_root_are_found_by_its_page(
+    tmp_path: Path, scratch: Path, hosts: Hosts
+) -> None:
     base = "https://mirror.example.net"
     hosts.pages[f"{base}/root/main/+simple/thing/"] = Say(
         body=b'<a href="/elsewhere/thing-1.0.whl">', headers={"content-type": "text/html"}
@@ -245,7 +255,9 @@ def test_links_of_a_mirror_that_leave_its_root_are_found_by_its_page(tmp_path, s
     assert file.body == b"wheel"
 
 
-def test_another_index_than_the_default_one_is_asked_itself(tmp_path, scratch, hosts):
+def test_another_index_than_the_default_one_is_asked_itself(
+    tmp_path: Path, scratch: Path, hosts: Hosts
+) -> None:
     own = "https://private.example.org/simple/thing/"
     hosts.pages[own] = page
     with online(Internet(), scratch, beyond=recorder(tmp_path, hosts, indexes=MIRRORED)) as client:
@@ -254,7 +266,9 @@ def test_another_index_than_the_default_one_is_asked_itself(tmp_path, scratch, h
     assert hosts.log[0].headers["authorization"] == "Bearer x"
 
 
-def test_what_a_page_s_client_accepts_selects_the_answer(tmp_path, scratch, hosts):
+def test_what_a_page_s_client_accepts_selects_the_answer(
+    tmp_path: Path, scratch: Path, hosts: Hosts
+) -> None:
     url = "https://default.example.com/simple/thing/"
     hosts.pages[url] = page
     recording = recorder(tmp_path, hosts)
@@ -268,7 +282,9 @@ def test_what_a_page_s_client_accepts_selects_the_answer(tmp_path, scratch, host
         assert client.get(url, Accept=f"{HTML};q=0.1").body.startswith(b"<a")
 
 
-def test_a_redirect_within_a_mirror_is_shown_as_the_default_index_s(tmp_path, scratch, hosts):
+def test_a_redirect_within_a_mirror_is_shown_as_the_default_index_s(
+    tmp_path: Path, scratch: Path, hosts: Hosts
+) -> None:
     base = "https://mirror.example.net/root/main/+simple"
     hosts.pages[f"{base}/Thing/"] = Say(status=301, headers={"location": f"{base}/thing/"})
     recording = recorder(tmp_path, hosts, indexes=MIRRORED)
@@ -283,7 +299,9 @@ def test_a_redirect_within_a_mirror_is_shown_as_the_default_index_s(tmp_path, sc
 # --- what is secret ----------------------------------------------------------------------------
 
 
-def test_no_secret_is_written_and_each_is_asked_with(tmp_path, scratch, hosts):
+def test_no_secret_is_written_and_each_is_asked_with(
+    tmp_path: Path, scratch: Path, hosts: Hosts
+) -> None:
     signed = f"https://store.example.com/x?X-Amz-Signature={TOKEN}&part=1&sig={TOKEN}"
     start = f"https://forge.example.com/a.tar.gz?token={TOKEN}"
     project = "https://private.example.org/simple/thing/"
@@ -332,7 +350,9 @@ def test_no_secret_is_written_and_each_is_asked_with(tmp_path, scratch, hosts):
         assert without.status == 403
 
 
-def test_a_secret_on_a_tape_would_be_seen(tmp_path, scratch, hosts, monkeypatch):
+def test_a_secret_on_a_tape_would_be_seen(
+    tmp_path: Path, scratch: Path, hosts: Hosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
     url = f"https://files.example.com/x?token={TOKEN}"
     hosts.pages[url] = Say(body=b"x")
     monkeypatch.setattr(exchange, "redact", lambda text: text)
@@ -348,7 +368,9 @@ def test_a_secret_on_a_tape_would_be_seen(tmp_path, scratch, hosts, monkeypatch)
 
 
 @pytest.mark.parametrize("place", ["body", "etag"])
-def test_an_answer_that_repeats_a_secret_is_not_written(tmp_path, scratch, hosts, place):
+def test_an_answer_that_repeats_a_secret_is_not_written(
+    tmp_path: Path, scratch: Path, hosts: Hosts, place: str
+) -> None:
     said = {
         "body": Say(body=b"x" * (1 << 20) + TOKEN.encode()),
         "etag": Say(headers={"etag": TOKEN}),
@@ -362,7 +384,9 @@ def test_an_answer_that_repeats_a_secret_is_not_written(tmp_path, scratch, hosts
     assert not (tmp_path / "t.tape").exists()
 
 
-def test_a_secret_that_is_not_on_the_tape_is_asked_for(tmp_path, scratch, hosts):
+def test_a_secret_that_is_not_on_the_tape_is_asked_for(
+    tmp_path: Path, scratch: Path, hosts: Hosts
+) -> None:
     url = "https://store.example.com/x?token=REDACTED"
     with (
         pytest.raises(HarnessError, match="secrets were left out") as raised,
@@ -373,7 +397,7 @@ def test_a_secret_that_is_not_on_the_tape_is_asked_for(tmp_path, scratch, hosts)
     assert hosts.log == []
 
 
-def test_only_some_headers_are_kept(tmp_path, scratch, hosts):
+def test_only_some_headers_are_kept(tmp_path: Path, scratch: Path, hosts: Hosts) -> None:
     hosts.pages[FILE] = Say(
         body=b"x",
         headers={"etag": '"e"', "last-modified": "Thu, 02 Jan 2020 00:00:00 GMT", "x-served": "1",
@@ -409,7 +433,9 @@ def ask_twice(recording: Recorder, scratch: Path, url: str, headers: dict[str, s
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-def test_a_host_in_trouble_gives_no_answer(tmp_path, scratch, hosts, status):
+def test_a_host_in_trouble_gives_no_answer(
+    tmp_path: Path, scratch: Path, hosts: Hosts, status: int
+) -> None:
     hosts.pages[FILE] = Say(status=status)
     recording = recorder(tmp_path, hosts)
     error = failing(recording, scratch, FILE)
@@ -420,7 +446,7 @@ def test_a_host_in_trouble_gives_no_answer(tmp_path, scratch, hosts, status):
     assert recording.index.answers == {}
 
 
-def test_a_host_that_recovers_gives_one(tmp_path, scratch, hosts):
+def test_a_host_that_recovers_gives_one(tmp_path: Path, scratch: Path, hosts: Hosts) -> None:
     says = iter([Say(status=503), Say(body=b"", headers={"content-length": "9"}, cut_off=True),
                  Say(body=b"well")])  # fmt: skip
     hosts.pages[FILE] = lambda _: next(says)
@@ -428,7 +454,9 @@ def test_a_host_that_recovers_gives_one(tmp_path, scratch, hosts):
         assert client.get(FILE).body == b"well"
 
 
-def test_a_host_that_is_not_trusted_is_asked_once(tmp_path, scratch, hosts):
+def test_a_host_that_is_not_trusted_is_asked_once(
+    tmp_path: Path, scratch: Path, hosts: Hosts
+) -> None:
     from trustme import CA
 
     CA().cert_pem.write_to_path(str(hosts.bundle))
@@ -437,14 +465,16 @@ def test_a_host_that_is_not_trusted_is_asked_once(tmp_path, scratch, hosts):
     assert "SSL_CERT_FILE" in error.hint
 
 
-def test_a_host_that_cannot_be_reached(tmp_path, scratch, hosts):
+def test_a_host_that_cannot_be_reached(tmp_path: Path, scratch: Path, hosts: Hosts) -> None:
     gone = Hosts(port=1, bundle=hosts.bundle, pages={}, repositories={})
     error = failing(recorder(tmp_path, gone), scratch, f"{FILE}?token={TOKEN}")
     assert "files.example.com gave no answer to record" in error.message
     assert TOKEN not in str(error)
 
 
-def test_each_thing_is_asked_for_once_by_builds_at_the_same_time(tmp_path, scratch, hosts):
+def test_each_thing_is_asked_for_once_by_builds_at_the_same_time(
+    tmp_path: Path, scratch: Path, hosts: Hosts
+) -> None:
     release = threading.Event()
 
     def slow(_: Ask) -> Say:
@@ -488,7 +518,9 @@ def slowly(folder: Path, proxy: str) -> Recorder:
     return Recorder(None, folder=folder / "slow", upstream=upstream, routes=Routes())
 
 
-def test_what_comes_slowly_is_passed_on_as_it_comes(tmp_path, scratch, monkeypatch):
+def test_what_comes_slowly_is_passed_on_as_it_comes(
+    tmp_path: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(taped, "PATIENCE", 0.1)
     first, rest, seen = b"a" * 100_000, b"b" * 100_000, threading.Event()
     url = "http://files.example.com/big"
@@ -513,7 +545,9 @@ def test_what_comes_slowly_is_passed_on_as_it_comes(tmp_path, scratch, monkeypat
         assert client.get(url).body == first + rest
 
 
-def test_what_breaks_off_while_it_is_passed_on_is_no_answer(tmp_path, scratch, monkeypatch):
+def test_what_breaks_off_while_it_is_passed_on_is_no_answer(
+    tmp_path: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(taped, "PATIENCE", 0.1)
     pause = threading.Event()
     with slow_host(b"a" * 100_000, pause, b"b", length=200_000) as proxy:
@@ -532,7 +566,9 @@ def break_off(recording: Recorder, scratch: Path) -> None:
         client.get("http://files.example.com/big")
 
 
-def test_a_host_that_hangs_does_not_hold_the_end_up(tmp_path, scratch, hosts):
+def test_a_host_that_hangs_does_not_hold_the_end_up(
+    tmp_path: Path, scratch: Path, hosts: Hosts
+) -> None:
     release, asked = threading.Event(), threading.Event()
 
     def hanging(_: Ask) -> Say:
@@ -554,7 +590,9 @@ def test_a_host_that_hangs_does_not_hold_the_end_up(tmp_path, scratch, hosts):
 # --- adding to a tape --------------------------------------------------------------------------
 
 
-def test_recording_adds_to_a_tape_and_asks_for_nothing_that_it_has(tmp_path, scratch, hosts):
+def test_recording_adds_to_a_tape_and_asks_for_nothing_that_it_has(
+    tmp_path: Path, scratch: Path, hosts: Hosts
+) -> None:
     path, other = tmp_path / "t.tape", FILE.replace("1.0", "2.0")
     first = recorder(tmp_path, hosts)
     with online(Internet(), scratch, beyond=first) as client:
@@ -578,7 +616,9 @@ def test_recording_adds_to_a_tape_and_asks_for_nothing_that_it_has(tmp_path, scr
     assert path.read_bytes() == before
 
 
-def test_a_tape_that_somebody_else_wrote_meanwhile_is_left_alone(tmp_path, scratch, hosts):
+def test_a_tape_that_somebody_else_wrote_meanwhile_is_left_alone(
+    tmp_path: Path, scratch: Path, hosts: Hosts
+) -> None:
     path = tmp_path / "t.tape"
     recorder(tmp_path, hosts).save(path)
     with Tape.open(path, tmp_path / "before") as tape:
@@ -592,7 +632,9 @@ def test_a_tape_that_somebody_else_wrote_meanwhile_is_left_alone(tmp_path, scrat
     assert len(read_index(path).answers) == 1
 
 
-def test_a_page_on_the_tape_still_tells_where_its_links_lead(tmp_path, scratch, hosts):
+def test_a_page_on_the_tape_still_tells_where_its_links_lead(
+    tmp_path: Path, scratch: Path, hosts: Hosts
+) -> None:
     base = "https://mirror.example.net"
     hosts.pages[f"{base}/root/main/+simple/thing/"] = Say(
         body=b'<a href="/elsewhere/thing-1.0.whl">', headers={"content-type": "text/html"}
@@ -610,7 +652,9 @@ def test_a_page_on_the_tape_still_tells_where_its_links_lead(tmp_path, scratch, 
             assert client.get("https://default.example.com/elsewhere/thing-1.0.whl").body
 
 
-def test_a_page_on_the_tape_is_answered_though_nobody_knows_where_it_was(tmp_path, scratch, hosts):
+def test_a_page_on_the_tape_is_answered_though_nobody_knows_where_it_was(
+    tmp_path: Path, scratch: Path, hosts: Hosts
+) -> None:
     shown = "https://private.example.org/simple/thing/"
     signed = f"https://store.example.com/simple/thing/?sig={TOKEN}"
     hosts.pages |= {shown: Say(status=302, headers={"location": signed}), signed: page}
@@ -637,7 +681,7 @@ def through(client: Client, *arguments: str, folder: Path, agent: str = "git/2.0
     )
 
 
-def test_git_from_a_real_forge(tmp_path, scratch, hosts):
+def test_git_from_a_real_forge(tmp_path: Path, scratch: Path, hosts: Hosts) -> None:
     work = tmp_path / "work"
     work.mkdir()
     git(work, "init", "-q", "-b", "main")
@@ -676,7 +720,9 @@ def pkt(*lines: bytes) -> bytes:
     return b"".join(b"%04x%b" % (len(line) + 4, line) if line else b"0000" for line in lines)
 
 
-def test_a_packed_request_is_the_same_as_a_plain_one(tmp_path, scratch, hosts):
+def test_a_packed_request_is_the_same_as_a_plain_one(
+    tmp_path: Path, scratch: Path, hosts: Hosts
+) -> None:
     url = "https://forge.example.com/a/b/git-upload-pack"
     hosts.pages[url] = lambda ask: Say(body=b"got " + ask.body)
     body = pkt(b"command=fetch", b"agent=git/2.1", b"", b"want 00\n")

@@ -28,7 +28,7 @@ STEPS = st.builds(
 
 
 @given(STEPS)
-def test_what_was_stored_comes_back(step: Step):
+def test_what_was_stored_comes_back(step: Step) -> None:
     text = dump(step)
     assert text.isascii()
     assert load(Step, text) == step
@@ -41,7 +41,7 @@ STEP = Step(
 
 
 @given(st.data())
-def test_any_damage_is_noticed(data: st.DataObject):
+def test_any_damage_is_noticed(data: st.DataObject) -> None:
     text = dump(STEP)
     place = data.draw(st.integers(0, len(text) - 1))
     other = data.draw(st.characters(codec="ascii").filter(lambda one: one != text[place]))
@@ -51,16 +51,16 @@ def test_any_damage_is_noticed(data: st.DataObject):
                 load(Step, damaged)
 
 
-def test_another_kind_of_record_is_refused():
+def test_another_kind_of_record_is_refused() -> None:
     with pytest.raises(StoreError, match="another version"):
         load(Step, dump(Seconds(cached=1, clean=2)))
 
 
-def test_a_record_that_says_more_than_is_known_is_refused():
+def test_a_record_that_says_more_than_is_known_is_refused() -> None:
     with pytest.raises(StoreError, match="another version"):
         restored(Seconds, {**plain(Seconds(cached=1, clean=2)), "control": 3})
 
 
-def test_what_is_of_another_type_than_it_should_be_is_not_stored():
+def test_what_is_of_another_type_than_it_should_be_is_not_stored() -> None:
     with pytest.raises(ValueError, match="reuse"):
         dump(replace(STEP, reuse="reused"))  # type: ignore[arg-type]

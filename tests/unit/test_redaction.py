@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.ecosystems.python.index.package_index import PythonIndex
-from harness.internet.exchange import GIT_REQUEST, Question, normalised, question
+from harness.internet.exchange import GIT_REQUEST, Asked, Question, normalised, question
 from harness.internet.redaction import REDACTED, is_secret, redact, secrets_of
 
 SECRET = "0123456789abcdef-secret"  # noqa: S105 - it has to look like one
@@ -86,7 +86,9 @@ def test_the_secrets_of_a_request() -> None:
 # --- what selects an answer --------------------------------------------------------------------
 
 
-def asked(url: str = "https://a.example.com/x", method: str = "GET", body: bytes = b"", **headers):
+def asked(
+    url: str = "https://a.example.com/x", method: str = "GET", body: bytes = b"", **headers: str
+) -> Asked:
     named = [(name.replace("_", "-"), value) for name, value in headers.items()]
     made = question(method, url, named, body, negotiated=PythonIndex().negotiated)
     assert isinstance(made, Question)
@@ -154,7 +156,9 @@ def pkt(*lines: bytes) -> bytes:
         ((b"want 1\n", b"", b"done\n"), (b"want 1\n", b"done\n", b""), False),
     ],
 )
-def test_a_git_request_is_told_by_what_it_wants(one, other, same) -> None:
+def test_a_git_request_is_told_by_what_it_wants(
+    one: tuple[bytes, ...], other: tuple[bytes, ...], same: bool
+) -> None:
     first, second = (
         asked(method="POST", body=pkt(*lines), Content_Type=GIT_REQUEST) for lines in (one, other)
     )

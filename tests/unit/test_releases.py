@@ -160,5 +160,5 @@ def test_a_pyproject_that_is_no_text() -> None:
         ([], False),
     ],
 )
-def test_a_project_says_how_it_is_built(files, is_one) -> None:
+def test_a_project_says_how_it_is_built(files: list[str], is_one: bool) -> None:
     assert is_project(Tree(entries={name: File(data=b"") for name in files})) == is_one

@@ -37,25 +37,25 @@ def shown(of: Run) -> str:
     return console.file.getvalue()
 
 
-def test_one_of_each_count_is_singular():
+def test_one_of_each_count_is_singular() -> None:
     assert (
         builds_line(Builds(needed=1, run=1, reused=1)) == "1 build needed, 1 run, 1 result reused"
     )
 
 
-def test_what_people_wrote_comes_before_what_tools_derived():
+def test_what_people_wrote_comes_before_what_tools_derived() -> None:
     paths = (divergence("a.lock", derived=True), divergence("b.py"), divergence("c.py"))
     text = shown(run(result(replace(DIVERGES, divergences=paths))))
     assert text.index("b.py") < text.index("c.py") < text.index("a.lock")
 
 
-def test_a_failure_shows_the_end_of_its_log_as_it_is():
+def test_a_failure_shows_the_end_of_its_log_as_it_is() -> None:
     text = shown(run(result(FAILED)))
     assert "the clean build fails with exit status 4, in compile" in text
     assert "| [red]last[/red] line" in text
 
 
-def test_nothing_that_a_build_wrote_commands_the_terminal():
+def test_nothing_that_a_build_wrote_commands_the_terminal() -> None:
     clipboard = "\x1b]52;c;cm0gLXJmIH4=\x1b\\"
     failure = replace(FAILED.failures[0], log_tail=(f"{clipboard}a\x1b[2Jb\u202e",))
     request = Request(method="GET", url=f"http://x\x9b31m/{clipboard}", status=599, refused="no")
@@ -65,7 +65,7 @@ def test_nothing_that_a_build_wrote_commands_the_terminal():
     assert text.replace("\n", "").isprintable()
 
 
-def test_each_part_of_the_cache_is_told_by_name_with_what_it_rests_on():
+def test_each_part_of_the_cache_is_told_by_name_with_what_it_rests_on() -> None:
     told = console_report.plain(result(AGREES, replace(ONLY_PYTHON, unmet=("x",))))
     lines = [line.strip() for line in told.splitlines()]
     assert "runtime reused (by requests): from the cache: python-3.11.2.tar.zst" in lines
@@ -75,7 +75,7 @@ def test_each_part_of_the_cache_is_told_by_name_with_what_it_rests_on():
     ) in lines
 
 
-def test_a_cache_that_is_reused_but_for_the_packages_is_told_apart():
+def test_a_cache_that_is_reused_but_for_the_packages_is_told_apart() -> None:
     reused = replace(ONLY_PYTHON, reuse_parts=PARTS[:1])
     assert "empty reused(packages reinstalled) reused " in shown(
         run(result(AGREES, ONLY_PYTHON, reused))
@@ -89,14 +89,14 @@ def test_a_cache_that_is_reused_but_for_the_packages_is_told_apart():
     assert row.split()[1:] == ["agrees", "pr"]
 
 
-def test_an_earlier_finding_shows_in_the_verdict():
+def test_an_earlier_finding_shows_in_the_verdict() -> None:
     text = shown(run(result(DIVERGES, AGREES)))
     row = next(line for line in text.splitlines() if line.startswith("reuse/x "))
     assert "agrees (diverged earlier), unmet" in row
     assert "discarded(diverges)" in row
 
 
-def test_what_is_in_a_leftover_folder_is_told_by_the_folder():
+def test_what_is_in_a_leftover_folder_is_told_by_the_folder() -> None:
     inside = [divergence(f"forms/{name}") for name in "abc"]
     beside = divergence("forms.py")
     step = replace(DIVERGES, divergences=(divergence("forms"), *inside, beside))
@@ -106,7 +106,7 @@ def test_what_is_in_a_leftover_folder_is_told_by_the_folder():
     assert "site-packages/forms/a" not in text
 
 
-def test_many_paths_are_cut_short_with_their_count():
+def test_many_paths_are_cut_short_with_their_count() -> None:
     step = replace(DIVERGES, divergences=tuple(divergence(f"f{n:02}") for n in range(30)))
     text = shown(run(result(step)))
     assert "site-packages/f11" in text
@@ -114,7 +114,7 @@ def test_many_paths_are_cut_short_with_their_count():
     assert "and 18 more" in text
 
 
-def test_json_names_every_field_of_a_step_and_a_result():
+def test_json_names_every_field_of_a_step_and_a_result() -> None:
     report = json.loads(json_report.render(run(result(AGREES))))
     (only,) = report["results"]
     assert set(only) == {*Result.__dataclass_fields__, "verdict"}
@@ -122,14 +122,14 @@ def test_json_names_every_field_of_a_step_and_a_result():
     assert set(report) == {*Run.__dataclass_fields__, "format"}
 
 
-def test_json_can_be_written_whatever_a_file_is_called():
+def test_json_can_be_written_whatever_a_file_is_called() -> None:
     odd = replace(result(AGREES), file="s\udcff.toml", scenario="s\udcff", buildpack="/b\udcff")
     text = json_report.render(run(odd))
     assert json.loads(text.encode())["results"][0]["file"]
     assert text.endswith("}\n")
 
 
-def test_elsewhere_than_on_a_terminal_each_build_has_a_line():
+def test_elsewhere_than_on_a_terminal_each_build_has_a_line() -> None:
     console = Console(file=io.StringIO(), width=20)
     with showing(console) as observer:
         observer.note("[image] is built, which takes a while")
@@ -149,7 +149,7 @@ def test_elsewhere_than_on_a_terminal_each_build_has_a_line():
     ]
 
 
-def test_a_build_under_way_does_not_command_the_terminal():
+def test_a_build_under_way_does_not_command_the_terminal() -> None:
     console = Console(file=io.StringIO(), force_terminal=True, width=200)
     with showing(console) as observer:
         label = Label(scenario="a", commit=1, commits=2, arm="cached")
@@ -162,7 +162,7 @@ def test_a_build_under_way_does_not_command_the_terminal():
     assert "\x1b[2J" not in text
 
 
-def test_a_scenario_that_could_not_be_judged_says_why_and_is_no_agreement():
+def test_a_scenario_that_could_not_be_judged_says_why_and_is_no_agreement() -> None:
     broken = replace(result(AGREES), error="nothing to compare\n  try: --compare GLOB")
     assert broken.verdict is Verdict.FAILED
     assert broken.exit_code == 2
@@ -176,7 +176,7 @@ def test_a_scenario_that_could_not_be_judged_says_why_and_is_no_agreement():
     assert result(AGREES).error == ""
 
 
-def test_a_failing_control_build_is_not_called_a_difference_of_two_clean_builds():
+def test_a_failing_control_build_is_not_called_a_difference_of_two_clean_builds() -> None:
     failure = Failure(arm="control", command="compile", how="fails", log_tail=())
     step = replace(AGREES, verdict=Verdict.UNSTABLE, noise=(divergence("x"),), failures=(failure,))
     text = console_report.plain(result(step))
@@ -190,7 +190,7 @@ def matrix_lines(*results: Result, width: int = 120) -> list[str]:
     return [line.rstrip() for line in console.file.getvalue().splitlines()]
 
 
-def test_a_matrix_wider_than_the_terminal_keeps_a_row_on_a_line():
+def test_a_matrix_wider_than_the_terminal_keeps_a_row_on_a_line() -> None:
     columns = [f"../repo@v{number}" for number in range(8)]
     lines = matrix_lines(
         *(replace(result(AGREES, DIVERGES, scenario="some/scenario"), buildpack=one)
@@ -201,14 +201,14 @@ def test_a_matrix_wider_than_the_terminal_keeps_a_row_on_a_line():
     assert lines[1].count("diverges") == 8
 
 
-def test_columns_that_would_be_called_alike_keep_their_whole_names():
+def test_columns_that_would_be_called_alike_keep_their_whole_names() -> None:
     assert shortened(("a@v1", "b@v1")) == {"a@v1": "a@v1", "b@v1": "b@v1"}
     assert shortened(("root-requirements", "a@v1")) == {
         "root-requirements": "root-requirements", "a@v1": "v1",
     }  # fmt: skip
 
 
-def test_a_python_that_stood_in_for_another_is_told_once_and_in_json_where_it_did():
+def test_a_python_that_stood_in_for_another_is_told_once_and_in_json_where_it_did() -> None:
     taken = replace(AGREES, stand_ins=(StandIn(asked="3.14.7", served="3.14.8"),))
     told = run(result(AGREES, taken), result(taken))
     assert shown(told).count("Python 3.14.7 was served by 3.14.8") == 1

@@ -59,7 +59,12 @@ def files(*distributions: Distribution) -> tuple[str, ...]:
 
 
 def traces(
-    *requests: Request, old=(), new=(), passed: bool = True, more: Ages = NO_AGES, log=SILENT
+    *requests: Request,
+    old: tuple[()] | list[Distribution] = (),
+    new: tuple[()] | list[Distribution] = (),
+    passed: bool = True,
+    more: Ages = NO_AGES,
+    log: InstallLog = SILENT,
 ) -> Traces:
     """A build: what it fetched, and what is installed in its tree with old and with new times."""
     return Traces(
@@ -81,7 +86,7 @@ A, B = dist("a"), dist("b")
 # --- by part -----------------------------------------------------------------------------------
 
 
-def test_python_is_restored_and_packages_are_installed_again():
+def test_python_is_restored_and_packages_are_installed_again() -> None:
     found = judged(
         traces(wheel("a"), wheel("b"), new=[A, B]),
         traces(RUNTIME, wheel("a"), wheel("b"), new=[A, B]),
@@ -94,7 +99,7 @@ def test_python_is_restored_and_packages_are_installed_again():
     assert whole(found.values()) is Reuse.REUSED
 
 
-def test_packages_are_restored_and_python_is_fetched_again():
+def test_packages_are_restored_and_python_is_fetched_again() -> None:
     found = judged(traces(RUNTIME, old=[A], new=[]), traces(RUNTIME, wheel("a"), new=[A]))
     assert (found[Part.RUNTIME].reuse, found[Part.PACKAGES].reuse) == (
         Reuse.DISCARDED,
@@ -103,7 +108,7 @@ def test_packages_are_restored_and_python_is_fetched_again():
     assert found[Part.PACKAGES].basis == (Basis.TIMES,)
 
 
-def test_all_is_fetched_again():
+def test_all_is_fetched_again() -> None:
     requests = (RUNTIME, PIP, wheel("a"))
     found = judged(traces(*requests, new=[A]), traces(*requests, new=[A]))
     assert {one.reuse for one in found.values()} == {Reuse.DISCARDED}
@@ -111,7 +116,7 @@ def test_all_is_fetched_again():
     assert whole(found.values()) is Reuse.DISCARDED
 
 
-def test_one_package_is_bumped_and_the_others_stay():
+def test_one_package_is_bumped_and_the_others_stay() -> None:
     newer = dist("a", "2.0")
     found = judged(
         traces(wheel("a", "2.0"), old=[B], new=[newer]),
@@ -121,7 +126,7 @@ def test_one_package_is_bumped_and_the_others_stay():
     assert (packages.restored, packages.anew, packages.reuse) == (("b",), ("a",), Reuse.REUSED)
 
 
-def test_a_tool_that_the_app_asks_for_is_a_package():
+def test_a_tool_that_the_app_asks_for_is_a_package() -> None:
     tree = [dist("wheel")]
     needs = Needs(routes=ClassicKind().routes, tools=frozenset({"pip"}))
     build = traces(wheel("wheel"), new=tree)
@@ -129,13 +134,13 @@ def test_a_tool_that_the_app_asks_for_is_a_package():
     assert (found.part, found.anew) == (Part.PACKAGES, ("wheel",))
 
 
-def test_a_tool_s_other_version_that_a_build_needs_says_nothing_of_the_one_installed():
+def test_a_tool_s_other_version_that_a_build_needs_says_nothing_of_the_one_installed() -> None:
     pip, own, needed = dist("setuptools", "70.0"), wheel("setuptools", "70.0"), wheel("setuptools")
     found = judged(traces(needed, new=[pip]), traces(own, needed, new=[pip]))
     assert found[Part.TOOLS].restored == ("setuptools",)
 
 
-def test_what_belongs_to_no_part_is_a_download():
+def test_what_belongs_to_no_part_is_a_download() -> None:
     data = get("https://data.example/corpora/stopwords.zip")
     found = judged(traces(new=[]), traces(data))
     assert found[Part.DOWNLOADS].restored == ("stopwords.zip",)
@@ -144,7 +149,7 @@ def test_what_belongs_to_no_part_is_a_download():
 # --- where requests mislead --------------------------------------------------------------------
 
 
-def test_another_python_is_no_reuse():
+def test_another_python_is_no_reuse() -> None:
     found = judged(traces(OTHER_RUNTIME), traces(RUNTIME))
     assert (found[Part.RUNTIME].reuse, found[Part.RUNTIME].anew) == (
         Reuse.DISCARDED,
@@ -152,27 +157,27 @@ def test_another_python_is_no_reuse():
     )
 
 
-def test_one_of_two_pythons_was_restored():
+def test_one_of_two_pythons_was_restored() -> None:
     found = judged(traces(RUNTIME), traces(RUNTIME, OTHER_RUNTIME))
     assert found[Part.RUNTIME].reuse is Reuse.REUSED
 
 
-def test_a_build_that_failed_early_did_not_use_its_cache():
+def test_a_build_that_failed_early_did_not_use_its_cache() -> None:
     assert judged(traces(passed=False), traces(RUNTIME, PIP, wheel("a"), new=[A])) == {}
 
 
-def test_a_build_that_failed_after_it_restored_used_its_cache():
+def test_a_build_that_failed_after_it_restored_used_its_cache() -> None:
     found = judged(traces(old=[A], passed=False), traces(RUNTIME, wheel("a"), new=[A]))
     assert set(found) == {Part.PACKAGES}
     assert found[Part.PACKAGES].reuse is Reuse.REUSED
 
 
-def test_a_build_that_failed_after_it_fetched_all_discarded_its_cache():
+def test_a_build_that_failed_after_it_fetched_all_discarded_its_cache() -> None:
     found = judged(traces(RUNTIME, passed=False), traces(RUNTIME, wheel("a"), new=[A]))
     assert found[Part.RUNTIME].reuse is Reuse.DISCARDED
 
 
-def test_what_is_fetched_and_not_installed_is_from_the_cache():
+def test_what_is_fetched_and_not_installed_is_from_the_cache() -> None:
     source = f"{FORGE}/forms/archive/{'0' * 40}.tar.gz"
     forms = dist("a", source=source)
     found = judged(traces(get(source), old=[forms]), traces(get(source), new=[forms]))
@@ -189,7 +194,9 @@ def test_what_is_fetched_and_not_installed_is_from_the_cache():
          Reuse.DISCARDED, Basis.REQUESTS),
     ],
 )  # fmt: skip
-def test_what_is_fetched_by_its_url_may_only_be_looked_at(log, clean_log, word, basis):
+def test_what_is_fetched_by_its_url_may_only_be_looked_at(
+    log: InstallLog, clean_log: InstallLog, word: Reuse, basis: Basis
+) -> None:
     source = f"{FORGE}/forms/archive/{'0' * 40}.tar.gz"
     forms = dist("a", source=source)
     found = judged(
@@ -201,11 +208,11 @@ def test_what_is_fetched_by_its_url_may_only_be_looked_at(log, clean_log, word, 
     assert found[Part.PACKAGES].anew == ("a",)
 
 
-def test_what_a_clean_build_installs_and_a_cached_one_has_not_is_no_reuse():
+def test_what_a_clean_build_installs_and_a_cached_one_has_not_is_no_reuse() -> None:
     assert judged(traces(), traces(wheel("a"), new=[A])) == {}
 
 
-def test_asking_where_a_branch_is_is_no_fetch():
+def test_asking_where_a_branch_is_is_no_fetch() -> None:
     forms = dist("forms", source=f"{FORGE}/forms.git")
     asking = clone("forms")[:2]
     found = judged(traces(*asking, new=[forms]), traces(*clone("forms"), new=[forms]))
@@ -225,7 +232,7 @@ def test_asking_where_a_branch_is_is_no_fetch():
         get(f"{FORGE}/a.git/info/refs?service=git-upload-pack"),
     ],
 )
-def test_asking_is_not_fetching(request_):
+def test_asking_is_not_fetching(request_: Request) -> None:
     assert judged(traces(request_), traces(request_)) == {}
     assert judged(traces(), traces(request_)) == {}
 
@@ -233,7 +240,7 @@ def test_asking_is_not_fetching(request_):
 # --- where nothing is fetched ------------------------------------------------------------------
 
 
-def test_an_app_s_wheel_is_restored_by_its_times():
+def test_an_app_s_wheel_is_restored_by_its_times() -> None:
     found = judged(traces(old=[A]), traces(new=[A]))
     packages = found[Part.PACKAGES]
     assert (packages.reuse, packages.basis, packages.restored) == (
@@ -243,7 +250,7 @@ def test_an_app_s_wheel_is_restored_by_its_times():
     )
 
 
-def test_an_app_s_wheel_is_new_where_all_else_kept_its_times():
+def test_an_app_s_wheel_is_new_where_all_else_kept_its_times() -> None:
     found = judged(traces(old=[B], new=[A]), traces(new=[A, B]))
     assert (found[Part.PACKAGES].restored, found[Part.PACKAGES].anew) == (("b",), ("a",))
     # Only Python was restored, and kept its times.
@@ -273,7 +280,9 @@ BOTH = frozenset({"a", "b"})
         (InstallLog(installed=frozenset({"a"})), SILENT, True, Reuse.UNKNOWN, (Basis.LOG,)),
     ],
 )  # fmt: skip
-def test_where_times_are_lost_the_logs_tell(log, clean_log, passed, word, basis):
+def test_where_times_are_lost_the_logs_tell(
+    log: InstallLog, clean_log: InstallLog, passed: bool, word: Reuse, basis: tuple[Basis, ...]
+) -> None:
     found = judged(
         traces(new=[A, B], more=LOSSY, log=log, passed=passed),
         traces(RUNTIME, new=[A, B], more=KEPT, log=clean_log),
@@ -281,7 +290,7 @@ def test_where_times_are_lost_the_logs_tell(log, clean_log, passed, word, basis)
     assert (found[Part.PACKAGES].reuse, found[Part.PACKAGES].basis) == (word, basis)
 
 
-def test_a_log_that_speaks_of_what_times_disprove_is_not_believed():
+def test_a_log_that_speaks_of_what_times_disprove_is_not_believed() -> None:
     log = InstallLog(installed=BOTH)
     found = judged(traces(old=[A], log=log), traces(new=[A]))
     assert found[Part.PACKAGES].restored == ("a",)
@@ -291,12 +300,12 @@ def test_a_log_that_speaks_of_what_times_disprove_is_not_believed():
     assert found[Part.PACKAGES].anew == ("a",)
 
 
-def test_times_that_an_installer_took_from_an_archive_tell_nothing():
+def test_times_that_an_installer_took_from_an_archive_tell_nothing() -> None:
     found = judged(traces(old=[A]), traces(old=[A]))
     assert found[Part.PACKAGES].unknown == ("a",)
 
 
-def test_python_that_came_with_the_times_of_this_build_was_copied_from_the_cache():
+def test_python_that_came_with_the_times_of_this_build_was_copied_from_the_cache() -> None:
     found = judged(traces(more=Ages(new=(LANDMARK,))), traces(more=Ages(old=(LANDMARK,))))
     assert (found[Part.RUNTIME].reuse, found[Part.RUNTIME].basis) == (
         Reuse.REUSED,
@@ -304,13 +313,13 @@ def test_python_that_came_with_the_times_of_this_build_was_copied_from_the_cache
     )
 
 
-def test_a_virtual_environment_that_a_clean_build_makes_was_restored():
+def test_a_virtual_environment_that_a_clean_build_makes_was_restored() -> None:
     mark = ".heroku/python/pyvenv.cfg"
     found = judged(traces(more=Ages(old=(mark,))), traces(more=Ages(new=(mark,))))
     assert found[Part.RUNTIME].reuse is Reuse.REUSED
 
 
-def test_a_leftover_is_from_the_cache():
+def test_a_leftover_is_from_the_cache() -> None:
     packages = judged(traces(old=[A]), traces())[Part.PACKAGES]
     assert (packages.restored, packages.basis) == (("a",), (Basis.TIMES,))
     # Its times were lost; no request and no log tells of it.
@@ -324,7 +333,7 @@ def test_a_leftover_is_from_the_cache():
 # --- what is fetched and never installed -------------------------------------------------------
 
 
-def test_a_build_requirement_is_no_package():
+def test_a_build_requirement_is_no_package() -> None:
     backend = wheel("backend")
     found = judged(
         traces(backend, wheel("a"), new=[A]), traces(RUNTIME, backend, wheel("a"), new=[A])
@@ -336,13 +345,13 @@ def test_a_build_requirement_is_no_package():
     assert found[Part.PACKAGES].reuse is Reuse.DISCARDED
 
 
-def test_an_archive_that_nothing_is_installed_from_is_a_download():
+def test_an_archive_that_nothing_is_installed_from_is_a_download() -> None:
     archive = get(f"{FORGE}/theme/archive/main.tar.gz")
     found = judged(traces(wheel("a"), new=[A]), traces(archive, wheel("a"), new=[A]))
     assert (found[Part.DOWNLOADS].restored, found[Part.PACKAGES].anew) == (("theme",), ("a",))
 
 
-def test_what_a_failed_build_was_to_install_is_a_package():
+def test_what_a_failed_build_was_to_install_is_a_package() -> None:
     both = traces(wheel("a"), passed=False)
     assert judged(both, both)[Part.PACKAGES].anew == ("a",)
 
@@ -363,7 +372,7 @@ def part(reuse: Reuse, which: Part = Part.PACKAGES) -> PartReuse:
         ((Reuse.DISCARDED, Reuse.REUSED), Reuse.REUSED),
     ],
 )
-def test_the_plain_word(words, word):
+def test_the_plain_word(words: tuple[Reuse, ...], word: Reuse) -> None:
     assert whole(map(part, words)) is word
 
 
@@ -406,5 +415,10 @@ WANTED = ReuseExpectation.REUSED
         ),
     ],
 )
-def test_what_is_expected_and_does_not_come_is_told(wanted, reuse, parts, unmet):
+def test_what_is_expected_and_does_not_come_is_told(
+    wanted: ReuseExpectation | ReuseParts | None,
+    reuse: Reuse,
+    parts: tuple[PartReuse, ...],
+    unmet: list[str],
+) -> None:
     assert list(unmet_reuse(wanted, reuse, parts)) == unmet

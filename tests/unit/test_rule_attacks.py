@@ -14,6 +14,7 @@ from hashlib import sha256
 from importlib.util import MAGIC_NUMBER, source_hash
 from pathlib import Path
 from types import CodeType
+from typing import Any
 
 import pytest
 from comparing import compare_folders
@@ -97,14 +98,14 @@ def cache_of(module: str, tag: str = TAG) -> str:
 # --- pyc-mtime -----------------------------------------------------------------------------------
 
 
-def test_bytecode_of_two_times_is_quiet_where_each_fits_its_source(builds):
+def test_bytecode_of_two_times_is_quiet_where_each_fits_its_source(builds: Builds) -> None:
     for tree, time in ((builds.cached, TIME), (builds.clean, TIME + 9)):
         write(tree / SITE / "m.py", "x = 1\n", time=time)
         write(tree / cache_of("m"), timed("x = 1\n", time=time))
     assert builds.quiet()
 
 
-def test_a_cache_that_lost_its_times_is_told(builds):
+def test_a_cache_that_lost_its_times_is_told(builds: Builds) -> None:
     for module in ("a", "b", "c"):
         builds.both(f"{SITE}/{module}.py", f"x = '{module}'\n")
         builds.both(cache_of(module), timed(f"x = '{module}'\n"))
@@ -112,7 +113,7 @@ def test_a_cache_that_lost_its_times_is_told(builds):
     assert builds.told() == {("bytecode", cache_of(module)) for module in ("a", "b", "c")}
 
 
-def test_old_code_under_a_header_that_fits_the_new_source_is_told(builds):
+def test_old_code_under_a_header_that_fits_the_new_source_is_told(builds: Builds) -> None:
     builds.both(f"{SITE}/m.py", "x = 2\n")
     old = timed("x = 2\n", compiled=code("x = 1\n"))
     builds.each(cache_of("m"), old, timed("x = 2\n"))
@@ -121,21 +122,21 @@ def test_old_code_under_a_header_that_fits_the_new_source_is_told(builds):
     assert "Python uses it, and it holds other code" in one.why
 
 
-def test_old_code_under_another_time_as_well_is_told(builds):
+def test_old_code_under_another_time_as_well_is_told(builds: Builds) -> None:
     for tree, time, said in ((builds.cached, TIME, "x = 1\n"), (builds.clean, TIME + 9, "x = 2\n")):
         write(tree / SITE / "m.py", "x = 2\n", time=time)
         write(tree / cache_of("m"), timed("x = 2\n", time=time, compiled=code(said)))
     assert builds.told() == {("content", cache_of("m"))}
 
 
-def test_a_new_source_that_has_the_old_one_s_time_and_size_is_told(builds):
+def test_a_new_source_that_has_the_old_one_s_time_and_size_is_told(builds: Builds) -> None:
     builds.each(f"{SITE}/m.py", "x = 1\n", "x = 2\n")
     builds.both(cache_of("m"), timed("x = 2\n"))
     assert ("content", f"{SITE}/m.py") in builds.told()
 
 
 @pytest.mark.parametrize("checked", [True, False])
-def test_bytecode_by_hash_of_an_older_source_is_told(builds, checked):
+def test_bytecode_by_hash_of_an_older_source_is_told(builds: Builds, checked: bool) -> None:
     builds.both(f"{SITE}/m.py", "x = 2\n")
     builds.each(
         cache_of("m"), hashed("x = 1\n", checked=checked), hashed("x = 2\n", checked=checked)
@@ -143,20 +144,20 @@ def test_bytecode_by_hash_of_an_older_source_is_told(builds, checked):
     assert ("content", cache_of("m")) in builds.told()
 
 
-def test_bytecode_by_hash_that_is_used_though_its_source_is_newer_is_told(builds):
+def test_bytecode_by_hash_that_is_used_though_its_source_is_newer_is_told(builds: Builds) -> None:
     """In both builds the same bytes: only beside the one source they are right."""
     builds.each(f"{SITE}/m.py", "x = 2\n", "x = 1\n")
     builds.both(cache_of("m"), hashed("x = 1\n", checked=False))
     assert builds.told() == {("content", f"{SITE}/m.py"), ("bytecode", cache_of("m"))}
 
 
-def test_old_code_without_a_source_is_told(builds):
+def test_old_code_without_a_source_is_told(builds: Builds) -> None:
     ours = timed("x = 1\n", time=TIME)
     builds.each(f"{SITE}/m.pyc", ours, timed("x = 2\n", time=TIME + 9))
     assert builds.told() == {("content", f"{SITE}/m.pyc")}
 
 
-def test_the_time_of_what_a_source_that_is_a_link_leads_to_is_told(builds):
+def test_the_time_of_what_a_source_that_is_a_link_leads_to_is_told(builds: Builds) -> None:
     builds.both(f"{SITE}/real.txt", "x = 1\n")
     for tree in (builds.cached, builds.clean):
         (tree / SITE / "m.py").symlink_to("real.txt")
@@ -165,7 +166,7 @@ def test_the_time_of_what_a_source_that_is_a_link_leads_to_is_told(builds):
     assert builds.told() == {("bytecode", cache_of("m"))}
 
 
-def test_bytecode_that_is_a_link_is_looked_at_as_well(builds):
+def test_bytecode_that_is_a_link_is_looked_at_as_well(builds: Builds) -> None:
     builds.both(f"{SITE}/m.py", "x = 1\n")
     builds.both("kept/m.bytecode", timed("x = 1\n"))
     for tree in (builds.cached, builds.clean):
@@ -175,7 +176,7 @@ def test_bytecode_that_is_a_link_is_looked_at_as_well(builds):
     assert builds.told() == {("bytecode", cache_of("m"))}
 
 
-def test_a_folder_of_bytecode_that_is_a_link_is_looked_at_as_well(builds):
+def test_a_folder_of_bytecode_that_is_a_link_is_looked_at_as_well(builds: Builds) -> None:
     builds.both(f"{SITE}/m.py", "x = 1\n")
     builds.both(f"kept/m.{TAG}.pyc", timed("x = 1\n"))
     for tree in (builds.cached, builds.clean):
@@ -184,7 +185,7 @@ def test_a_folder_of_bytecode_that_is_a_link_is_looked_at_as_well(builds):
     assert {kind for kind, _ in builds.told()} == {"bytecode"}
 
 
-def test_the_time_of_a_very_large_source_is_told(builds):
+def test_the_time_of_a_very_large_source_is_told(builds: Builds) -> None:
     source = "#" * LARGEST + "\n\n"
     for tree in (builds.cached, builds.clean):
         write(tree / SITE / "m.py", source)
@@ -194,14 +195,14 @@ def test_the_time_of_a_very_large_source_is_told(builds):
 
 
 @pytest.mark.parametrize("tag", ["cpython-313t", "pypy39", "graalpy230-310"])
-def test_bytecode_of_any_interpreter_is_looked_at(builds, tag):
+def test_bytecode_of_any_interpreter_is_looked_at(builds: Builds, tag: str) -> None:
     builds.both(f"{SITE}/m.py", "x = 1\n")
     builds.both(cache_of("m", tag), timed("x = 1\n"))
     os.utime(builds.cached / SITE / "m.py", (TIME + 9, TIME + 9))
     assert builds.told() == {("bytecode", cache_of("m", tag))}
 
 
-def test_bytecode_that_lost_its_source_and_one_that_gained_one_are_told(builds):
+def test_bytecode_that_lost_its_source_and_one_that_gained_one_are_told(builds: Builds) -> None:
     builds.both(f"{SITE}/m.py", "x = 1\n")
     builds.both(cache_of("m"), timed("x = 1\n"))
     (builds.cached / SITE / "m.py").unlink()
@@ -234,7 +235,7 @@ EQUAL_TO_PYTHON = [
 
 
 @pytest.mark.parametrize(("one", "other"), EQUAL_TO_PYTHON)
-def test_constants_that_look_alike_are_told(builds, one, other):
+def test_constants_that_look_alike_are_told(builds: Builds, one: object, other: object) -> None:
     base = code("x = 7\n")
     ours, theirs = (
         marshal.dumps(base.replace(co_consts=(*base.co_consts, each)), version)
@@ -243,7 +244,7 @@ def test_constants_that_look_alike_are_told(builds, one, other):
     assert told_of_code(builds, ours, theirs) == {("content", cache_of("m"))}
 
 
-def test_constants_in_another_order_are_told(builds):
+def test_constants_in_another_order_are_told(builds: Builds) -> None:
     base = code("x = 7000\ny = 8000\n")
     assert base.co_consts[:2] == (7000, 8000)
     turned = base.replace(co_consts=(8000, 7000, *base.co_consts[2:]))
@@ -251,7 +252,7 @@ def test_constants_in_another_order_are_told(builds):
     assert told_of_code(builds, ours, theirs) == {("content", cache_of("m"))}
 
 
-def test_a_reference_that_leads_to_another_constant_is_told(builds):
+def test_a_reference_that_leads_to_another_constant_is_told(builds: Builds) -> None:
     """The same objects in the same places; which of them comes twice is all that differs."""
     base = code("x = 7\n")
     first, second = "long enough for one", "long enough for two"
@@ -262,7 +263,7 @@ def test_a_reference_that_leads_to_another_constant_is_told(builds):
     assert told_of_code(builds, ours, theirs) == {("content", cache_of("m"))}
 
 
-def test_text_whose_bytes_are_alike_in_two_encodings_is_told(builds):
+def test_text_whose_bytes_are_alike_in_two_encodings_is_told(builds: Builds) -> None:
     r"""The kinds `a` and `u` give the bytes c3 a9 two meanings: two characters, or one."""
     base = code("x = '\u00e9\u00e9\u00e9'\n")
     theirs = marshal.dumps(base, 2)
@@ -274,7 +275,7 @@ def test_text_whose_bytes_are_alike_in_two_encodings_is_told(builds):
     assert told_of_code(builds, ours, theirs) == {("content", cache_of("m"))}
 
 
-def test_a_set_whose_members_python_holds_to_be_equal_is_told(builds):
+def test_a_set_whose_members_python_holds_to_be_equal_is_told(builds: Builds) -> None:
     """Of two members that are equal the first one stays."""
     base = code("x = 7\n").replace(co_consts=(7, frozenset({5}), None))
     theirs = marshal.dumps(base, 2)
@@ -288,7 +289,7 @@ def test_a_set_whose_members_python_holds_to_be_equal_is_told(builds):
     assert told_of_code(builds, ours, clean) == {("content", cache_of("m"))}
 
 
-def test_bytes_after_the_code_are_told(builds):
+def test_bytes_after_the_code_are_told(builds: Builds) -> None:
     theirs = marshal.dumps(code("x = 1\n"))
     assert told_of_code(builds, theirs + b"\0", theirs) == {("content", cache_of("m"))}
 
@@ -305,7 +306,9 @@ def test_bytes_after_the_code_are_told(builds):
         lambda one: {"co_code": bytes([one.co_code[0], one.co_code[1] ^ 1]) + one.co_code[2:]},
     ],
 )
-def test_whatever_else_code_says_is_told(builds, change: Callable[[CodeType], dict[str, object]]):
+def test_whatever_else_code_says_is_told(
+    builds: Builds, change: Callable[[CodeType], dict[str, object]]
+) -> None:
     base = code("x = 1\n")
     ours, theirs = marshal.dumps(base.replace(**change(base)), 2), marshal.dumps(base)
     assert told_of_code(builds, ours, theirs) == {("content", cache_of("m"))}
@@ -354,14 +357,14 @@ LIES = {
 
 
 @pytest.mark.parametrize("lie", LIES.values(), ids=LIES)
-def test_a_record_that_is_not_true_is_told(recorded, lie):
+def test_a_record_that_is_not_true_is_told(recorded: Builds, lie: Callable[..., Any]) -> None:
     place = recorded.cached / INFO / "RECORD"
     lines = place.read_text().splitlines(keepends=True)
     write(place, "".join(lie(lines)))
     assert recorded.told() == {("content", f"{INFO}/RECORD")}
 
 
-def test_a_record_of_bytecode_with_other_code_is_told(recorded):
+def test_a_record_of_bytecode_with_other_code_is_told(recorded: Builds) -> None:
     old = timed("x = 1\n", compiled=code("x = 0\n"))
     write(recorded.cached / cache_of("m"), old)
     write(
@@ -371,7 +374,7 @@ def test_a_record_of_bytecode_with_other_code_is_told(recorded):
     assert recorded.told() == {("content", cache_of("m")), ("content", f"{INFO}/RECORD")}
 
 
-def test_a_program_of_an_earlier_build_in_record_is_told_by_its_hash(builds):
+def test_a_program_of_an_earlier_build_in_record_is_told_by_its_hash(builds: Builds) -> None:
     builds.each(f"{INFO}/RECORD", f"{EARLIER}/bin/x,sha256=A,1\n", f"{OWN}/bin/x,sha256=B,1\n")
     assert builds.told() == {("content", f"{INFO}/RECORD")}
 
@@ -389,7 +392,7 @@ def uv(**changed: object) -> str:
 STAMP = {"secs_since_epoch": 5, "nanos_since_epoch": 2}
 
 
-def test_the_times_that_uv_notes_are_quiet(builds):
+def test_the_times_that_uv_notes_are_quiet(builds: Builds) -> None:
     builds.each(f"{INFO}/uv_cache.json", uv(timestamp=STAMP, directories={"src": STAMP}), uv())
     assert builds.quiet()
 
@@ -408,7 +411,7 @@ def test_the_times_that_uv_notes_are_quiet(builds):
         pytest.param(uv(timestamp=False), id="a truth for a time"),
     ],
 )
-def test_all_else_that_uv_notes_is_told(builds, stale):
+def test_all_else_that_uv_notes_is_told(builds: Builds, stale: str) -> None:
     builds.each(f"{INFO}/uv_cache.json", stale, uv())
     assert builds.told() == {("content", f"{INFO}/uv_cache.json")}
 
@@ -420,7 +423,7 @@ def url(text: str, **more: object) -> str:
     return json.dumps({"url": f"file://{text}", **more})
 
 
-def test_an_earlier_build_dir_is_noted(builds):
+def test_an_earlier_build_dir_is_noted(builds: Builds) -> None:
     builds.each(f"{INFO}/direct_url.json", url(f"{EARLIER}/x"), url(f"{OWN}/x"))
     found = builds.compared()
     assert (found.divergences, len(found.notes)) == ((), 1)
@@ -453,18 +456,18 @@ def test_an_earlier_build_dir_is_noted(builds):
         ),
     ],
 )
-def test_all_else_in_a_direct_url_is_told(builds, cached, clean):
+def test_all_else_in_a_direct_url_is_told(builds: Builds, cached: str, clean: str) -> None:
     builds.each(f"{INFO}/direct_url.json", cached, clean)
     assert builds.told() == {("content", f"{INFO}/direct_url.json")}
 
 
-def test_a_direct_url_that_names_no_earlier_build_is_not_said_to_name_one(builds):
+def test_a_direct_url_that_names_no_earlier_build_is_not_said_to_name_one(builds: Builds) -> None:
     """The same JSON in another form: whatever it is, no build dir explains it."""
     builds.each(f"{INFO}/direct_url.json", url(f"{OWN}/x"), url(f"{OWN}/x").replace(" ", ""))
     assert builds.compared().notes == ()
 
 
-def test_old_code_from_an_earlier_build_dir_is_told(builds):
+def test_old_code_from_an_earlier_build_dir_is_told(builds: Builds) -> None:
     builds.both(f"{SITE}/m.py", "x = 2\n")
     builds.each(
         cache_of("m"),
@@ -474,7 +477,7 @@ def test_old_code_from_an_earlier_build_dir_is_told(builds):
     assert ("content", cache_of("m")) in builds.told()
 
 
-def test_a_constant_that_is_the_file_name_as_well_is_told(builds):
+def test_a_constant_that_is_the_file_name_as_well_is_told(builds: Builds) -> None:
     """One object by reference: as a file name it may name the earlier build dir, else not."""
     builds.both(f"{SITE}/m.py", "x = 1\n")
     ours, theirs = (
@@ -488,7 +491,7 @@ def test_a_constant_that_is_the_file_name_as_well_is_told(builds):
 @pytest.mark.parametrize(
     "name", ["x.pth", "__editable___x_finder.py", "bin/x", "app.cfg", "activate", "x.egg-link"]
 )
-def test_what_is_run_or_imported_may_name_no_earlier_build(builds, name):
+def test_what_is_run_or_imported_may_name_no_earlier_build(builds: Builds, name: str) -> None:
     builds.each(f"{SITE}/{name}", f"{EARLIER}/x\n", f"{OWN}/x\n")
     assert builds.told() == {("content", f"{SITE}/{name}")}
 
@@ -500,7 +503,7 @@ def test_what_is_run_or_imported_may_name_no_earlier_build(builds, name):
         "version = {}\n", " home = {}/bin\n", "Home={}\n",
     ],
 )  # fmt: skip
-def test_where_a_virtual_environment_finds_python_is_told(builds, lines):
+def test_where_a_virtual_environment_finds_python_is_told(builds: Builds, lines: str) -> None:
     builds.each("venv/pyvenv.cfg", lines.format(EARLIER), lines.format(OWN))
     assert builds.told() == {("content", "venv/pyvenv.cfg")}
 
@@ -595,13 +598,17 @@ STALE_CHECKOUTS: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("stale", STALE_CHECKOUTS.values(), ids=STALE_CHECKOUTS)
-def test_a_checkout_that_git_sees_otherwise_is_told(checkouts, stale):
+def test_a_checkout_that_git_sees_otherwise_is_told(
+    checkouts: Builds, stale: Callable[..., Any]
+) -> None:
     stale(checkouts.cached / GIT)
     assert checkouts.told()
 
 
 @pytest.mark.parametrize("change", [lambda held: held[:-1], lambda held: held + b"\n"])
-def test_packed_references_that_git_refuses_to_read_are_told(checkouts, change):
+def test_packed_references_that_git_refuses_to_read_are_told(
+    checkouts: Builds, change: Callable[..., Any]
+) -> None:
     rewritten(checkouts.cached / GIT / "packed-refs", change)
     with pytest.raises(GitError):
         git(checkouts.cached / "src/x", "status")
@@ -620,7 +627,9 @@ NAMED_OTHERWISE: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("named", NAMED_OTHERWISE.values(), ids=NAMED_OTHERWISE)
-def test_a_checkout_whose_commits_have_other_names_is_never_set_aside_unsaid(checkouts, named):
+def test_a_checkout_whose_commits_have_other_names_is_never_set_aside_unsaid(
+    checkouts: Builds, named: Callable[..., Any]
+) -> None:
     named(checkouts.cached / GIT)
     found = checkouts.compared()
     assert found.divergences == ()
@@ -656,12 +665,14 @@ STORED_OTHERWISE: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("stored", STORED_OTHERWISE.values(), ids=STORED_OTHERWISE)
-def test_a_checkout_that_git_sees_alike_is_no_finding(checkouts, stored):
+def test_a_checkout_that_git_sees_alike_is_no_finding(
+    checkouts: Builds, stored: Callable[..., Any]
+) -> None:
     stored(checkouts.cached / GIT)
     assert checkouts.told() == set()
 
 
-def test_a_folder_called_git_that_is_no_repository_is_compared(builds):
+def test_a_folder_called_git_that_is_no_repository_is_compared(builds: Builds) -> None:
     builds.each(f"{SITE}/x/templates/.git/objects/page.html", "old", "new")
     builds.each("logs/.git/logs/x", "old", "new")
     assert len(builds.told()) == 2

@@ -39,7 +39,7 @@ from harness.storage.store import Store
         *("lib-dynload/nis.cpython-311.so", "sitecustomize.py"),
     ],
 )
-def test_what_no_build_needs_is_left_out(path):
+def test_what_no_build_needs_is_left_out(path: str) -> None:
     assert _left_out(Path(path))
 
 
@@ -51,7 +51,7 @@ def test_what_no_build_needs_is_left_out(path):
         *("contest/x.py", "lib2to3/Grammar.txt", "_sysconfigdata__linux_x86_64-linux-gnu.py"),
     ],
 )
-def test_what_a_build_may_need_is_kept(path):
+def test_what_a_build_may_need_is_kept(path: str) -> None:
     assert not _left_out(Path(path))
 
 
@@ -60,8 +60,8 @@ names = st.text("abcé-_.", min_size=1, max_size=6).filter(lambda name: name.str
 
 @given(files=st.dictionaries(names, st.binary(max_size=40), max_size=6), executable=st.booleans())
 def test_archives_hold_the_tree_and_forget_who_made_it_and_when(
-    tmp_path_factory, files, executable
-):
+    tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes], executable: bool
+) -> None:
     digests = set()
     for time in (1, 2_000_000_000):
         folder = tmp_path_factory.mktemp("tree")
@@ -104,13 +104,13 @@ def make_prefix(prefix: Path, *minors: str, debian: bool = False) -> Path:
     return prefix
 
 
-def test_the_versions_of_a_prefix_are_ordered_as_numbers(tmp_path):
+def test_the_versions_of_a_prefix_are_ordered_as_numbers(tmp_path: Path) -> None:
     prefix = make_prefix(tmp_path / "p", "3.9", "3.11", "3.10")
     (prefix / "lib/python3.12").mkdir()
     assert installed_minors(prefix) == ("3.9", "3.10", "3.11")
 
 
-def test_a_prefix_or_its_executable_is_read_alike(tmp_path):
+def test_a_prefix_or_its_executable_is_read_alike(tmp_path: Path) -> None:
     prefix = make_prefix(tmp_path / "p", "3.9", "3.11")
     by_prefix = read_interpreter(prefix)
     assert by_prefix.program == prefix / "bin/python3.11"
@@ -120,7 +120,7 @@ def test_a_prefix_or_its_executable_is_read_alike(tmp_path):
     assert read_interpreter(prefix, minor="3.9").program.name == "python3.9"
 
 
-def test_what_is_no_prefix_is_refused_with_a_way_out(tmp_path):
+def test_what_is_no_prefix_is_refused_with_a_way_out(tmp_path: Path) -> None:
     with pytest.raises(RuntimeArchiveError, match=r"no installed Python(.|\n)*sys\.base_prefix"):
         read_interpreter(tmp_path)
     prefix = make_prefix(tmp_path / "p", "3.9")
@@ -131,7 +131,7 @@ def test_what_is_no_prefix_is_refused_with_a_way_out(tmp_path):
         read_interpreter(prefix)
 
 
-def test_a_program_that_does_not_run_or_is_no_cpython_is_refused(tmp_path):
+def test_a_program_that_does_not_run_or_is_no_cpython_is_refused(tmp_path: Path) -> None:
     prefix = make_prefix(tmp_path / "p", "3.9")
     (prefix / "bin/python3.9").write_text("#!/bin/sh\necho broken pieces >&2; exit 1\n")
     with pytest.raises(RuntimeArchiveError, match="broken pieces"):
@@ -150,7 +150,7 @@ def interpreter(prefix: Path, version: str) -> Interpreter:
     )
 
 
-def test_build_settings_name_where_the_runtime_will_be(tmp_path):
+def test_build_settings_name_where_the_runtime_will_be(tmp_path: Path) -> None:
     stdlib = tmp_path / "opt/py/lib/python3.11"
     stdlib.mkdir(parents=True)
     data = stdlib / "_sysconfigdata__x.py"
@@ -167,7 +167,7 @@ def test_build_settings_name_where_the_runtime_will_be(tmp_path):
     )
 
 
-def test_of_a_system_s_prefix_only_python_s_own_folders_are_renamed(tmp_path):
+def test_of_a_system_s_prefix_only_python_s_own_folders_are_renamed(tmp_path: Path) -> None:
     data = tmp_path / "_sysconfigdata__x.py"
     data.write_text("'prefix': '/usr'\n/usr/bin/install /usr/lib/python3.11/x /usr/lib/python3.1\n")
     _rewrite_prefix(interpreter(Path("/usr"), "3.11.2"), tmp_path)
@@ -176,7 +176,7 @@ def test_of_a_system_s_prefix_only_python_s_own_folders_are_renamed(tmp_path):
     )
 
 
-def test_a_loader_s_listing_gives_libraries_and_not_the_c_library():
+def test_a_loader_s_listing_gives_libraries_and_not_the_c_library() -> None:
     listing = (
         "\tlinux-vdso.so.1 (0x00007ffc)\n"
         "\tlibssl.so.1.1 => not found\n"
@@ -192,7 +192,7 @@ def test_a_loader_s_listing_gives_libraries_and_not_the_c_library():
     }
 
 
-def test_links_are_followed_inside_a_system_s_root(tmp_path):
+def test_links_are_followed_inside_a_system_s_root(tmp_path: Path) -> None:
     (tmp_path / "usr/lib/deep").mkdir(parents=True)
     (tmp_path / "usr/lib/deep/real").touch()
     (tmp_path / "lib").symlink_to("/usr/lib")
@@ -216,7 +216,7 @@ def keep_wheel(folder: Path, project: str, version: str, python: str, **files: s
     return folder
 
 
-def test_bundled_is_a_pip_that_is_whole_and_serves_that_python(tmp_path):
+def test_bundled_is_a_pip_that_is_whole_and_serves_that_python(tmp_path: Path) -> None:
     cut = keep_wheel(tmp_path / "cut", "pip", "20.3.4", ">=2.7")
     new = keep_wheel(tmp_path / "new", "pip", "99.0", ">=3.30", **WHOLE)
     good = keep_wheel(tmp_path / "good", "pip", "25.1", ">=3.8", **WHOLE)
@@ -234,7 +234,9 @@ def test_bundled_is_a_pip_that_is_whole_and_serves_that_python(tmp_path):
         find_wheels(interpreter(tmp_path, "3.9.2"), (cut, new))
 
 
-def test_kept_runtimes_are_ordered_as_versions_and_broken_ones_are_not_listed(tmp_path):
+def test_kept_runtimes_are_ordered_as_versions_and_broken_ones_are_not_listed(
+    tmp_path: Path,
+) -> None:
     store = Store(root=tmp_path)
     for version in ("3.9.2", "3.11.10", "3.11.9", "3.12.1", "3.13.0", "3.14.0rc1"):
         folder = store.runtimes / f"{version}-x"
@@ -274,7 +276,7 @@ def newer_glibc(library: Path, target: Path) -> None:
     )
 
 
-def test_modules_that_need_a_newer_glibc_than_the_target_s_are_left_out(tmp_path):
+def test_modules_that_need_a_newer_glibc_than_the_target_s_are_left_out(tmp_path: Path) -> None:
     here = System(root=Path("/"))
     library = next(path for folder in here.library_dirs for path in folder.glob("libz.so.1"))
     dynload = tmp_path / "tree/lib/python3.14/lib-dynload"

@@ -7,7 +7,7 @@ from runtimes import runtime
 
 from harness.ecosystems.python.buildpack_scripts import KnownPythons
 from harness.ecosystems.python.runtimes.choice import at_hand, best_suited, newest, sibling
-from harness.ecosystems.python.runtimes.runtime import minor_of
+from harness.ecosystems.python.runtimes.runtime import Runtime, minor_of
 
 NEW, MIDDLE, OLD = (runtime(version) for version in ("3.13.5", "3.11.2", "3.9.2"))
 
@@ -21,7 +21,9 @@ NEW, MIDDLE, OLD = (runtime(version) for version in ("3.13.5", "3.11.2", "3.9.2"
         ([], ["3.11"], []),
     ],
 )
-def test_what_suits_a_buildpack_best(versions, known, order):
+def test_what_suits_a_buildpack_best(
+    versions: list[str], known: list[str], order: list[str]
+) -> None:
     assert best_suited(map(runtime, versions), known) == tuple(order)
 
 
@@ -33,7 +35,9 @@ def test_what_suits_a_buildpack_best(versions, known, order):
         ([], {}),
     ],
 )
-def test_slots_of_runtimes_at_hand_are_filled_in_order(versions, slots):
+def test_slots_of_runtimes_at_hand_are_filled_in_order(
+    versions: list[str], slots: dict[str, str]
+) -> None:
     assert at_hand(versions) == slots
 
 
@@ -51,10 +55,16 @@ def test_slots_of_runtimes_at_hand_are_filled_in_order(versions, slots):
         ({}, [], False, "3.13.5", []),
     ],
 )
-def test_the_newest(latest, makeable, can, version, asked_to_make):
+def test_the_newest(
+    latest: dict[str, str],
+    makeable: list[str],
+    can: bool,
+    version: str | None,
+    asked_to_make: list[str],
+) -> None:
     made = []
 
-    def make(minor):
+    def make(minor: str) -> Runtime | None:
         made.append(minor)
         return runtime(f"{minor}.0") if can else None
 
@@ -72,12 +82,14 @@ def test_the_newest(latest, makeable, can, version, asked_to_make):
         ("3.15.0rc1", ["3.15.0rc1"], "3.15.1"),
     ],
 )
-def test_the_sibling_is_another_release_of_the_same_minor(version, taken, other):
+def test_the_sibling_is_another_release_of_the_same_minor(
+    version: str, taken: list[str], other: str
+) -> None:
     assert sibling(version, taken) == other
 
 
 @given(patch=st.integers(0, 30), taken=st.sets(st.integers(0, 40)))
-def test_the_sibling_is_never_one_that_is_at_hand(patch, taken):
+def test_the_sibling_is_never_one_that_is_at_hand(patch: int, taken: set[int]) -> None:
     versions = {f"3.11.{one}" for one in taken} | {f"3.11.{patch}"}
     found = sibling(f"3.11.{patch}", versions)
     assert found not in versions

@@ -29,7 +29,9 @@ NOTHING = KnownPythons()
         ([], set(), set()),
     ],
 )
-def test_what_builds_ask_for(history, minors, versions):
+def test_what_builds_ask_for(
+    history: list[tuple[KnownPythons, set[str]]], minors: set[str], versions: set[str]
+) -> None:
     told = asked((known, frozenset(named)) for known, named in history)
     assert told == Asked(minors=frozenset(minors), versions=frozenset(versions))
 
@@ -46,7 +48,9 @@ def test_what_builds_ask_for(history, minors, versions):
          {"3.14.8": "3.14.8", "3.14.7": "3.14.7", "3.14.6": "3.14.8"}),
     ],
 )  # fmt: skip
-def test_what_is_served_for_it(at_hand, versions, served):
+def test_what_is_served_for_it(
+    at_hand: list[str], versions: list[str], served: dict[str, str]
+) -> None:
     wanted = Asked(versions=frozenset(versions))
     found = offers(map(runtime, at_hand), wanted)
     assert {one.version: one.runtime.version for one in found} == served
@@ -54,6 +58,6 @@ def test_what_is_served_for_it(at_hand, versions, served):
     assert {one.version for one in found if one.stands_in} == served.keys() - set(at_hand)
 
 
-def test_a_runtime_that_is_there_twice_is_offered_once_where_it_came_first():
+def test_a_runtime_that_is_there_twice_is_offered_once_where_it_came_first() -> None:
     found = offers(map(runtime, ["3.11.2", "3.9.2", "3.11.2"]), Asked())
     assert [one.version for one in found] == ["3.11.2", "3.9.2"]

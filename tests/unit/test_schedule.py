@@ -2,8 +2,10 @@
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,7 +17,7 @@ from harness.runs.schedule import Schedule
 from harness.runs.tasks import BuildTask, CompareTask, SettleTask, building_rank, judging_rank
 
 
-def fail(error: BaseException):
+def fail(error: BaseException) -> Callable[..., Any]:
     def work() -> None:
         raise error
 
@@ -26,7 +28,9 @@ def fail(error: BaseException):
     before=st.lists(st.sets(st.integers(0, 9), max_size=3), min_size=1, max_size=10),
     jobs=st.integers(1, 4),
 )
-def test_each_task_runs_once_and_after_those_that_it_waits_for(before, jobs):
+def test_each_task_runs_once_and_after_those_that_it_waits_for(
+    before: list[set[int]], jobs: int
+) -> None:
     schedule, ended, lock = Schedule(), [], threading.Lock()
 
     def note(number: int) -> None:
@@ -44,7 +48,7 @@ def test_each_task_runs_once_and_after_those_that_it_waits_for(before, jobs):
                 assert ended.index(other) < ended.index(number)
 
 
-def test_the_lowest_rank_goes_first():
+def test_the_lowest_rank_goes_first() -> None:
     schedule, order = Schedule(), []
     for name, rank in (("c", (2, 0)), ("a", (0, 5)), ("b", (1, 1))):
         schedule.add(name, lambda n=name: order.append(n), rank=rank)
@@ -52,7 +56,7 @@ def test_the_lowest_rank_goes_first():
     assert order == ["a", "b", "c"]
 
 
-def test_of_the_same_rank_the_first_added_goes_first():
+def test_of_the_same_rank_the_first_added_goes_first() -> None:
     schedule, order = Schedule(), []
     for key in (BuildTask("b"), CompareTask(0, 1), BuildTask("a"), SettleTask(0, 1)):
         schedule.add(key, lambda k=key: order.append(k), rank=(0,))
@@ -60,7 +64,7 @@ def test_of_the_same_rank_the_first_added_goes_first():
     assert order == [BuildTask("b"), CompareTask(0, 1), BuildTask("a"), SettleTask(0, 1)]
 
 
-def test_a_run_goes_case_by_case_and_commit_by_commit_and_judges_before_it_builds():
+def test_a_run_goes_case_by_case_and_commit_by_commit_and_judges_before_it_builds() -> None:
     first, second = (
         replace(build(None, inputs), commit=SimpleNamespace(stage=SimpleNamespace(index=1)))
         for inputs in "ab"
@@ -76,7 +80,7 @@ def test_a_run_goes_case_by_case_and_commit_by_commit_and_judges_before_it_build
     assert building_rank(0, first) != building_rank(0, second), "their order is always the same"
 
 
-def test_as_many_run_at_once_as_are_allowed_and_no_more():
+def test_as_many_run_at_once_as_are_allowed_and_no_more() -> None:
     schedule, lock = Schedule(), threading.Lock()
     now, most = 0, 0
     both = threading.Barrier(2)
@@ -96,7 +100,7 @@ def test_as_many_run_at_once_as_are_allowed_and_no_more():
     assert most == 2
 
 
-def test_a_task_may_add_others_that_wait_for_what_has_ended():
+def test_a_task_may_add_others_that_wait_for_what_has_ended() -> None:
     schedule, order = Schedule(), []
 
     def first() -> None:
@@ -109,7 +113,7 @@ def test_a_task_may_add_others_that_wait_for_what_has_ended():
     assert order == ["second", "first", "third"]
 
 
-def test_a_failure_takes_along_what_waits_for_it_and_nothing_else():
+def test_a_failure_takes_along_what_waits_for_it_and_nothing_else() -> None:
     schedule, ran = Schedule(), []
     error = ManifestError("damaged")
     schedule.add("bad", fail(error), rank=(0,))
@@ -121,7 +125,7 @@ def test_a_failure_takes_along_what_waits_for_it_and_nothing_else():
     assert schedule.failed == {"bad": error, "next": error, "last": error}
 
 
-def test_what_is_added_after_a_failure_fails_as_well():
+def test_what_is_added_after_a_failure_fails_as_well() -> None:
     schedule, ran = Schedule(), []
     error = ManifestError("damaged")
 
@@ -136,7 +140,9 @@ def test_what_is_added_after_a_failure_fails_as_well():
 
 
 @pytest.mark.parametrize("error", [SandboxError("gone"), ValueError("a bug"), KeyboardInterrupt()])
-def test_what_every_task_would_meet_ends_the_run(error):
+def test_what_every_task_would_meet_ends_the_run(
+    error: SandboxError | KeyboardInterrupt | ValueError,
+) -> None:
     schedule, ran = Schedule(), []
     schedule.add("bad", fail(error), rank=(0,))
     schedule.add("other", lambda: ran.append("other"), rank=(1,))
@@ -148,7 +154,7 @@ def test_what_every_task_would_meet_ends_the_run(error):
     assert schedule.stopped
 
 
-def test_what_is_under_way_when_the_run_ends_is_waited_for():
+def test_what_is_under_way_when_the_run_ends_is_waited_for() -> None:
     schedule, ended, going = Schedule(), [], threading.Event()
 
     def slow() -> None:
@@ -168,7 +174,7 @@ def test_what_is_under_way_when_the_run_ends_is_waited_for():
     assert ended == ["slow"]
 
 
-def test_a_key_is_run_once():
+def test_a_key_is_run_once() -> None:
     schedule, ran = Schedule(), []
     for _ in range(2):
         schedule.add("one", lambda: ran.append(1), rank=(0,))
@@ -176,5 +182,5 @@ def test_a_key_is_run_once():
     assert ran == [1]
 
 
-def test_nothing_to_do_ends_at_once():
+def test_nothing_to_do_ends_at_once() -> None:
     Schedule().run(2)

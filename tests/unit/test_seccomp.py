@@ -30,7 +30,7 @@ def run(code: bytes, *, number: int, architecture: int) -> int:
 
 
 @pytest.mark.parametrize("machine", ARCHITECTURES)
-def test_keyrings_and_their_like_are_refused_and_nothing_else(machine):
+def test_keyrings_and_their_like_are_refused_and_nothing_else(machine: str) -> None:
     code = system_call_filter(machine)
     verdicts = {
         number: run(code, number=number, architecture=ARCHITECTURES[machine])
@@ -44,12 +44,12 @@ def test_keyrings_and_their_like_are_refused_and_nothing_else(machine):
 
 @pytest.mark.parametrize("machine", ARCHITECTURES)
 @pytest.mark.parametrize("architecture", [0x40000003, 0x40000028, 0])
-def test_another_architecture_s_numbers_are_no_way_round(machine, architecture):
+def test_another_architecture_s_numbers_are_no_way_round(machine: str, architecture: int) -> None:
     for number in (0, 1, KEYCTL[machine], 288):
         assert run(system_call_filter(machine), number=number, architecture=architecture) == REFUSED
 
 
-def test_neither_are_those_of_x32():
+def test_neither_are_those_of_x32() -> None:
     for number in (0, 250):
         way_round = number | 0x4000_0000
         assert (
@@ -57,5 +57,5 @@ def test_neither_are_those_of_x32():
         )
 
 
-def test_a_machine_that_is_not_known_has_no_filter():
+def test_a_machine_that_is_not_known_has_no_filter() -> None:
     assert system_call_filter("riscv64") == b""

@@ -14,7 +14,7 @@ from harness.storage.staging import (
 )
 
 
-def test_a_file_replaces_what_was_there_once_it_is_whole(tmp_path: Path):
+def test_a_file_replaces_what_was_there_once_it_is_whole(tmp_path: Path) -> None:
     final = tmp_path / "final"
     final.write_text("before")
     with staged_file(final) as staged:
@@ -25,7 +25,9 @@ def test_a_file_replaces_what_was_there_once_it_is_whole(tmp_path: Path):
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_a_file_that_is_not_finished_changes_nothing(tmp_path: Path, error):
+def test_a_file_that_is_not_finished_changes_nothing(
+    tmp_path: Path, error: type[KeyboardInterrupt] | type[ValueError]
+) -> None:
     final = tmp_path / "final"
     final.write_text("before")
 
@@ -40,12 +42,12 @@ def test_a_file_that_is_not_finished_changes_nothing(tmp_path: Path, error):
     assert [*tmp_path.iterdir()] == [final]
 
 
-def test_a_file_that_was_not_made_is_an_error(tmp_path: Path):
+def test_a_file_that_was_not_made_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), staged_file(tmp_path / "final"):
         pass
 
 
-def test_of_two_who_stage_a_folder_the_first_stays(tmp_path: Path):
+def test_of_two_who_stage_a_folder_the_first_stays(tmp_path: Path) -> None:
     final = tmp_path / "kept" / "final"
     with staged_folder(final) as second:
         (second / "whose").write_text("second")
@@ -55,7 +57,7 @@ def test_of_two_who_stage_a_folder_the_first_stays(tmp_path: Path):
     assert [*final.parent.iterdir()] == [final]
 
 
-def test_a_folder_that_is_not_finished_is_gone(tmp_path: Path):
+def test_a_folder_that_is_not_finished_is_gone(tmp_path: Path) -> None:
     def fail() -> None:
         with staged_folder(tmp_path / "final") as staging:
             (staging / "half").touch()
@@ -66,7 +68,7 @@ def test_a_folder_that_is_not_finished_is_gone(tmp_path: Path):
     assert not [*tmp_path.iterdir()]
 
 
-def test_only_what_nobody_is_at_is_swept(tmp_path: Path):
+def test_only_what_nobody_is_at_is_swept(tmp_path: Path) -> None:
     for name in (".staged-dead", ".staged-held", "final"):
         (tmp_path / name).mkdir()
         os.utime(tmp_path / name, (0, 0))

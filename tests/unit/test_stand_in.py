@@ -2,6 +2,7 @@
 
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,7 @@ from harness.ecosystems.python.runtimes.stand_in import NOTE, stand_in_archive
 
 
 @pytest.fixture
-def runtime(tmp_path) -> Runtime:
+def runtime(tmp_path: Path) -> Runtime:
     tree = tmp_path / "tree"
     (tree / "bin").mkdir(parents=True)
     (tree / "bin/python3.14").write_text("the program")
@@ -27,7 +28,9 @@ def runtime(tmp_path) -> Runtime:
 
 
 @pytest.mark.parametrize("kind", ["gz", "zst"])
-def test_what_is_unpacked_is_the_runtime_and_one_file_that_tells(runtime, tmp_path, kind):
+def test_what_is_unpacked_is_the_runtime_and_one_file_that_tells(
+    runtime: Runtime, tmp_path: Path, kind: str
+) -> None:
     archive, _ = stand_in_archive(runtime, "3.14.7", f"runtime.tar.{kind}", tmp_path)
     own, other = tmp_path / "own", tmp_path / "other"
     for file, folder in ((runtime.archive(f"runtime.tar.{kind}")[0], own), (archive, other)):
@@ -45,8 +48,8 @@ def test_what_is_unpacked_is_the_runtime_and_one_file_that_tells(runtime, tmp_pa
 
 @pytest.mark.parametrize("kind", ["runtime.tar.gz", "runtime.tar.zst"])
 def test_each_version_and_runtime_has_bytes_of_its_own_and_the_same_each_time(
-    runtime, tmp_path, kind
-):
+    runtime: Runtime, tmp_path: Path, kind: str
+) -> None:
     other = replace(runtime, digest="0" * 64)
     asked = [(runtime, "3.14.7"), (runtime, "3.14.6"), (runtime, "3.14.7"), (other, "3.14.7")]
     made = [stand_in_archive(one, version, kind, tmp_path) for one, version in asked]
@@ -55,5 +58,5 @@ def test_each_version_and_runtime_has_bytes_of_its_own_and_the_same_each_time(
     assert made[0][0] != made[3][0]
 
 
-def test_the_pip_that_comes_with_it_is_the_same(runtime, tmp_path):
+def test_the_pip_that_comes_with_it_is_the_same(runtime: Runtime, tmp_path: Path) -> None:
     assert stand_in_archive(runtime, "3.14.7", "pip.tar.zst", tmp_path) == (runtime.pip, "p")

@@ -40,30 +40,30 @@ def split(modules: set[str]) -> tuple[set[str], set[str]]:
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("--version",)], ids=" ".join)
-def test_a_list_of_the_commands_imports_none(arguments):
+def test_a_list_of_the_commands_imports_none(arguments: tuple[str]) -> None:
     assert split(imported(*arguments)) == (FOR_A_LIST, {"click"})
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("run", "--help")], ids=" ".join)
-def test_no_entry_point_is_looked_up_for_help(arguments):
+def test_no_entry_point_is_looked_up_for_help(arguments: tuple[str, ...]) -> None:
     assert "importlib.metadata" not in imported(*arguments)
 
 
 @pytest.mark.parametrize("name", ["run", "matrix", "record"])
-def test_help_for_what_runs_builds_imports_nothing_that_does(name):
+def test_help_for_what_runs_builds_imports_nothing_that_does(name: str) -> None:
     own, others = split(imported(name, "--help"))
     assert own == FOR_A_LIST | FOR_OPTIONS | {f"harness.commands.{name}"}
     assert others == {"click"}
 
 
 @pytest.mark.parametrize("name", ["doctor", "image", "runtime", "store", "tape"])
-def test_help_for_other_commands_imports_nothing_that_works(name):
+def test_help_for_other_commands_imports_nothing_that_works(name: str) -> None:
     own, others = split(imported(name, "--help"))
     assert own <= FOR_A_LIST | FOR_OPTIONS | {f"harness.commands.{name}"}
     assert others == {"click"}
 
 
-def test_an_import_would_be_seen():
+def test_an_import_would_be_seen() -> None:
     modules = imported("schema")
     assert {"harness.commands.schema", "pydantic", "importlib.metadata"} <= modules
     own, others = split(modules)

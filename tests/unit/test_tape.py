@@ -6,15 +6,19 @@ import json
 import os
 import stat
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
+from hypothesis.strategies._internal.core import DataObject
+from hypothesis.strategies._internal.random import ArtificialRandom
+from rich.console import Console, Group
+from rich.text import Text
 
 from harness.errors import TapeError
 from harness.internet.exchange import Answer, Asked, Question
@@ -63,7 +67,7 @@ def test_an_index_is_read_as_it_was_written(index: TapeIndex) -> None:
 
 
 @given(INDEXES, st.randoms())
-def test_an_index_is_written_in_one_way(index: TapeIndex, random) -> None:
+def test_an_index_is_written_in_one_way(index: TapeIndex, random: ArtificialRandom) -> None:
     answers = list(index.answers.items())
     wheels = list(index.tools)
     random.shuffle(answers)
@@ -74,7 +78,9 @@ def test_an_index_is_written_in_one_way(index: TapeIndex, random) -> None:
 
 
 @given(st.dictionaries(ASKED, ANSWERS, min_size=1, max_size=4), st.data())
-def test_the_digest_is_of_all_that_is_answered(answers, data) -> None:
+def test_the_digest_is_of_all_that_is_answered(
+    answers: dict[Asked, Answer], data: DataObject
+) -> None:
     whole = TapeIndex(answers=answers)
     one = data.draw(st.sampled_from(sorted(answers)))
     other = data.draw(ANSWERS.filter(lambda each: each != answers[one]))
@@ -144,7 +150,9 @@ def test_all_that_was_written_is_read(path: Path) -> None:
     assert read_index(path) == INDEX_OF_THREE
 
 
-def test_the_same_is_written_with_the_same_bytes_at_any_time(path, tmp_path, monkeypatch) -> None:
+def test_the_same_is_written_with_the_same_bytes_at_any_time(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("time.time", lambda: 0.0)
     os.umask(os.umask(0o077))
     (tmp_path / "bodies" / sha(b"one")).touch()
@@ -166,7 +174,7 @@ def test_people_can_read_it_with_what_they_have(path: Path) -> None:
     assert index["answers"][0].keys() == {"method", "url", "status", "headers", "sha256", "size"}
 
 
-def remade(path: Path, change) -> None:
+def remade(path: Path, change: Callable[..., Any]) -> None:
     """Writes the archive anew with other members."""
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
@@ -176,7 +184,7 @@ def remade(path: Path, change) -> None:
             archive.writestr(name, content)
 
 
-def other_index(**changes):
+def other_index(**changes: int | str | dict[str, int]) -> Callable[..., Any]:
     def change(members: dict[str, bytes]) -> None:
         index = json.loads(members[INDEX])
         index["answers"][0].update(changes)
@@ -185,7 +193,9 @@ def other_index(**changes):
     return change
 
 
-def other_document(**changes):
+def other_document(
+    **changes: int | list[dict[str, int | str]] | dict[Any, Any],
+) -> Callable[..., Any]:
     def change(members: dict[str, bytes]) -> None:
         members[INDEX] = json.dumps({**json.loads(members[INDEX]), **changes}).encode()
 
@@ -225,7 +235,9 @@ def twice(members: dict[str, bytes]) -> None:
         (lambda m: m.update({f"{BODIES}{sha(b'one')}": b"longer"}), sha(b"one")),
     ],
 )  # fmt: skip
-def test_what_is_wrong_with_a_tape_is_told_on_opening(path: Path, change, told: str) -> None:
+def test_what_is_wrong_with_a_tape_is_told_on_opening(
+    path: Path, change: Callable[..., Any], told: str
+) -> None:
     remade(path, change)
     for read in (lambda: open_and_close(path), lambda: read_index(path)):
         with pytest.raises(TapeError) as raised:
@@ -309,7 +321,7 @@ def test_what_it_holds_is_listed_for_people(path: Path) -> None:
     assert shown(tape_report.listing(TapeIndex())) == "nothing\n"
 
 
-def shown(renderable) -> str:
+def shown(renderable: Group | Text) -> str:
     console = Console(width=200, file=io.StringIO(), soft_wrap=True)
     console.print(renderable)
     return console.file.getvalue()

@@ -92,7 +92,11 @@ def test_a_toolbox_comes_before_the_store_and_the_index(links: Path, tmp_path: P
     ],
 )  # fmt: skip
 def test_the_index_that_the_operator_s_pip_asks(
-    links: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings, own
+    links: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: dict[str, str],
+    own: str | None,
 ) -> None:
     for name, value in settings.items():
         configuration = tmp_path / name

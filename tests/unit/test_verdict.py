@@ -47,19 +47,21 @@ def run(*results: Result) -> Run:
         ((Verdict.FAILED, Verdict.DIVERGES), ExitCode.FINDING),
     ],
 )
-def test_a_result_exits_by_its_worst_commit(verdicts, status):
+def test_a_result_exits_by_its_worst_commit(
+    verdicts: tuple[Verdict, ...], status: ExitCode
+) -> None:
     assert result(*verdicts).exit_code is status
 
 
-def test_what_was_expected_and_did_not_come_is_a_finding():
+def test_what_was_expected_and_did_not_come_is_a_finding() -> None:
     assert result(Verdict.AGREES, unmet=("nothing is at x",)).exit_code is ExitCode.FINDING
 
 
-def test_a_failed_build_is_a_finding_where_it_was_not_expected():
+def test_a_failed_build_is_a_finding_where_it_was_not_expected() -> None:
     assert result(Verdict.FAILED, unmet=("the build fails",)).exit_code is ExitCode.FINDING
 
 
-def test_a_result_has_its_last_commits_verdict():
+def test_a_result_has_its_last_commits_verdict() -> None:
     assert result(Verdict.DIVERGES, Verdict.AGREES).verdict is Verdict.AGREES
 
 
@@ -73,19 +75,21 @@ def test_a_result_has_its_last_commits_verdict():
         ((Verdict.DIVERGES, Verdict.UNSTABLE), 1),
     ],
 )
-def test_in_a_run_findings_come_before_doubts(verdicts, status):
+def test_in_a_run_findings_come_before_doubts(
+    verdicts: tuple[Verdict, Verdict], status: int
+) -> None:
     assert run(*(result(verdict) for verdict in verdicts)).exit_code == status
 
 
 SKIPPED = replace(result(), missing=("uv", "hooks"))
 
 
-def test_what_a_buildpack_does_not_offer_is_skipped_and_no_doubt():
+def test_what_a_buildpack_does_not_offer_is_skipped_and_no_doubt() -> None:
     assert (SKIPPED.verdict, SKIPPED.exit_code) == (Verdict.SKIPPED, ExitCode.EXPECTED)
     assert SKIPPED.skipped == "it needs `uv`, `hooks`, which this buildpack does not offer"
     assert run(SKIPPED, result(Verdict.AGREES)).exit_code is ExitCode.EXPECTED
     assert run(SKIPPED, result(Verdict.DIVERGES)).exit_code is ExitCode.FINDING
 
 
-def test_a_run_in_which_all_is_skipped_tested_nothing():
+def test_a_run_in_which_all_is_skipped_tested_nothing() -> None:
     assert run(SKIPPED, SKIPPED).exit_code is ExitCode.UNKNOWN
