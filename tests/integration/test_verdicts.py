@@ -143,7 +143,7 @@ def test_what_the_platform_is_told_is_compared(program: Program, tmp_path: Path)
     ran = program.run(tmp_path / "run", *arguments, "--write-known", known)
     (divergence,) = ran.steps[-1]["divergences"]
     assert (divergence["kind"], divergence["path"]) == ("release", ""), ran.said
-    assert "by the cached build addons: [database], by the clean build nothing" in ran.out
+    assert "the cached build addons: [database], the clean build nothing" in ran.out
     assert ran.status == 1
     text = known.read_text().replace('reason = ""', 'reason = "r"')
     known.write_text(text.replace('link = ""', 'link = "https://example.com/1"'))
