@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from harness.ecosystems.python.reuse import Traces, judge
 from harness.ecosystems.registry import ecosystems, explainers
@@ -34,11 +35,11 @@ def on_disk(cached: Path, clean: Path, patterns: tuple[str, ...] = WHOLE_TREE) -
 
 
 def compare_folders(
-    cached: Path, clean: Path, patterns: tuple[str, ...] = WHOLE_TREE, **more: object
+    cached: Path, clean: Path, patterns: tuple[str, ...] = WHOLE_TREE, **more: Any
 ) -> Comparison:
     """What the trees in two folders show, with what else explainers are given."""
     pair = on_disk(cached, clean, patterns)
-    return compare(replace(pair, **more), EXPLAINERS)  # type: ignore[arg-type]
+    return compare(replace(pair, **more), EXPLAINERS)
 
 
 class _Judging:
@@ -56,4 +57,4 @@ class _Judging:
 def parts_of(cached: Traces, clean: Traces, needs: Needs) -> tuple[PartReuse, ...]:
     """What became of each part of a cache, as Python and the rest of the requests tell."""
     left = [Trace(passed=each.passed, requests=each.requests) for each in (cached, clean)]
-    return judge_parts((_Judging(cached, clean, needs),), *left, needs)  # type: ignore[arg-type]
+    return judge_parts((_Judging(cached, clean, needs),), left[0], left[1], needs)  # type: ignore[arg-type]

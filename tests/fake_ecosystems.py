@@ -1,12 +1,13 @@
 """An ecosystem that serves what it is given, and notes what it is asked."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from harness.ecosystems.python.index.package_index import PythonIndex
 from harness.ecosystems.serving import BuildpackFiles, Demand, Served, StandIn, Supplies, Workshop
 from harness.errors import ReleaseError, RuntimeArchiveError
 from harness.internet import Release, Request
+from harness.internet.package_index import PackageIndex
 from harness.scenarios.tree import Tree
 from harness.stack.image import Image
 
@@ -18,7 +19,7 @@ class FakeServing:
         """Takes what is served, and the file by which projects are its own."""
         self.all = served or Served()
         self.mark = mark
-        self.begun = []
+        self.begun: list[Demand] = []
         self.built: list[str] = []
         self.forgotten = 0
 
@@ -40,8 +41,15 @@ class FakeServing:
     def tools(self, demand: Demand) -> frozenset[str]:
         return frozenset({f"tool-for-{len(demand.app.entries)}"})
 
-    def stand_ins(self, demand: Demand, requests: tuple[Request]) -> tuple[StandIn, ...]:
+    def stand_ins(self, demand: Demand, requests: Iterable[Request]) -> tuple[StandIn, ...]:
         return tuple(StandIn(asked=one.url, served=demand.stack) for one in requests)
+
+    def features(self, buildpack: BuildpackFiles) -> frozenset[str]:
+        return frozenset({f"{buildpack.folder.name} offers"})
+
+    def adapted(self, app: Tree, buildpack: BuildpackFiles) -> Tree:
+        assert buildpack.folder
+        return app
 
     def builds(self, project: Tree) -> bool:
         return self.mark in project.entries
@@ -57,12 +65,12 @@ class FakeServing:
 class FakeEcosystem:
     """Serves the same whatever the image."""
 
-    index = PythonIndex(lambda: None)
+    index: PackageIndex = PythonIndex(lambda: None)
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.supplies = None
-        self.images = []
+        self.supplies: Supplies | None = None
+        self.images: list[Image | None] = []
         self.begun = 0
         self.open = False
 

@@ -1,6 +1,10 @@
 """Kinds of sandbox that run nothing."""
 
+from pathlib import Path
+from typing import cast
+
 from harness.errors import ImageError
+from harness.sandboxes import Sandbox
 from harness.sandboxes.check import Check
 from harness.sandboxes.registry import BaseImage, SandboxSettings
 from harness.stack.image import Image
@@ -40,3 +44,9 @@ class Broken(Nowhere):
     @staticmethod
     def check(_images: tuple[Image, ...]) -> Check:
         return Check(name="broken", ok=False, found="the engine is not there", advice="start it")
+
+
+def nowhere(folder: Path) -> Sandbox:
+    """A sandbox of the first kind, with its scratch folder, for what asks it to run nothing."""
+    settings = SandboxSettings(image=BaseImage(name="host"), run="nowhere", scratch=folder)
+    return cast("Sandbox", Nowhere(settings))

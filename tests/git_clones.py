@@ -59,9 +59,9 @@ class Clones:
         shutil.copytree(self.tree("cached"), self.tree("clean"), symlinks=True)
 
     def compared(self) -> Comparison:
-        trees = [self.tree(side.value) for side in Side]
-        found = compare_folders(*trees)
-        assert compare_trees(*trees, (HERE,)) == found
+        cached, clean = (self.tree(side.value) for side in Side)
+        found = compare_folders(cached, clean)
+        assert compare_trees(cached, clean, (HERE,)) == found
         return found
 
 

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from harness.scenarios.tree import File, Leaf, Link, Tree
@@ -15,7 +16,7 @@ SETTINGS = {
 }
 
 
-def environment(**more: str) -> dict[str, str]:
+def environment(more: Mapping[str, str]) -> dict[str, str]:
     """The variables that git runs with: the same commits have the same names on every machine."""
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
@@ -41,7 +42,13 @@ class GitError(Exception):
     """Git failed; what it printed to stderr."""
 
 
-def git(folder: Path, *arguments: str, stdin: bytes = b"", check: bool = True, **env: str) -> str:
+def git(
+    folder: Path,
+    *arguments: str,
+    stdin: bytes = b"",
+    check: bool = True,
+    env: Mapping[str, str] | None = None,
+) -> str:
     """Runs git in a folder.
 
     Args:
@@ -57,7 +64,7 @@ def git(folder: Path, *arguments: str, stdin: bytes = b"", check: bool = True, *
     Raises:
         GitError: It failed.
     """
-    return _printed(folder, arguments, stdin=stdin, check=check, **env).decode().strip()
+    return _printed(folder, arguments, stdin=stdin, check=check, env=env).decode().strip()
 
 
 def tree_of(folder: Path, commit: str) -> Tree:
@@ -82,13 +89,13 @@ def _printed(
     *,
     stdin: bytes = b"",
     check: bool = True,
-    **env: str,
+    env: Mapping[str, str] | None = None,
 ) -> bytes:
     settings = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
     done = subprocess.run(
         ("git", *settings, *arguments),
         cwd=folder,
-        env=environment(**env),
+        env=environment(env or {}),
         input=stdin,
         capture_output=True,
         check=False,
@@ -98,8 +105,8 @@ def _printed(
     return b"" if done.returncode else done.stdout
 
 
-def commit(folder: Path, message: str, **env: str) -> str:
+def commit(folder: Path, message: str, env: Mapping[str, str] | None = None) -> str:
     """Commits all that is in a work tree; the commit's name."""
     git(folder, "add", "--all")
-    git(folder, "commit", "--quiet", "--allow-empty", "--message", message, **env)
+    git(folder, "commit", "--quiet", "--allow-empty", "--message", message, env=env)
     return git(folder, "rev-parse", "HEAD")

@@ -7,8 +7,8 @@ import stat
 import sys
 from pathlib import Path
 
-import test_sandbox as contract
 from benches import Answers, Bench
+from jobs import COUNT, FETCH, HOG, HOSTILE, MANY
 
 from harness.sandboxes import MEBIBYTE, End, Mount
 from harness.sandboxes.registry import BaseImage, SandboxSettings, backends
@@ -30,16 +30,14 @@ def become_ordinary(kind: str) -> None:
 
 def tried(bench: Bench, out: Path) -> dict[str, object]:
     mount = Mount(source=out, target="/out", writable=True)
-    served = bench.python(contract.FETCH, serve=Answers())
-    hog = contract.HOG
-    many = contract.MANY
-    counted = bench.python(contract.COUNT, processes=40)
-    leftovers = bench.python(contract.HOSTILE, mounts=(mount,))
+    served = bench.python(FETCH, serve=Answers())
+    counted = bench.python(COUNT, processes=40)
+    leftovers = bench.python(HOSTILE, mounts=(mount,))
     told: dict[str, object] = {
         "status": max(served.outcome.status, leftovers.outcome.status),
         "lines": served.lines,
-        "memory": bench.python(hog.format(400), memory=128 * MEBIBYTE).outcome.end,
-        "memory of many": bench.python(many, memory=150 * MEBIBYTE).outcome.end,
+        "memory": bench.python(HOG.format(400), memory=128 * MEBIBYTE).outcome.end,
+        "memory of many": bench.python(MANY, memory=150 * MEBIBYTE).outcome.end,
         "forks": (counted.outcome.end, counted.outcome.status) == (End.EXITED, 9)
         or counted.outcome.end is End.PROCESSES,
         "timeout": bench.sh("sleep 50", seconds=0.5).outcome.end,

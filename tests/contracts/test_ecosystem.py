@@ -282,8 +282,8 @@ def test_it_explains_what_differs_and_finds_what_it_does_not_explain(
     same, other = bench.same(FORMS), bench.other(OTHER)
     for index, tree in enumerate(trees):
         bench.install(tree, (FORMS, NEWER)[index], OTHER)
-        write(tree / same[0], same[1 + index])
-        write(tree / other[0], other[1 + index])
+        for path, *contents in (same, other):
+            write(tree / path, contents[index])
     found, said = explained(ecosystem, pair(*trees))
     places = {one.place for one in found}
     bytecode = {place for place in said.explained if place[1] is DifferenceKind.BYTECODE}

@@ -140,9 +140,11 @@ def keys(own: Store) -> list[str]:
 
 def names(own: Store, folder: Path) -> list[str]:
     """What each stored cache holds in the file that builds write to in place."""
-    builds, found = BuildStore(own, BuildRecord), []
+    builds = BuildStore(own, BuildRecord)
+    found = []
     for number, key in enumerate(keys(own)):
         built = builds.find(key)
+        assert built is not None
         if builds.has_caches(built):
             builds.lay_out_cache(built, "cache", folder / f"cache{number}")
             found.append((folder / f"cache{number}" / "names").read_text())

@@ -82,7 +82,8 @@ class Clients:
     def run(
         self, script: str, *, env: dict[str, str] | None = None, internet: Internet | None = None
     ) -> Said:
-        output, log = bytearray(), []
+        output = bytearray()
+        log: list[Request] = []
         job = Job(
             argv=("bash", "-euc", script),
             env=(

@@ -18,6 +18,7 @@ from harness.ecosystems.python.runtimes.interpreter import read_interpreter
 from harness.ecosystems.python.runtimes.layout import HOME, lay_out
 from harness.ecosystems.python.runtimes.on_demand import SUITES_WITH, RuntimesOnDemand
 from harness.ecosystems.python.runtimes.pack import pack_runtime
+from harness.ecosystems.python.runtimes.runtime import Runtime
 from harness.ecosystems.python.runtimes.stand_in import NOTE, stand_in_archive
 from harness.ecosystems.python.runtimes.suite import suite_runtime
 from harness.ecosystems.python.runtimes.system import System
@@ -75,7 +76,9 @@ def bwrap() -> str:
 
 
 @pytest.mark.parametrize("position", range(3))
-def test_a_runtime_works_where_a_buildpack_unpacks_it(kept, bwrap, tmp_path, position):
+def test_a_runtime_works_where_a_buildpack_unpacks_it(
+    kept: Image, bwrap: str, tmp_path: Path, position: int
+) -> None:
     with OrdinaryRuntimes(Store(root=default_root()), tmp_path / "suites") as ordinary:
         runtimes = ordinary.ensure(kept)
     assert len({runtime.minor for runtime in runtimes}) == len(runtimes) >= 2
@@ -90,7 +93,9 @@ def test_a_runtime_works_where_a_buildpack_unpacks_it(kept, bwrap, tmp_path, pos
 @pytest.mark.parametrize(
     "minor", sorted({minor for suites in SUITES_WITH.values() for minor in suites})
 )
-def test_so_does_one_of_a_newer_suite_under_another_version(kept, bwrap, tmp_path, minor):
+def test_so_does_one_of_a_newer_suite_under_another_version(
+    kept: Image, bwrap: str, tmp_path: Path, minor: str
+) -> None:
     ahead = RuntimesOnDemand(Store(root=default_root()), kept)
     if minor not in ahead.minors:
         pytest.skip(f"this distribution's newer suites have no Python {minor}")
@@ -109,7 +114,9 @@ def test_so_does_one_of_a_newer_suite_under_another_version(kept, bwrap, tmp_pat
     assert not left_out & loaded
 
 
-def works_where_it_is_unpacked(runtime, archive, kept, bwrap, tmp_path):
+def works_where_it_is_unpacked(
+    runtime: Runtime, archive: Path, kept: Image, bwrap: str, tmp_path: Path
+) -> None:
     home = tmp_path / "app" / Path(HOME).relative_to("/app")
     home.mkdir(parents=True)
     subprocess.run(["tar", "--extract", f"--file={archive}", f"--directory={home}"], check=True)
@@ -137,7 +144,7 @@ def works_where_it_is_unpacked(runtime, archive, kept, bwrap, tmp_path):
     ]
 
 
-def test_the_same_prefix_gives_the_same_bytes_in_any_store(kept, tmp_path):
+def test_the_same_prefix_gives_the_same_bytes_in_any_store(kept: Image, tmp_path: Path) -> None:
     python = read_interpreter(kept.rootfs / "usr", root=kept.rootfs)
     first = pack_runtime(python, Store(root=tmp_path / "a"), image=kept)
     second = pack_runtime(python, Store(root=tmp_path / "b/deeper"), image=kept)
@@ -159,19 +166,19 @@ def test_the_same_prefix_gives_the_same_bytes_in_any_store(kept, tmp_path):
     assert not list((tmp_path / "a/runtimes").glob(".staged-*"))
 
 
-def test_the_interpreter_that_runs_these_tests_can_be_packed(kept, tmp_path):
+def test_the_interpreter_that_runs_these_tests_can_be_packed(kept: Image, tmp_path: Path) -> None:
     packed = pack_runtime(read_interpreter(Path(sys.base_prefix)), Store(root=tmp_path), image=kept)
     assert packed.version == ".".join(map(str, sys.version_info[:3]))
 
 
-def test_the_oldest_suite_s_python_is_the_same_bytes_each_time(kept, tmp_path):
+def test_the_oldest_suite_s_python_is_the_same_bytes_each_time(kept: Image, tmp_path: Path) -> None:
     suite = SUITES[distro_of(kept.suite) or ""][-1]
     packed = {suite_runtime(Store(root=tmp_path / name), suite, image=kept).digest for name in "ab"}
     assert len(packed) == 1
 
 
 @pytest.fixture(scope="module")
-def laid_out(kept, tmp_path_factory) -> Path:
+def laid_out(kept: Image, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The image's Python as a build gets it; it is not to be changed."""
     interpreter = read_interpreter(kept.rootfs / "usr", root=kept.rootfs)
     tree = tmp_path_factory.mktemp("laid-out") / "python"
@@ -180,7 +187,9 @@ def laid_out(kept, tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("fault", ["site", "sysconfig", "pip", "library", "extension"])
-def test_what_a_packed_tree_lacks_is_seen_before_it_is_kept(kept, laid_out, tmp_path, fault):
+def test_what_a_packed_tree_lacks_is_seen_before_it_is_kept(
+    kept: Image, laid_out: Path, tmp_path: Path, fault: str
+) -> None:
     interpreter = read_interpreter(kept.rootfs / "usr", root=kept.rootfs)
     system = System(root=kept.rootfs)
     tree = tmp_path / "python"
@@ -205,7 +214,7 @@ def test_what_a_packed_tree_lacks_is_seen_before_it_is_kept(kept, laid_out, tmp_
         check(tree, version=interpreter.version, system=system)
 
 
-def test_libraries_that_the_image_lacks_come_along(kept, tmp_path):
+def test_libraries_that_the_image_lacks_come_along(kept: Image, tmp_path: Path) -> None:
     interpreter = read_interpreter(kept.rootfs / "usr", root=kept.rootfs)
     poor = tmp_path / "poor"
     shutil.copytree(kept.rootfs / "usr/lib", poor / "usr/lib", symlinks=True, ignore=_no_ssl)
@@ -222,7 +231,9 @@ def test_libraries_that_the_image_lacks_come_along(kept, tmp_path):
         check(tmp_path / "python", version=interpreter.version, system=target)
 
 
-def test_a_kept_runtime_is_tried_in_an_image_that_it_was_not_packed_for(kept, tmp_path):
+def test_a_kept_runtime_is_tried_in_an_image_that_it_was_not_packed_for(
+    kept: Image, tmp_path: Path
+) -> None:
     prefix, root = kept.rootfs / "usr", kept.rootfs
     runtime = pack_runtime(read_interpreter(prefix, root=root), Store(root=tmp_path), image=kept)
     assert works(runtime, kept)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from git_repositories import commit, git
 from program import PROGRAM, REPOSITORY
-from real_hosts import Hosts, Say, real_hosts
+from real_hosts import Hosts, Page, Say, real_hosts
 from stores import machine_store, store_without_builds
 from traces import need
 from wheels import wheel, wheel_name
@@ -121,7 +121,7 @@ def taped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TapedScenario]:
     sha = repository(folder / "real")
     files = "https://mirror.example.net/root/main/packages"
     names = [wheel_name("only-upstream", version) for version in ("1.0", "1.1")]
-    pages = {
+    pages: dict[str, Page] = {
         f"{MIRROR}/only-upstream/": Say(
             body="".join(f'<a href="../../packages/{name}">{name}</a>' for name in names).encode(),
             headers={"content-type": "text/html"},

@@ -51,22 +51,24 @@ def test_lockstep_finds_what_comparing_two_scans_finds(
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         roots = {Side.CACHED: Path(folder, "cached"), Side.CLEAN: Path(folder, "clean")}
-        for root, tree in zip(roots.values(), pair, strict=True):
+        both = roots[Side.CACHED], roots[Side.CLEAN]
+        for root, tree in zip(both, pair, strict=True):
             write(tree, root)
         try:
             cached, clean = (scan(root, patterns) for root in roots.values())
-            expected = compare_folders(*roots.values(), patterns)
+            expected = compare_folders(*both, patterns)
             bare = plainly(cached, clean)
-            found = differences(*roots.values(), patterns)
+            found = differences(*both, patterns)
             assert found.paths == tuple(sorted({one.path for one in bare.divergences}))
             assert found.compared == expected.compared
             assert (found.cached_roots, found.clean_roots) == (cached.roots, clean.roots)
-            assert compare_trees(*roots.values(), patterns) == expected
+            assert compare_trees(*both, patterns) == expected
             # Reading them left every mode as it was.
             assert [scan(root, patterns) for root in roots.values()] == [cached, clean]
         finally:
-            for root, tree in zip(roots.values(), pair, strict=True):
-                open_up(tree, root)
+            both = roots[Side.CACHED], roots[Side.CLEAN]
+        for root, tree in zip(both, pair, strict=True):
+            open_up(tree, root)
 
 
 @settings(deadline=None)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.bundled import bundled_repositories, bundled_scenarios
 from harness.errors import InputError, Problem
-from harness.scenarios.fork import load_fork
+from harness.scenarios.fork import Fork, load_fork
 from harness.scenarios.scenario import Stage, load_scenario
 
 SOURCES = sorted(file.read_text() for file in bundled_scenarios().rglob("*.toml"))
@@ -77,7 +77,8 @@ def test_fork_has_all_that_its_references_name_or_faults(name: str, data: st.Dat
         for other in WITH_SUBMODULES:
             shutil.copytree(bundled_repositories() / other, Path(folder) / other)
         (Path(folder) / name / "repo.toml").write_text(text)
-        fork, problems = None, ()
+        fork: Fork | None = None
+        problems: tuple[Problem, ...] = ()
         try:
             fork = load_fork(Path(folder) / name)
         except InputError as error:

@@ -41,6 +41,7 @@ def invoke(
         monkeypatch.setattr(sys, "argv", ["cache-harness", *arguments])
         with pytest.raises(SystemExit) as exit_:
             main()
+        assert isinstance(exit_.value.code, int)
         return exit_.value.code, *capfd.readouterr()
 
     terminated = signal.getsignal(signal.SIGTERM)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_sandboxes import Nowhere
+from fake_sandboxes import nowhere
 from python_stores import keep_tools
 from runtimes import runtime
 
@@ -91,7 +91,7 @@ def bench(store: Store, tmp_path: Path) -> Iterator[Callable[..., Any]]:
             runtimes: tuple[Runtime, ...] | None = None,
             beyond: Recorder | Tape | None = None,
             tools: tuple[str, ...] = (),
-            **settings: Limits | tuple[str],
+            **settings: Any,
         ) -> Bench:
             folder = tmp_path / f"bench{len(list(tmp_path.glob('bench*')))}"
             fetcher = exits.enter_context(Fetcher(store, beyond))
@@ -108,7 +108,7 @@ def bench(store: Store, tmp_path: Path) -> Iterator[Callable[..., Any]]:
             serving = CommitServing({"python": python}, buildpacks)
             internet = CommitInternet(
                 serving,
-                Workshop(sandbox=Nowhere(None), scratch=folder),
+                Workshop(sandbox=nowhere(folder), scratch=folder),
                 folder=folder / "forks",
                 beyond=beyond.identity if beyond else "",
             )
@@ -142,11 +142,11 @@ def commit(scenario: Scenario) -> Commit:
     return first.commit
 
 
-def staged(commit: Commit, **changes: object) -> Commit:
+def staged(commit: Commit, **changes: Any) -> Commit:
     return replace(commit, stage=replace(commit.stage, **changes))
 
 
-def seen(commit: Commit, **changes: str | tuple[object, ...]) -> Commit:
+def seen(commit: Commit, **changes: Any) -> Commit:
     return staged(commit, world=replace(commit.stage.world, **changes))
 
 
@@ -166,7 +166,7 @@ def in_row(commit: Commit, *names: str, content: bytes = b"1") -> Commit:
 
 
 SHA = "1" * 40
-COMMITS = {
+COMMITS: dict[str, Callable[[Commit], Commit]] = {
     "app": lambda c: other_tree(c, "requirements.txt", File(data=b"other")),
     "app: a mode": lambda c: other_tree(c, "requirements.txt", File(
         data=c.stage.tree.entries["requirements.txt"].data, executable=True)),
@@ -203,7 +203,7 @@ COMMITS = {
     "internet: a revision less": lambda c: replace(c, scenario=replace(c.scenario, forks=tuple(
         replace(fork, revisions=fork.revisions[:-1]) for fork in c.scenario.forks))),
 }  # fmt: skip
-SESSIONS = {
+SESSIONS: dict[str, dict[str, Any]] = {
     "the sandbox": {"sandbox": ("bubblewrap", "", "i")},
     "the sandbox's code": {"sandbox": ("docker", "another", "i")},
     "an ecosystem's code": {"ecosystems": (("python", "another"),)},
@@ -230,7 +230,7 @@ def test_a_change_of_the_commit_changes_the_key(
 def test_a_change_of_what_the_run_is_asked_to_use_changes_the_key(
     bench: Callable[..., Any],
     commit: Commit,
-    change: dict[str, Limits | tuple[str | tuple[str, str], ...]],
+    change: dict[str, Any],
 ) -> None:
     assert bench(**change).key(commit) != bench().key(commit)
 
@@ -258,7 +258,7 @@ def tape(tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """Opens tapes that hold one answer each."""
     with ExitStack() as exits:
 
-        def opened(content: bytes = b"a", *, wheel: bool = False, **changes: bool | str) -> Tape:
+        def opened(content: bytes = b"a", *, wheel: bool = False, **changes: Any) -> Tape:
             name = hashlib.sha256(content).hexdigest()
             file = tmp_path / name
             file.write_bytes(content)
@@ -389,7 +389,7 @@ def test_what_is_served_under_another_version_is_in_the_key(
     one = bench(runtimes=(at_hand,))
     commit = replace(commit, buildpack=str(tmp_path / "known"))
 
-    def served(version: str, **changes: Commit) -> str:
+    def served(version: str, **changes: Any) -> str:
         file = File(data=f"{version}\n".encode())
         asking = replace(other_tree(commit, ".python-version", file), **changes)
         (served,) = one.serving.served(asking)

@@ -36,7 +36,7 @@ def shell(tmp_path: Path) -> Callable[..., Any]:
     return run
 
 
-def command(name: str, status: int = 0, **rest: bool) -> Command:
+def command(name: str, status: int = 0, **rest: Any) -> Command:
     return Command(name=name, argv=("/bin/sh", "-c", f"echo ran {name}; exit {status}"), **rest)
 
 
@@ -187,11 +187,12 @@ def test_a_folder_that_a_build_replaced_is_empty_again(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "precious").write_text("")
-    for name, make in (
-        ("link", lambda path: path.symlink_to(outside)),
-        ("file", lambda path: path.write_text("x")),
-        ("gone", Path.absolute),
-    ):
+    ways: dict[str, Callable[[Path], object]] = {
+        "link": lambda path: path.symlink_to(outside),
+        "file": lambda path: path.write_text("x"),
+        "gone": Path.absolute,
+    }
+    for name, make in ways.items():
         path = tmp_path / name
         make(path)
         real = _real_folder(path)

@@ -34,8 +34,8 @@ def restored(tmp_path: Path) -> Callable[..., Any]:
         (tmp_path / name / "lib").symlink_to(bundled_buildpacks() / "lib")
 
         def run(last: str, files: dict[str, str], stack: str) -> str:
-            for path in build.glob("*"):
-                path.unlink()
+            for old in build.glob("*"):
+                old.unlink()
             build.mkdir(exist_ok=True)
             for path, text in files.items():
                 (build / path).write_text(text)

@@ -3,6 +3,7 @@ import marshal
 import struct
 from contextlib import suppress
 from types import CodeType
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -24,7 +25,7 @@ def compiled(source: str, path: str = "/build/one/m.py") -> CodeType:
     return compile(source, path, "exec", dont_inherit=True)
 
 
-def pyc(code: object, version: int = 4) -> bytes:
+def pyc(code: Any, version: int = 4) -> bytes:
     return importlib.util.MAGIC_NUMBER + bytes(HEADER - 4) + marshal.dumps(code, version)
 
 

@@ -223,7 +223,7 @@ def test_many_outdated_files_are_one_finding(tmp_path: Path) -> None:
             Tree(root=root / f"p{number}").module(
                 timed("x = 1\n"), time=9 if side is Side.CLEAN or number < 3 else 10
             )
-    found = compare_folders(*roots.values())
+    found = compare_folders(roots[Side.CACHED], roots[Side.CLEAN])
     assert len(found.divergences) == 37
     (one,) = gather(found.divergences)
     assert (one.kind, one.path, len(one.paths)) == (DivergenceKind.BYTECODE, HERE, 37)

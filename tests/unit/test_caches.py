@@ -14,7 +14,6 @@ from ordinary_users import as_an_ordinary_user
 
 from harness.errors import CacheError, HarnessError, ManifestError, StoreError
 from harness.storage import content_store as pool_module
-from harness.storage.caches import save as record_module
 from harness.storage.caches.listing import pack, unpack
 from harness.storage.caches.restore import lay_out
 from harness.storage.caches.save import record
@@ -164,7 +163,7 @@ def test_a_folder_that_cannot_be_read_is_that_cache_s_fault(
     def fails(_: int) -> None:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
-    monkeypatch.setattr(record_module.os, "scandir", fails)
+    monkeypatch.setattr("harness.storage.caches.save.os.scandir", fails)
     with pytest.raises(ManifestError, match="Too many open files"):
         record(cache, content_store)
 

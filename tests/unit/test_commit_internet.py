@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fake_ecosystems import FakeServing
-from fake_sandboxes import Nowhere
+from fake_sandboxes import nowhere
 
 from harness.bundled import bundled_repositories
-from harness.ecosystems.serving import Served, Workshop
+from harness.ecosystems.serving import Served, Serving, Workshop
 from harness.errors import ReleaseError
 from harness.internet import Download, Internet, Release, ReleaseFile
 from harness.runs.internet import BuiltReleases, PlayedForks, assemble, identity
@@ -66,7 +67,7 @@ def test_what_is_published_comes_before_what_ecosystems_serve() -> None:
 
 @pytest.fixture
 def releases(tmp_path: Path) -> BuiltReleases:
-    return BuiltReleases(Workshop(sandbox=Nowhere(None), scratch=tmp_path))
+    return BuiltReleases(Workshop(sandbox=nowhere(tmp_path), scratch=tmp_path))
 
 
 def test_a_release_is_built_once_and_served_as_the_scenario_says(releases: BuiltReleases) -> None:
@@ -80,7 +81,8 @@ def test_a_release_is_built_once_and_served_as_the_scenario_says(releases: Built
 
 
 def test_a_release_is_built_of_the_fork_s_files_and_its_submodules(releases: BuiltReleases) -> None:
-    invoices, trees = fork("invoices"), []
+    invoices = fork("invoices")
+    trees: list[Tree] = []
 
     class Notes(FakeServing):
         def build_release(self, project: Tree, workshop: Workshop, *, label: str) -> Release:
@@ -100,7 +102,7 @@ def test_the_first_ecosystem_whose_project_it_is_builds_it(releases: BuiltReleas
 
 @pytest.mark.parametrize("servings", [[], [FakeServing(mark="Gemfile")]])
 def test_a_project_of_no_ecosystem_is_said_to_be_one(
-    releases: BuiltReleases, servings: list[FakeServing]
+    releases: BuiltReleases, servings: list[Serving]
 ) -> None:
     with pytest.raises(ReleaseError, match="no release of forms@v1 can be built"):
         releases.release(FORMS, PUBLISHED, servings=servings)
@@ -137,7 +139,7 @@ def known(
     return repr(identity(forks, world, served=served, beyond=beyond))
 
 
-CHANGES = {
+CHANGES: dict[str, dict[str, Any]] = {
     "a fork less": {"forks": ()},
     "a revision less": {"forks": (replace(FORMS, revisions=FORMS.revisions[:-1]),)},
     "the owner": {"forks": (replace(FORMS, owner="other"),)},

@@ -18,7 +18,7 @@ def pairs(inputs: str, *, expect: tuple[Expectation, ...] = ()) -> tuple[Pair, .
     """A scenario's builds, of which each letter is the digest of all that goes into a commit's."""
     found: list[Pair] = []
     for index, letter in enumerate(inputs):
-        commit = SimpleNamespace(stage=SimpleNamespace(index=index, expect=expect))
+        commit: Any = SimpleNamespace(stage=SimpleNamespace(index=index, expect=expect))
         clean = build(commit, letter)
         cached = build(commit, letter, cache=found[-1].cached) if found else clean
         found.append(Pair(commit=commit, cached=cached, clean=clean))

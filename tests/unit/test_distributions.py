@@ -1,5 +1,6 @@
 import json
 from hashlib import sha256
+from typing import Any
 
 import pytest
 from comparing import plainly
@@ -327,12 +328,12 @@ def test_malformed_metadata_is_never_an_error(data: Files) -> None:
         assert str(finding).isprintable()
 
 
-def forms(version: str = "1.0", source: Source | None = None, **more: str) -> Distribution:
+def forms(version: str = "1.0", source: Source | None = None, **more: Any) -> Distribution:
     place = {"location": SITE, "metadata": f"{SITE}/forms-{version}.dist-info", **more}
     return Distribution(name="Forms", version=version, source=source, **place)
 
 
-def at(commit: str, **more: str) -> Source:
+def at(commit: str, **more: Any) -> Source:
     return Source(url="https://github.com/acme/forms.git", commit=commit, **more)
 
 

@@ -40,5 +40,5 @@ def test_what_may_be_the_harness_s_own_fault_is_none(
 def test_pytest_shows_a_refusal_without_a_traceback() -> None:
     with pytest.raises(PermissionError) as caught:
         raise PermissionError(errno.EACCES, "Permission denied", "/root/store")
-    shown = ScenarioItem.repr_failure(None, caught)
+    shown = ScenarioItem.repr_failure(ScenarioItem.__new__(ScenarioItem), caught)
     assert shown.startswith("/root/store: Permission denied\n  try: ")

@@ -1,6 +1,7 @@
 """What a scenario says of a built tree, checked on trees that do and do not meet it."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path / "build"
 
 
-def said(tree: Path, path: str, **rest: bool | str) -> str:
+def said(tree: Path, path: str, **rest: Any) -> str:
     return fault(Expectation(path=path, **rest), {"app": tree})
 
 
@@ -92,7 +93,7 @@ def test_a_word_stands_for_a_place_of_the_installation(tree: Path, tmp_path: Pat
     (tmp_path / "layers" / "python" / "bin").mkdir(parents=True)
     trees = {"app": tree, "layers": tmp_path / "layers"}
 
-    def said(path: str, *places: NamedPlaces, **rest: bool | str) -> str:
+    def said(path: str, *places: NamedPlaces, **rest: Any) -> str:
         return fault(Expectation(path=path, **rest), trees, places)
 
     assert said("${site-packages}/a.html", HERE, contains="one") == ""

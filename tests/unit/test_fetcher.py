@@ -22,7 +22,7 @@ class Index:
         monkeypatch.setattr(fetcher, "fetch_tool", self.tool)
         monkeypatch.setattr(fetcher, "fetch_closure", self.closure)
 
-    def tool(self, pin: str, **_: object) -> Release:
+    def tool(self, pin: str, **_more: object) -> Release:
         self.asked.append(pin)
         if self.together:
             self.together.wait(10)

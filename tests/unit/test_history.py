@@ -51,7 +51,7 @@ def committed_by_git(tree: Tree, message: str, time: int, folder: Path) -> str:
     name, email = AUTHOR.removesuffix(">").split(" <")
     roles = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in
              {"NAME": name, "EMAIL": email, "DATE": f"{time} +0000"}.items()}  # fmt: skip
-    git(folder, "commit", "--quiet", "--message", message, **roles)
+    git(folder, "commit", "--quiet", "--message", message, env=roles)
     return git(folder, "rev-parse", "HEAD")
 
 

@@ -37,7 +37,7 @@ SOURCES = st.builds(
 
 
 @given(st.lists(SOURCES, max_size=5))
-def test_both_ways_of_writing_sources_are_read_alike(sources):
+def test_both_ways_of_writing_sources_are_read_alike(sources: list[Source]) -> None:
     one_line = "".join(
         f"deb {f'[arch=amd64 signed-by={s.signed_by}] ' if s.signed_by else ''}"
         f"{s.uri} {s.suite} {' '.join(s.components)} # why\n"
@@ -54,7 +54,7 @@ def test_both_ways_of_writing_sources_are_read_alike(sources):
     assert parse_deb822(deb822) == tuple(sources)
 
 
-def test_a_stanza_stands_for_every_pair_of_its_archives_and_suites():
+def test_a_stanza_stands_for_every_pair_of_its_archives_and_suites() -> None:
     found = parse_deb822("Types: deb\nURIs: http://a.test/x\n http://b.test/x\nSuites: s t\n")
     assert [(source.uri[7], source.suite) for source in found] == [
         *(("a", "s"), ("a", "t")),
@@ -63,19 +63,19 @@ def test_a_stanza_stands_for_every_pair_of_its_archives_and_suites():
 
 
 @pytest.mark.parametrize("field", ["Enabled: no", "Enabled: false", "Types: deb-src"])
-def test_what_apt_does_not_use_is_passed_over(field):
+def test_what_apt_does_not_use_is_passed_over(field: str) -> None:
     types = "" if field.startswith("Types") else "Types: deb\n"
     assert parse_deb822(f"{types}{field}\nURIs: http://a.test\nSuites: s\n") == ()
 
 
-def test_a_keyring_written_out_in_the_file_is_not_taken_for_a_path():
+def test_a_keyring_written_out_in_the_file_is_not_taken_for_a_path() -> None:
     text = (
         "Types: deb\nURIs: http://a.test\nSuites: s\nSigned-By:\n -----BEGIN PGP-----\n .\n abc\n"
     )
     assert parse_deb822(text)[0].signed_by == ""
 
 
-def test_third_parties_named_like_the_release_are_not_taken_for_the_distribution():
+def test_third_parties_named_like_the_release_are_not_taken_for_the_distribution() -> None:
     third = Source(uri="https://tools.test/repo", suite="bookworm", components=("main",))
     updates = Source(uri="https://own.test/debian", suite="bookworm-updates", components=("main",))
     own = Source(uri="https://own.test/debian/", suite="bookworm", components=("main", "contrib"))
@@ -97,11 +97,11 @@ def test_third_parties_named_like_the_release_are_not_taken_for_the_distribution
         ("# ID=debian\nID=fedora\n", None),
     ],
 )
-def test_the_distribution_is_read_from_os_release(text, expected):
+def test_the_distribution_is_read_from_os_release(text: str, expected: Distro | None) -> None:
     assert parse_os_release(text) == expected
 
 
-def test_how_apt_reaches_the_network_is_carried_over_and_nothing_else():
+def test_how_apt_reaches_the_network_is_carried_over_and_nothing_else() -> None:
     dump = (
         'Acquire "";\nAcquire::http::Proxy "http://proxy.test:8080";\n'
         'Acquire::https::Verify-Peer "false";\nAcquire::Check-Valid-Until "false";\n'
@@ -147,8 +147,12 @@ def test_how_apt_reaches_the_network_is_carried_over_and_nothing_else():
     ],
 )
 def test_a_suite_without_an_archive_is_refused_with_a_way_out(
-    monkeypatch, host, suite, mirror, words
-):
+    monkeypatch: pytest.MonkeyPatch,
+    host: Distro | None,
+    suite: str,
+    mirror: None,
+    words: tuple[str, ...],
+) -> None:
     monkeypatch.setattr(distro, "host_distro", lambda: host)
     with pytest.raises(ImageError) as caught:
         find_archive(suite, mirror)
@@ -157,19 +161,19 @@ def test_a_suite_without_an_archive_is_refused_with_a_way_out(
 
 
 @pytest.mark.parametrize("install", [True, False])
-def test_dpkg_waits_for_no_disk_where_it_installs(install):
+def test_dpkg_waits_for_no_disk_where_it_installs(install: bool) -> None:
     archive = Archive(distro="debian", suite="trixie", uri="https://own.test", signed_by="")
     argv = mmdebstrap_argv(Bootstrap(archive=archive, packages=("a",), install=install))
     assert ("--dpkgopt=force-unsafe-io" in argv) is install
 
 
-def test_a_given_mirror_serves_any_known_suite_on_any_host(monkeypatch):
+def test_a_given_mirror_serves_any_known_suite_on_any_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(distro, "host_distro", lambda: None)
     archive = find_archive("noble", "https://own.test/ubuntu")
     assert archive.entry.endswith("https://own.test/ubuntu noble main universe")
 
 
-def test_a_list_of_mirrors_gives_its_first(monkeypatch, tmp_path):
+def test_a_list_of_mirrors_gives_its_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     listed = tmp_path / "mirrors.list"
     listed.write_text("# near\nhttps://near.test/debian priority:1\nhttps://far.test/debian\n")
     source = Source(uri=f"mirror+file:{listed}", suite="bookworm", components=("main",))
@@ -178,14 +182,18 @@ def test_a_list_of_mirrors_gives_its_first(monkeypatch, tmp_path):
     assert find_archive("trixie").uri == "https://near.test/debian"
 
 
-def test_without_a_tool_the_error_says_what_to_install(monkeypatch, tmp_path):
+def test_without_a_tool_the_error_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr("harness.stack.bootstrap.shutil.which", lambda *_args, **_named: None)
     archive = Archive(distro="debian", suite="trixie", uri="https://own.test", signed_by="")
     with pytest.raises(ImageError, match="apt-get install mmdebstrap"):
         write_tar(Bootstrap(archive=archive, packages=()), tmp_path / "x.tar")
 
 
-def test_a_tool_that_fails_is_quoted_with_its_last_lines(monkeypatch, tmp_path):
+def test_a_tool_that_fails_is_quoted_with_its_last_lines(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     tool = tmp_path / "mmdebstrap"
     tool.write_text(
         "#!/bin/sh\necho 'I: one' >&2\necho 'E: no space left on device' >&2\nexit 25\n"
@@ -204,7 +212,7 @@ def test_a_tool_that_fails_is_quoted_with_its_last_lines(monkeypatch, tmp_path):
     assert heard[0] == "one"
 
 
-def test_a_recipe_is_its_packages_and_suite_in_any_order():
+def test_a_recipe_is_its_packages_and_suite_in_any_order() -> None:
     assert (
         Recipe(suite="s", packages=("a", "b")).digest
         == Recipe(suite="s", packages=("b", "a")).digest
@@ -225,7 +233,7 @@ def keep(store: Store, digest: str, recipe: Recipe, built: str) -> None:
     (folder / "image.json").write_text(json.dumps(facts))
 
 
-def test_the_newest_image_of_a_recipe_is_found_and_broken_ones_are_not(tmp_path):
+def test_the_newest_image_of_a_recipe_is_found_and_broken_ones_are_not(tmp_path: Path) -> None:
     store, recipe = Store(root=tmp_path), Recipe(suite="s")
     keep(store, "a" * 64, recipe, "2024-01-01T00:00:00+00:00")
     keep(store, "b" * 64, recipe, "2024-01-02T00:00:00+00:00")
@@ -241,7 +249,9 @@ def test_the_newest_image_of_a_recipe_is_found_and_broken_ones_are_not(tmp_path)
     assert build_image(store, suite="s") == found
 
 
-def test_an_image_is_built_into_the_store_once(monkeypatch, tmp_path):
+def test_an_image_is_built_into_the_store_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     made: list[str] = []
 
     def write(bootstrap: Bootstrap, tar: Path, *, on_line: object) -> str:

@@ -235,9 +235,8 @@ def indexes(internet: Internet, tmp_path: Path) -> Internet:
 def test_an_index_s_own_releases_are_in_no_other(
     indexes: Internet, tmp_path: Path, host: str, versions: list[str]
 ) -> None:
-    accept = {"accept": JSON}
     with online(indexes, tmp_path) as client:
-        page = client.get(f"https://{host}/simple/acme-forms/", **accept).body
+        page = client.get(f"https://{host}/simple/acme-forms/", accept=JSON).body
         about = client.get(f"https://{host}/pypi/acme-forms/json").body
         theirs = client.get(f"https://{host}/simple/other/").status
     assert json.loads(page)["versions"] == versions

@@ -1,6 +1,7 @@
 """A build's key: which of its inputs change it, and which do not."""
 
 from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ INPUTS = Inputs(
     mtime=None,
     internet=("forks",),
 )
-CHANGES = {
+CHANGES: dict[str, dict[str, Any]] = {
     "code": {"code": "another"},
     "ecosystems": {"ecosystems": (("python", ""), ("toys", "code"))},
     "ecosystems: one's code": {"ecosystems": (("python", "another"),)},
@@ -40,7 +41,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_each_input_changes_the_key(change: dict[str, object]) -> None:
+def test_each_input_changes_the_key(change: dict[str, Any]) -> None:
     assert inputs_key(replace(INPUTS, **change)) != inputs_key(INPUTS)
 
 
@@ -71,7 +72,7 @@ def test_a_time_limit_does_not_change_the_key() -> None:
         {"repetition": 2},
     ],
 )
-def test_inputs_cache_and_repetition_change_a_build_s_key(changed: dict[str, int | str]) -> None:
-    given = {"inputs": "inputs", **changed}
+def test_inputs_cache_and_repetition_change_a_build_s_key(changed: dict[str, Any]) -> None:
+    given: dict[str, Any] = {"inputs": "inputs", **changed}
     assert build_key(**given) != build_key("inputs")
     assert build_key(**given) == build_key(**given)

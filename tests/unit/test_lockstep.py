@@ -116,7 +116,7 @@ def test_what_its_owner_may_not_read_is_compared_and_given_its_mode_back() -> No
                 path.chmod(0)
         modes = {path: path.lstat().st_mode for path in Path(folder).rglob("*")}
         with ordinary_user(*modes):
-            compared = compare_trees(*roots, WHOLE_TREE)
+            compared = compare_trees(roots[0], roots[1], WHOLE_TREE)
         assert [(one.kind, one.path) for one in compared.divergences] == [
             ("content", "inner/other")
         ]

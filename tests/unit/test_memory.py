@@ -19,14 +19,16 @@ def free(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Sets how many bytes are free in the place and in the machine."""
 
     def sets(place: int, machine: int) -> None:
-        monkeypatch.setattr(memory.shutil, "disk_usage", lambda _: SimpleNamespace(free=place))
+        monkeypatch.setattr(
+            "harness.runs.memory.shutil.disk_usage", lambda _: SimpleNamespace(free=place)
+        )
         available = SimpleNamespace(available=machine)
-        monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: available)
+        monkeypatch.setattr("harness.runs.memory.psutil.virtual_memory", lambda: available)
 
     return sets
 
 
-def held(room: Room, *, cache: int = 0, memory: int = 2 * ROOM) -> AbstractContextManager:
+def held(room: Room, *, cache: int = 0, memory: int = 2 * ROOM) -> AbstractContextManager[Any]:
     return room.held(cache=cache, memory=memory)
 
 

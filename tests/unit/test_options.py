@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import click
 import pytest
@@ -69,7 +69,7 @@ def test_what_is_given_arrives(
     kind: type[MatrixOptions] | type[RecordOptions] | type[RunOptions],
     flag: str,
     value: str | None,
-    expected: dict[str, object],
+    expected: dict[str, Any],
 ) -> None:
     arguments = (flag,) if value is None else (flag, value)
     before = given(kind).settings()

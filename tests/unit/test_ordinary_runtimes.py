@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from python_stores import keep_runtimes
@@ -31,10 +32,10 @@ class Bench:
         self.extracted: list[str] = []
         self.packed: list[str] = []
         self.faults: dict[str, HarnessError] = {}
-        self.at_pack: Callable[[str], None] = lambda _: None
+        self.at_pack: Callable[[str], object] = lambda _: None
         self.hosts: tuple[str, ...] = ()
 
-    def extract(self, suite: str, root: Path, **_: object) -> None:
+    def extract(self, suite: str, root: Path, **_: Any) -> None:
         self.extracted.append(suite)
         if suite in self.faults:
             raise self.faults[suite]
@@ -49,7 +50,7 @@ class Bench:
     def minors(self, prefix: Path) -> tuple[str, ...]:
         return ("3.13",) if prefix == Path("/stack/usr") else self.hosts
 
-    def pack(self, version: str, *_: object, **__: object) -> Runtime:
+    def pack(self, version: str, *_: object, **__: Any) -> Runtime:
         self.at_pack(version)
         if version in self.faults:
             raise self.faults[version]
@@ -58,7 +59,7 @@ class Bench:
 
 
 @pytest.fixture
-def bench(monkeypatch) -> Bench:
+def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
     bench = Bench()
     monkeypatch.setattr(extracted, "extract_suite", bench.extract)
     monkeypatch.setattr(ensure, "default_suite", lambda: "trixie")
@@ -71,12 +72,12 @@ def bench(monkeypatch) -> Bench:
 
 
 @pytest.fixture
-def store(tmp_path) -> Store:
+def store(tmp_path: Path) -> Store:
     return Store(root=tmp_path / "store")
 
 
 @pytest.fixture
-def ordinary(store, tmp_path) -> Iterator[OrdinaryRuntimes]:
+def ordinary(store: Store, tmp_path: Path) -> Iterator[OrdinaryRuntimes]:
     with OrdinaryRuntimes(store, tmp_path / "suites") as ordinary:
         yield ordinary
 
@@ -94,11 +95,13 @@ def eventually(is_so: Callable[[], bool]) -> bool:
     return is_so()
 
 
-def versions(runtimes) -> list[str]:
+def versions(runtimes: tuple[Runtime, ...]) -> list[str]:
     return [each.version for each in runtimes]
 
 
-def test_suites_are_extracted_before_there_is_an_image_and_once(bench, ordinary, image):
+def test_suites_are_extracted_before_there_is_an_image_and_once(
+    bench: Bench, ordinary: OrdinaryRuntimes, image: Image
+) -> None:
     ordinary.begin()
     assert eventually(lambda: bench.extracted == ["bookworm", "bullseye"])
     assert bench.packed == []
@@ -106,34 +109,42 @@ def test_suites_are_extracted_before_there_is_an_image_and_once(bench, ordinary,
     assert bench.extracted == ["bookworm", "bullseye"]
 
 
-def test_what_is_lacking_is_packed_side_by_side(bench, ordinary, image):
+def test_what_is_lacking_is_packed_side_by_side(
+    bench: Bench, ordinary: OrdinaryRuntimes, image: Image
+) -> None:
     all_three = threading.Barrier(3)
     bench.at_pack = lambda _: all_three.wait(timeout=PATIENCE)
     assert versions(ordinary.ensure(image)) == ["3.13.5", "3.11.2", "3.9.2"]
 
 
-def test_no_more_are_packed_than_are_lacking(bench, store, ordinary, image):
+def test_no_more_are_packed_than_are_lacking(
+    bench: Bench, store: Store, ordinary: OrdinaryRuntimes, image: Image
+) -> None:
     keep_runtimes(store, {"3.13.7": False, "3.10.4": False, "3.14.8": True})
     ordinary.begin()
     assert versions(ordinary.ensure(image)) == ["3.13.7", "3.11.2", "3.10.4"]
     assert (bench.extracted, bench.packed) == (["bookworm"], ["3.11.2"])
 
 
-def test_where_enough_are_kept_nothing_is_begun(bench, store, ordinary, image):
+def test_where_enough_are_kept_nothing_is_begun(
+    bench: Bench, store: Store, ordinary: OrdinaryRuntimes, image: Image
+) -> None:
     keep_runtimes(store, dict.fromkeys(("3.13.7", "3.12.1", "3.10.4"), False))
     ordinary.begin()
     assert versions(ordinary.ensure(image)) == ["3.13.7", "3.12.1", "3.10.4"]
     assert (bench.extracted, bench.packed) == ([], [])
 
 
-def test_for_one_that_fails_the_next_is_taken(bench, ordinary, image):
+def test_for_one_that_fails_the_next_is_taken(
+    bench: Bench, ordinary: OrdinaryRuntimes, image: Image
+) -> None:
     bench.faults = {"bookworm": ImageError("no packages")}
     bench.hosts = ("3.9", "3.12", "3.13")
     assert versions(ordinary.ensure(image)) == ["3.13.5", OF_HOST, "3.9.2"]
     assert bench.packed[-1] == OF_HOST, "those of the host come last"
 
 
-def test_it_is_said_why_each_failed(bench, ordinary, image):
+def test_it_is_said_why_each_failed(bench: Bench, ordinary: OrdinaryRuntimes, image: Image) -> None:
     bench.faults = {"bookworm": ImageError("no packages"), OF_IMAGE: RuntimeArchiveError("broken")}
     with pytest.raises(RuntimeArchiveError) as raised:
         ordinary.ensure(image)
@@ -144,27 +155,35 @@ def test_it_is_said_why_each_failed(bench, ordinary, image):
     ]
 
 
-def test_a_suite_that_failed_early_is_not_tried_again(bench, ordinary, image):
+def test_a_suite_that_failed_early_is_not_tried_again(
+    bench: Bench, ordinary: OrdinaryRuntimes, image: Image
+) -> None:
     bench.faults = {"bookworm": ImageError("no packages")}
     ordinary.begin()
     assert versions(ordinary.ensure(image)) == ["3.13.5", "3.9.2"]
     assert bench.extracted == ["bookworm", "bullseye"]
 
 
-def test_trees_are_removed_as_soon_as_they_are_packed(bench, ordinary, image, tmp_path):
+def test_trees_are_removed_as_soon_as_they_are_packed(
+    bench: Bench, ordinary: OrdinaryRuntimes, image: Image, tmp_path: Path
+) -> None:
     ordinary.begin()
     ordinary.ensure(image)
     assert list((tmp_path / "suites").iterdir()) == []
 
 
-def test_where_another_run_is_at_it_nothing_is_begun(bench, store, ordinary, image):
+def test_where_another_run_is_at_it_nothing_is_begun(
+    bench: Bench, store: Store, ordinary: OrdinaryRuntimes, image: Image
+) -> None:
     with packing(store):
         ordinary.begin()
     assert len(ordinary.ensure(image)) == 3
     assert sorted(bench.extracted) == ["bookworm", "bullseye"]
 
 
-def test_other_runs_wait_from_the_beginning_to_the_end(bench, store, ordinary, image, tmp_path):
+def test_other_runs_wait_from_the_beginning_to_the_end(
+    bench: Bench, store: Store, ordinary: OrdinaryRuntimes, image: Image, tmp_path: Path
+) -> None:
     ordinary.begin()
     with OrdinaryRuntimes(store, tmp_path / "other") as other:
         other.begin()
@@ -176,7 +195,9 @@ def test_other_runs_wait_from_the_beginning_to_the_end(bench, store, ordinary, i
         pass
 
 
-def test_without_an_image_the_hold_ends_with_the_run(bench, store, tmp_path):
+def test_without_an_image_the_hold_ends_with_the_run(
+    bench: Bench, store: Store, tmp_path: Path
+) -> None:
     with OrdinaryRuntimes(store, tmp_path / "suites") as ordinary:
         ordinary.begin()
     with packing(store, wait=False):
@@ -184,7 +205,9 @@ def test_without_an_image_the_hold_ends_with_the_run(bench, store, tmp_path):
     assert not (tmp_path / "suites").exists()
 
 
-def test_a_host_without_suites_is_left_to_the_image_to_report(bench, monkeypatch, ordinary):
+def test_a_host_without_suites_is_left_to_the_image_to_report(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, ordinary: OrdinaryRuntimes
+) -> None:
     def none() -> str:
         raise ImageError("neither Debian nor Ubuntu")
 
@@ -195,7 +218,7 @@ def test_a_host_without_suites_is_left_to_the_image_to_report(bench, monkeypatch
 def sleeping(begun: threading.Event) -> Callable[..., None]:
     """Extracts a suite by a program that sleeps, as apt may for want of an answer."""
 
-    def extract(_suite: str, _root: Path, *, processes: Processes, **_: object) -> None:
+    def extract(_suite: str, _root: Path, *, processes: Processes, **_: Any) -> None:
         with subprocess.Popen(("sleep", "600")) as process, processes.including(process):
             begun.set()
             if process.wait() != 0:
@@ -204,7 +227,9 @@ def sleeping(begun: threading.Event) -> Callable[..., None]:
     return extract
 
 
-def test_what_is_under_way_is_ended_with_the_run(bench, monkeypatch, store, tmp_path):
+def test_what_is_under_way_is_ended_with_the_run(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, store: Store, tmp_path: Path
+) -> None:
     begun = threading.Event()
     monkeypatch.setattr(extracted, "extract_suite", sleeping(begun))
     with OrdinaryRuntimes(store, tmp_path / "suites") as ordinary:
@@ -215,7 +240,13 @@ def test_what_is_under_way_is_ended_with_the_run(bench, monkeypatch, store, tmp_
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("a bug")], ids=repr)
-def test_so_it_is_where_packing_cannot_go_on(bench, monkeypatch, ordinary, image, error):
+def test_so_it_is_where_packing_cannot_go_on(
+    bench: Bench,
+    monkeypatch: pytest.MonkeyPatch,
+    ordinary: OrdinaryRuntimes,
+    image: Image,
+    error: KeyboardInterrupt | ValueError,
+) -> None:
     begun = threading.Event()
     monkeypatch.setattr(extracted, "extract_suite", sleeping(begun))
 
@@ -230,7 +261,7 @@ def test_so_it_is_where_packing_cannot_go_on(bench, monkeypatch, ordinary, image
     assert time.monotonic() - began < PATIENCE
 
 
-def test_a_process_that_comes_too_late_is_ended_as_well():
+def test_a_process_that_comes_too_late_is_ended_as_well() -> None:
     processes = Processes()
     processes.end()
     with subprocess.Popen(("sleep", "600")) as process, processes.including(process):

@@ -1,6 +1,7 @@
 """Which builds a scenario's commits need, and which of them are one and the same."""
 
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -184,8 +185,8 @@ def chain(planned: Callable[..., Any], length: int) -> tuple[PlannedBuild, ...]:
 
 def to_run(
     builds: tuple[PlannedBuild, ...] | list[PlannedBuild],
-    stored: set[int] = (),
-    caches: set[int] = (),
+    stored: AbstractSet[int] = frozenset(),
+    caches: AbstractSet[int] = frozenset(),
 ) -> set[int]:
     """The places of the builds that must run, where these results and caches are stored."""
     found = missing(
@@ -216,11 +217,12 @@ def test_what_must_run(
 
 @given(data=st.data(), length=st.integers(1, 6))
 def test_what_runs_finds_the_cache_that_it_is_given(data: DataObject, length: int) -> None:
-    first = build(None, "0")
+    commit: Any = None  # no part of what is looked for
+    first = build(commit, "0")
     builds = [first]
     for number in range(1, length):
         parent = data.draw(st.sampled_from([None, *builds]))
-        builds.append(build(None, str(number), cache=parent))
+        builds.append(build(commit, str(number), cache=parent))
     places = st.sets(st.integers(0, length - 1))
     stored, caches = data.draw(places), data.draw(places)
     found = to_run(builds, stored, caches)

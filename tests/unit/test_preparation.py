@@ -3,10 +3,11 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
-from harness.buildpacks import Buildpack, Member, Setting
+from harness.buildpacks import Buildpack, BuildpackKind, Member, Setting
 from harness.buildpacks.classic import ClassicKind, ScalingoKind
 from harness.buildpacks.preparation import Command, Content, Prefix, Preparation
 from harness.errors import BuildpackError
@@ -15,7 +16,9 @@ from harness.trees.named import CacheTree, ResultTree
 KIND = ClassicKind()
 
 
-def buildpack(folder: Path, *programs: str, kind: object = KIND, mode: int = 0o755) -> Buildpack:
+def buildpack(
+    folder: Path, *programs: str, kind: BuildpackKind = KIND, mode: int = 0o755
+) -> Buildpack:
     for program in ("detect", "compile", *programs):
         path = folder / "bin" / program
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -24,7 +27,7 @@ def buildpack(folder: Path, *programs: str, kind: object = KIND, mode: int = 0o7
     return Buildpack(spec=folder.name, folder=folder, revision="", kind=kind, digest="d")
 
 
-def alone(folder: Path, *programs: str, mode: int = 0o755, **rest: bool | str) -> Setting:
+def alone(folder: Path, *programs: str, mode: int = 0o755, **rest: Any) -> Setting:
     member = Member(name="", buildpack=buildpack(folder, *programs, mode=mode))
     return Setting(sequence=(member,), stack="heroku-22", **rest)
 
@@ -93,11 +96,13 @@ def test_each_of_a_sequence_has_what_those_before_it_exported(tmp_path: Path) ->
     ]  # fmt: skip
 
 
-def test_each_of_a_sequence_runs_by_its_own_kind(tmp_path: Path) -> None:
-    class Other:
-        name = "other"
+class Other:
+    name = "other"
 
-    member = Member(name="strange", buildpack=buildpack(tmp_path / "strange", kind=Other()))
+
+def test_each_of_a_sequence_runs_by_its_own_kind(tmp_path: Path) -> None:
+    strange = buildpack(tmp_path / "strange", kind=cast("BuildpackKind", Other()))
+    member = Member(name="strange", buildpack=strange)
     with pytest.raises(BuildpackError, match="strange is a buildpack of the other kind"):
         KIND.prepare(Setting(sequence=(member,), stack="s"))
 

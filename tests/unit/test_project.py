@@ -30,9 +30,7 @@ def clone(tmp_path: Path) -> Path:
     return folder
 
 
-def subjects(
-    clone: Path, *arguments: str, last: int | None = None, **fields: tuple[str, ...]
-) -> list[str]:
+def subjects(clone: Path, *arguments: str, last: int | None = None, **fields: Any) -> list[str]:
     found = Project(repository=clone, **fields).commits(*arguments, last=last)
     return [each.subject for each in found]
 

@@ -32,9 +32,9 @@ from harness.verdicts.result import Builds, Failure, Result, Run, Step, Verdict
 
 
 def shown(of: Run) -> str:
-    console = Console(file=io.StringIO(), width=200, soft_wrap=True)
-    console.print(console_report.render(of))
-    return console.file.getvalue()
+    printed = io.StringIO()
+    Console(file=printed, width=200, soft_wrap=True).print(console_report.render(of))
+    return printed.getvalue()
 
 
 def test_one_of_each_count_is_singular() -> None:
@@ -130,7 +130,8 @@ def test_json_can_be_written_whatever_a_file_is_called() -> None:
 
 
 def test_elsewhere_than_on_a_terminal_each_build_has_a_line() -> None:
-    console = Console(file=io.StringIO(), width=20)
+    printed = io.StringIO()
+    console = Console(file=printed, width=20)
     with showing(console) as observer:
         observer.note("[image] is built, which takes a while")
         a = Label(scenario="a", commit=1, commits=2, arm="cached")
@@ -141,7 +142,7 @@ def test_elsewhere_than_on_a_terminal_each_build_has_a_line() -> None:
         observer.build_ended(b, "passes", 1.26)
         observer.build_ended(a, "fails with exit status 4", 61.0)
         observer.scenario_ended("a", Verdict.AGREES)
-    assert console.file.getvalue().splitlines() == [
+    assert printed.getvalue().splitlines() == [
         "[image] is built, which takes a while",
         "b: commit 2/2 clean passes (1.3 s)",
         "a: commit 1/2 cached fails with exit status 4 (61.0 s)",
@@ -150,13 +151,14 @@ def test_elsewhere_than_on_a_terminal_each_build_has_a_line() -> None:
 
 
 def test_a_build_under_way_does_not_command_the_terminal() -> None:
-    console = Console(file=io.StringIO(), force_terminal=True, width=200)
+    printed = io.StringIO()
+    console = Console(file=printed, force_terminal=True, width=200)
     with showing(console) as observer:
         label = Label(scenario="a", commit=1, commits=2, arm="cached")
         observer.build_started(label)
         observer.build_line(label, "\x1b]52;c;cm0gLXJmIH4=\x1b\\Installing\x1b[2J")
         time.sleep(0.5)
-    text = console.file.getvalue()
+    text = printed.getvalue()
     assert "Installing" in text
     assert "\x1b]52" not in text
     assert "\x1b[2J" not in text
@@ -185,9 +187,9 @@ def test_a_failing_control_build_is_not_called_a_difference_of_two_clean_builds(
 
 
 def matrix_lines(*results: Result, width: int = 120) -> list[str]:
-    console = Console(file=io.StringIO(), width=width, soft_wrap=True)
-    console.print(matrix_report.render(run(*results)))
-    return [line.rstrip() for line in console.file.getvalue().splitlines()]
+    printed = io.StringIO()
+    Console(file=printed, width=width, soft_wrap=True).print(matrix_report.render(run(*results)))
+    return [line.rstrip() for line in printed.getvalue().splitlines()]
 
 
 def test_a_matrix_wider_than_the_terminal_keeps_a_row_on_a_line() -> None:

@@ -307,7 +307,7 @@ def test_bytes_after_the_code_are_told(builds: Builds) -> None:
     ],
 )
 def test_whatever_else_code_says_is_told(
-    builds: Builds, change: Callable[[CodeType], dict[str, object]]
+    builds: Builds, change: Callable[[CodeType], dict[str, Any]]
 ) -> None:
     base = code("x = 1\n")
     ours, theirs = marshal.dumps(base.replace(**change(base)), 2), marshal.dumps(base)

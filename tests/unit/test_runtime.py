@@ -9,6 +9,7 @@ import sys
 import tarfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -247,7 +248,13 @@ def test_kept_runtimes_are_ordered_as_versions_and_broken_ones_are_not_listed(
             f"pip-for-{version}.tar.zst",
         ):
             (folder / name).touch()
-        facts = {"format": FORMAT, "version": version, "digest": "x", "origin": "", "bundled": []}
+        facts: dict[str, Any] = {
+            "format": FORMAT,
+            "version": version,
+            "digest": "x",
+            "origin": "",
+            "bundled": [],
+        }
         sums = {"gz": "1", "zst": "2", "pip": "3"}
         (folder / "runtime.json").write_text(json.dumps(facts | sums))
     (store.runtimes / "3.13.0-x" / "python-3.13.0.tar.gz").unlink()

@@ -162,7 +162,7 @@ path = "sub"
     assert [stage.index for stage in (first, second, third)] == [0, 1, 2]
     assert first.time < second.time < third.time
     assert set(first.tree) == {"raw", "req.txt", "run", "runtime.txt", "sub/link"}
-    assert first.tree.entries["run"].executable  # type: ignore[union-attr]
+    assert first.tree.entries["run"].executable
     assert first.tree.entries["raw"] == File(data=b"\xff${lib@v1}")
     assert first.tree.entries["sub/link"] == Link(target="../run")
     assert text_of(first.tree, "req.txt") == "${lib@v1} " + lib["v2"][:7]

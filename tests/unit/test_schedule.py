@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -31,7 +31,9 @@ def fail(error: BaseException) -> Callable[..., Any]:
 def test_each_task_runs_once_and_after_those_that_it_waits_for(
     before: list[set[int]], jobs: int
 ) -> None:
-    schedule, ended, lock = Schedule(), [], threading.Lock()
+    schedule: Schedule[str] = Schedule()
+    ended: list[int] = []
+    lock = threading.Lock()
 
     def note(number: int) -> None:
         with lock:
@@ -39,7 +41,7 @@ def test_each_task_runs_once_and_after_those_that_it_waits_for(
 
     for number, numbers in enumerate(before):
         after = [str(other) for other in numbers if other < number]
-        schedule.add(str(number), lambda n=number: note(n), after=after, rank=(0,))
+        schedule.add(str(number), partial(note, number), after=after, rank=(0,))
     schedule.run(jobs)
     assert sorted(ended) == list(range(len(before)))
     for number, numbers in enumerate(before):
@@ -49,26 +51,26 @@ def test_each_task_runs_once_and_after_those_that_it_waits_for(
 
 
 def test_the_lowest_rank_goes_first() -> None:
-    schedule, order = Schedule(), []
+    schedule: Schedule[Any] = Schedule()
+    order: list[Any] = []
     for name, rank in (("c", (2, 0)), ("a", (0, 5)), ("b", (1, 1))):
-        schedule.add(name, lambda n=name: order.append(n), rank=rank)
+        schedule.add(name, partial(order.append, name), rank=rank)
     schedule.run(1)
     assert order == ["a", "b", "c"]
 
 
 def test_of_the_same_rank_the_first_added_goes_first() -> None:
-    schedule, order = Schedule(), []
+    schedule: Schedule[Any] = Schedule()
+    order: list[Any] = []
     for key in (BuildTask("b"), CompareTask(0, 1), BuildTask("a"), SettleTask(0, 1)):
-        schedule.add(key, lambda k=key: order.append(k), rank=(0,))
+        schedule.add(key, partial(order.append, key), rank=(0,))
     schedule.run(1)
     assert order == [BuildTask("b"), CompareTask(0, 1), BuildTask("a"), SettleTask(0, 1)]
 
 
 def test_a_run_goes_case_by_case_and_commit_by_commit_and_judges_before_it_builds() -> None:
-    first, second = (
-        replace(build(None, inputs), commit=SimpleNamespace(stage=SimpleNamespace(index=1)))
-        for inputs in "ab"
-    )
+    commit: Any = SimpleNamespace(stage=SimpleNamespace(index=1))
+    first, second = (build(commit, inputs) for inputs in "ab")
     ranks = [
         judging_rank(0, 1),
         *sorted((building_rank(0, first), building_rank(0, second))),
@@ -81,7 +83,8 @@ def test_a_run_goes_case_by_case_and_commit_by_commit_and_judges_before_it_build
 
 
 def test_as_many_run_at_once_as_are_allowed_and_no_more() -> None:
-    schedule, lock = Schedule(), threading.Lock()
+    schedule: Schedule[Any] = Schedule()
+    lock = threading.Lock()
     now, most = 0, 0
     both = threading.Barrier(2)
 
@@ -101,7 +104,8 @@ def test_as_many_run_at_once_as_are_allowed_and_no_more() -> None:
 
 
 def test_a_task_may_add_others_that_wait_for_what_has_ended() -> None:
-    schedule, order = Schedule(), []
+    schedule: Schedule[Any] = Schedule()
+    order: list[Any] = []
 
     def first() -> None:
         order.append("first")
@@ -114,7 +118,8 @@ def test_a_task_may_add_others_that_wait_for_what_has_ended() -> None:
 
 
 def test_a_failure_takes_along_what_waits_for_it_and_nothing_else() -> None:
-    schedule, ran = Schedule(), []
+    schedule: Schedule[Any] = Schedule()
+    ran: list[Any] = []
     error = ManifestError("damaged")
     schedule.add("bad", fail(error), rank=(0,))
     schedule.add("next", lambda: ran.append("next"), after=["bad"], rank=(0,))
@@ -126,7 +131,8 @@ def test_a_failure_takes_along_what_waits_for_it_and_nothing_else() -> None:
 
 
 def test_what_is_added_after_a_failure_fails_as_well() -> None:
-    schedule, ran = Schedule(), []
+    schedule: Schedule[Any] = Schedule()
+    ran: list[Any] = []
     error = ManifestError("damaged")
 
     def later() -> None:
@@ -143,7 +149,8 @@ def test_what_is_added_after_a_failure_fails_as_well() -> None:
 def test_what_every_task_would_meet_ends_the_run(
     error: SandboxError | KeyboardInterrupt | ValueError,
 ) -> None:
-    schedule, ran = Schedule(), []
+    schedule: Schedule[Any] = Schedule()
+    ran: list[Any] = []
     schedule.add("bad", fail(error), rank=(0,))
     schedule.add("other", lambda: ran.append("other"), rank=(1,))
     with pytest.raises(type(error)) as raised:
@@ -155,7 +162,9 @@ def test_what_every_task_would_meet_ends_the_run(
 
 
 def test_what_is_under_way_when_the_run_ends_is_waited_for() -> None:
-    schedule, ended, going = Schedule(), [], threading.Event()
+    schedule: Schedule[Any] = Schedule()
+    ended: list[Any] = []
+    going = threading.Event()
 
     def slow() -> None:
         going.set()
@@ -175,7 +184,8 @@ def test_what_is_under_way_when_the_run_ends_is_waited_for() -> None:
 
 
 def test_a_key_is_run_once() -> None:
-    schedule, ran = Schedule(), []
+    schedule: Schedule[Any] = Schedule()
+    ran: list[Any] = []
     for _ in range(2):
         schedule.add("one", lambda: ran.append(1), rank=(0,))
     schedule.run(2)

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from real_hosts import Hosts, Say, real_hosts
@@ -20,7 +21,7 @@ def hosts(tmp_path: Path) -> Iterator[Hosts]:
         yield found
 
 
-def fetch(hosts: Hosts, tmp_path: Path, url: str = URL, **environ: str) -> Answer | None:
+def fetch(hosts: Hosts, tmp_path: Path, url: str = URL, **environ: Any) -> Answer | None:
     upstream = Upstream({**hosts.environ, **environ}, pauses=())
     return upstream.fetch("GET", url, headers=(("accept", "x"),), into=tmp_path / "body")
 
