@@ -4,13 +4,14 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 from harness.ecosystems.registry import ecosystems, explainers
 from harness.errors import ManifestError
 from harness.trees.difference import Side
 from harness.trees.directory import Directory, Listing, native, walk
-from harness.trees.explainer import TreePair, content_policy
+from harness.trees.explainer import Explainer, TreePair, content_policy
 from harness.trees.file_reader import COMPARE, OTHER, SAME, same, same_open
 from harness.trees.git.git_folder import PARTS
 from harness.trees.manifest import HERE, Entry, Manifest, escape, file_entry, parents
@@ -114,6 +115,12 @@ def compare_trees(
     return _comparison(cached, clean, found, worth)
 
 
+@cache
+def everyone_installed() -> tuple[Explainer, ...]:
+    """Whoever explains differences here; looked up once in a process."""
+    return explainers(ecosystems())
+
+
 def _comparison(cached: Path, clean: Path, found: Differences, worth: int) -> Comparison:
     ours = read_entries(cached, found.cached, worth=worth)
     theirs = read_entries(clean, found.clean, worth=worth)
@@ -139,7 +146,7 @@ def _comparison(cached: Path, clean: Path, found: Differences, worth: int) -> Co
 def _compared(ours: Manifest, theirs: Manifest, cached: Path, clean: Path) -> Comparison:
     """What manifests of two trees show, whose files are read from their folders."""
     trees = {Side.CACHED: cached, Side.CLEAN: clean}
-    everyone = explainers(ecosystems())
+    everyone = everyone_installed()
     limit = content_policy(everyone).largest
     pair = TreePair(
         cached=ours,

@@ -13,7 +13,7 @@ from comparing import plainly
 from ordinary_users import ordinary_user
 
 from benchmarks import lockstep
-from benchmarks.lockstep import Differences, compare_trees, differences
+from benchmarks.lockstep import Differences, compare_trees, differences, everyone_installed
 from harness.errors import ManifestError
 from harness.trees.directory import Directory
 from harness.trees.file_reader import LARGE, OTHER, SAME, UNSURE
@@ -115,6 +115,8 @@ def test_what_its_owner_may_not_read_is_compared_and_given_its_mode_back() -> No
             for path in (root / "inner" / "same", root / "inner" / "other", root / "inner"):
                 path.chmod(0)
         modes = {path: path.lstat().st_mode for path in Path(folder).rglob("*")}
+        # The other user may not read what is installed here.
+        everyone_installed()
         with ordinary_user(*modes):
             compared = compare_trees(roots[0], roots[1], WHOLE_TREE)
         assert [(one.kind, one.path) for one in compared.divergences] == [
