@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 from program import Program
-from stores import store_without_builds
+from stores import machine_store, store_without_builds
 from traces import SANDBOXES, need
 
+from harness.stack.image import Image, build_image
 from harness.storage.locks import locked
 from harness.storage.store import Store
 
@@ -36,3 +37,9 @@ def kind(request: pytest.FixtureRequest) -> str:
     """Each kind of sandbox that ships."""
     need(request.param)
     return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def image() -> Image:
+    """The stack image, in the store of whoever runs the tests."""
+    return build_image(machine_store())

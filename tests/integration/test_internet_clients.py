@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from git_repositories import commit, git
+from stores import machine_store
+from traces import need
 
 from harness.bundled import bundled_repositories
 from harness.ecosystems.python.index.package_index import PythonIndex
@@ -26,7 +28,7 @@ from harness.sandboxes.registry import BaseImage, SandboxSettings
 from harness.scenarios.fork import load_fork
 from harness.scenarios.history import play_fork
 from harness.scenarios.tree import File, Tree
-from harness.storage.store import Store, default_root
+from harness.storage.store import Store
 
 pytestmark = [pytest.mark.bubblewrap, pytest.mark.timeout(600)]
 
@@ -110,12 +112,11 @@ class Clients:
 
 @pytest.fixture(scope="module")
 def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clients]:
-    if not shutil.which("bwrap") and os.environ.get("CI") != "true":
-        pytest.skip("needs bubblewrap")
+    need("bubblewrap")
     base = tmp_path_factory.mktemp("clients")
     for name in ("sandbox", "server", "trust"):
         (base / name).mkdir()
-    store = Store(root=default_root())
+    store = machine_store()
     tools = tuple(fetch_tool(pin, store=store) for pin in (*BASE_TOOLS, OLD_PIP))
     sandbox = BubblewrapSandbox(
         SandboxSettings(

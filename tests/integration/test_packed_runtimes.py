@@ -1,7 +1,6 @@
 """Packed Pythons as a build uses them: unpacked at their place in the image, with nothing else."""
 
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
@@ -10,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from stores import machine_store
+from traces import need
 from wheels import wheel, wheel_name
 
 from harness.ecosystems.python.runtimes.check import check, works
@@ -24,8 +25,8 @@ from harness.ecosystems.python.runtimes.suite import suite_runtime
 from harness.ecosystems.python.runtimes.system import System
 from harness.errors import RuntimeArchiveError
 from harness.stack.distro import SUITES, distro_of
-from harness.stack.image import Image, build_image
-from harness.storage.store import Store, default_root
+from harness.stack.image import Image
+from harness.storage.store import Store
 
 pytestmark = [pytest.mark.image, pytest.mark.bubblewrap]
 
@@ -62,31 +63,18 @@ pip --version >/dev/null
 """
 
 
-@pytest.fixture(scope="module")
-def kept() -> Image:
-    return build_image(Store(root=default_root()))
-
-
-@pytest.fixture
-def bwrap() -> str:
-    found = shutil.which("bwrap")
-    if found is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("bubblewrap is not installed")
-    return str(found)
-
-
 @pytest.mark.parametrize("position", range(3))
 def test_a_runtime_works_where_a_buildpack_unpacks_it(
-    kept: Image, bwrap: str, tmp_path: Path, position: int
+    image: Image, tmp_path: Path, position: int
 ) -> None:
-    with OrdinaryRuntimes(Store(root=default_root()), tmp_path / "suites") as ordinary:
-        runtimes = ordinary.ensure(kept)
+    with OrdinaryRuntimes(machine_store(), tmp_path / "suites") as ordinary:
+        runtimes = ordinary.ensure(image)
     assert len({runtime.minor for runtime in runtimes}) == len(runtimes) >= 2
     assert not any(runtime.on_demand for runtime in runtimes)
     if position >= len(runtimes):
         pytest.skip("this distribution offers two minor versions")
     runtime = runtimes[position]
-    works_where_it_is_unpacked(runtime, runtime.gz if position % 2 else runtime.zst, kept, bwrap,
+    works_where_it_is_unpacked(runtime, runtime.gz if position % 2 else runtime.zst, image,
                                tmp_path)  # fmt: skip
 
 
@@ -94,9 +82,9 @@ def test_a_runtime_works_where_a_buildpack_unpacks_it(
     "minor", sorted({minor for suites in SUITES_WITH.values() for minor in suites})
 )
 def test_so_does_one_of_a_newer_suite_under_another_version(
-    kept: Image, bwrap: str, tmp_path: Path, minor: str
+    image: Image, tmp_path: Path, minor: str
 ) -> None:
-    ahead = RuntimesOnDemand(Store(root=default_root()), kept)
+    ahead = RuntimesOnDemand(machine_store(), image)
     if minor not in ahead.minors:
         pytest.skip(f"this distribution's newer suites have no Python {minor}")
     runtime = ahead.of_minor(minor)
@@ -105,7 +93,7 @@ def test_so_does_one_of_a_newer_suite_under_another_version(
     assert runtime.on_demand
     asked = f"{minor}.99"
     archive, _ = stand_in_archive(runtime, asked, "runtime.tar.zst", tmp_path)
-    works_where_it_is_unpacked(runtime, archive, kept, bwrap, tmp_path)
+    works_where_it_is_unpacked(runtime, archive, image, tmp_path)
     note = tmp_path / "app/.heroku/python/lib" / f"python{minor}" / NOTE
     assert note.read_text() == f"Python {runtime.version}, served as {asked}\n"
     left_out = {each.partition(" ")[0] for each in runtime.left_out}
@@ -115,8 +103,9 @@ def test_so_does_one_of_a_newer_suite_under_another_version(
 
 
 def works_where_it_is_unpacked(
-    runtime: Runtime, archive: Path, kept: Image, bwrap: str, tmp_path: Path
+    runtime: Runtime, archive: Path, image: Image, tmp_path: Path
 ) -> None:
+    need("bubblewrap")
     home = tmp_path / "app" / Path(HOME).relative_to("/app")
     home.mkdir(parents=True)
     subprocess.run(["tar", "--extract", f"--file={archive}", f"--directory={home}"], check=True)
@@ -128,7 +117,7 @@ def works_where_it_is_unpacked(
     script = "[console_scripts]\nsample = sample:main\n"
     wheel_file.write_bytes(wheel("sample", "1.0", module, entry_points=script))
     command = (
-        *(bwrap, "--ro-bind", str(kept.rootfs), "/", "--bind", str(tmp_path / "app"), "/app"),
+        *("bwrap", "--ro-bind", str(image.rootfs), "/", "--bind", str(tmp_path / "app"), "/app"),
         *("--ro-bind", str(tmp_path), "/cache", "--proc", "/proc", "--dev", "/dev"),
         *("--tmpfs", "/tmp", "--unshare-all", "--clearenv", "--setenv", "HOME", "/tmp"),
         *("--setenv", "PATH", f"{HOME}/bin:/usr/bin:/bin"),
@@ -144,10 +133,10 @@ def works_where_it_is_unpacked(
     ]
 
 
-def test_the_same_prefix_gives_the_same_bytes_in_any_store(kept: Image, tmp_path: Path) -> None:
-    python = read_interpreter(kept.rootfs / "usr", root=kept.rootfs)
-    first = pack_runtime(python, Store(root=tmp_path / "a"), image=kept)
-    second = pack_runtime(python, Store(root=tmp_path / "b/deeper"), image=kept)
+def test_the_same_prefix_gives_the_same_bytes_in_any_store(image: Image, tmp_path: Path) -> None:
+    python = read_interpreter(image.rootfs / "usr", root=image.rootfs)
+    first = pack_runtime(python, Store(root=tmp_path / "a"), image=image)
+    second = pack_runtime(python, Store(root=tmp_path / "b/deeper"), image=image)
     for kind in ("runtime.tar.gz", "runtime.tar.zst", "pip.tar.zst"):
         (one, sha256), (other, again) = first.archive(kind), second.archive(kind)
         assert sha256 == again == hashlib.sha256(one.read_bytes()).hexdigest()
@@ -166,32 +155,38 @@ def test_the_same_prefix_gives_the_same_bytes_in_any_store(kept: Image, tmp_path
     assert not list((tmp_path / "a/runtimes").glob(".staged-*"))
 
 
-def test_the_interpreter_that_runs_these_tests_can_be_packed(kept: Image, tmp_path: Path) -> None:
-    packed = pack_runtime(read_interpreter(Path(sys.base_prefix)), Store(root=tmp_path), image=kept)
+def test_the_interpreter_that_runs_these_tests_can_be_packed(image: Image, tmp_path: Path) -> None:
+    packed = pack_runtime(
+        read_interpreter(Path(sys.base_prefix)), Store(root=tmp_path), image=image
+    )
     assert packed.version == ".".join(map(str, sys.version_info[:3]))
 
 
-def test_the_oldest_suite_s_python_is_the_same_bytes_each_time(kept: Image, tmp_path: Path) -> None:
-    suite = SUITES[distro_of(kept.suite) or ""][-1]
-    packed = {suite_runtime(Store(root=tmp_path / name), suite, image=kept).digest for name in "ab"}
+def test_the_oldest_suite_s_python_is_the_same_bytes_each_time(
+    image: Image, tmp_path: Path
+) -> None:
+    suite = SUITES[distro_of(image.suite) or ""][-1]
+    packed = {
+        suite_runtime(Store(root=tmp_path / name), suite, image=image).digest for name in "ab"
+    }
     assert len(packed) == 1
 
 
 @pytest.fixture(scope="module")
-def laid_out(kept: Image, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def laid_out(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The image's Python as a build gets it; it is not to be changed."""
-    interpreter = read_interpreter(kept.rootfs / "usr", root=kept.rootfs)
+    interpreter = read_interpreter(image.rootfs / "usr", root=image.rootfs)
     tree = tmp_path_factory.mktemp("laid-out") / "python"
-    lay_out(interpreter, tree, target=System(root=kept.rootfs), wheels=())
+    lay_out(interpreter, tree, target=System(root=image.rootfs), wheels=())
     return tree
 
 
 @pytest.mark.parametrize("fault", ["site", "sysconfig", "pip", "library", "extension"])
 def test_what_a_packed_tree_lacks_is_seen_before_it_is_kept(
-    kept: Image, laid_out: Path, tmp_path: Path, fault: str
+    image: Image, laid_out: Path, tmp_path: Path, fault: str
 ) -> None:
-    interpreter = read_interpreter(kept.rootfs / "usr", root=kept.rootfs)
-    system = System(root=kept.rootfs)
+    interpreter = read_interpreter(image.rootfs / "usr", root=image.rootfs)
+    system = System(root=image.rootfs)
     tree = tmp_path / "python"
     shutil.copytree(laid_out, tree, symlinks=True)
     stdlib = tree / "lib" / f"python{interpreter.minor}"
@@ -214,11 +209,11 @@ def test_what_a_packed_tree_lacks_is_seen_before_it_is_kept(
         check(tree, version=interpreter.version, system=system)
 
 
-def test_libraries_that_the_image_lacks_come_along(kept: Image, tmp_path: Path) -> None:
-    interpreter = read_interpreter(kept.rootfs / "usr", root=kept.rootfs)
+def test_libraries_that_the_image_lacks_come_along(image: Image, tmp_path: Path) -> None:
+    interpreter = read_interpreter(image.rootfs / "usr", root=image.rootfs)
     poor = tmp_path / "poor"
-    shutil.copytree(kept.rootfs / "usr/lib", poor / "usr/lib", symlinks=True, ignore=_no_ssl)
-    shutil.copytree(kept.rootfs / "usr/lib64", poor / "usr/lib64", symlinks=True)
+    shutil.copytree(image.rootfs / "usr/lib", poor / "usr/lib", symlinks=True, ignore=_no_ssl)
+    shutil.copytree(image.rootfs / "usr/lib64", poor / "usr/lib64", symlinks=True)
     for name in ("lib", "lib64"):
         (poor / name).symlink_to(f"usr/{name}")
     target = System(root=poor)
@@ -232,16 +227,16 @@ def test_libraries_that_the_image_lacks_come_along(kept: Image, tmp_path: Path) 
 
 
 def test_a_kept_runtime_is_tried_in_an_image_that_it_was_not_packed_for(
-    kept: Image, tmp_path: Path
+    image: Image, tmp_path: Path
 ) -> None:
-    prefix, root = kept.rootfs / "usr", kept.rootfs
-    runtime = pack_runtime(read_interpreter(prefix, root=root), Store(root=tmp_path), image=kept)
-    assert works(runtime, kept)
-    assert works(runtime, replace(kept, digest="1" * 64))
-    other = replace(kept, digest="2" * 64, rootfs=tmp_path)
+    prefix, root = image.rootfs / "usr", image.rootfs
+    runtime = pack_runtime(read_interpreter(prefix, root=root), Store(root=tmp_path), image=image)
+    assert works(runtime, image)
+    assert works(runtime, replace(image, digest="1" * 64))
+    other = replace(image, digest="2" * 64, rootfs=tmp_path)
     assert not works(runtime, other)
     marks = sorted(path.name for path in runtime.gz.parent.glob("works-in-*"))
-    assert marks == sorted(f"works-in-{digest[:12]}" for digest in (kept.digest, "1" * 64))
+    assert marks == sorted(f"works-in-{digest[:12]}" for digest in (image.digest, "1" * 64))
 
 
 def _no_ssl(_folder: str, names: list[str]) -> list[str]:

@@ -1,19 +1,18 @@
 """The stack image as it is: what is in it, what is not, and that its bytes repeat."""
 
-import os
-import shutil
 import stat
 import subprocess
 from pathlib import Path
 
 import docker
 import pytest
+from traces import need
 
 from harness.sandboxes.docker import DockerSandbox
 from harness.sandboxes.docker.images import load_image
 from harness.stack.distro import find_archive
 from harness.stack.image import Image, build_image
-from harness.storage.store import Store, default_root
+from harness.storage.store import Store
 
 pytestmark = pytest.mark.image
 
@@ -39,21 +38,11 @@ test -s /etc/ssl/certs/ca-certificates.crt
 """
 
 
-@pytest.fixture(scope="module")
-def kept() -> Image:
-    return build_image(Store(root=default_root()))
-
-
-def need(program: str) -> None:
-    if shutil.which(program) is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{program} is not installed")
-
-
 @pytest.mark.bubblewrap
-def test_builds_find_their_tools_in_it(kept: Image) -> None:
-    need("bwrap")
+def test_builds_find_their_tools_in_it(image: Image) -> None:
+    need("bubblewrap")
     command = (
-        *("bwrap", "--ro-bind", str(kept.rootfs), "/", "--tmpfs", "/tmp", "--proc", "/proc"),
+        *("bwrap", "--ro-bind", str(image.rootfs), "/", "--tmpfs", "/tmp", "--proc", "/proc"),
         *("--dev", "/dev", "--unshare-all", "--clearenv", "--setenv", "PATH", "/usr/bin:/bin"),
         *("--setenv", "HOME", "/tmp", "bash", "-c", SCRIPT),
     )
@@ -62,37 +51,35 @@ def test_builds_find_their_tools_in_it(kept: Image) -> None:
 
 
 @pytest.mark.docker
-def test_docker_takes_it_once_and_runs_it(kept: Image) -> None:
-    check = DockerSandbox.check(())
-    if not check.ok:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(check.found)
-    assert load_image(kept) == load_image(kept) == kept.tag
-    assert DockerSandbox.check((kept,)).found.endswith("has the stack image")
+def test_docker_takes_it_once_and_runs_it(image: Image) -> None:
+    need("docker")
+    assert load_image(image) == load_image(image) == image.tag
+    assert DockerSandbox.check((image,)).found.endswith("has the stack image")
     client = docker.from_env()
     try:
         output = client.containers.run(
-            kept.tag, ["bash", "-c", SCRIPT], network_mode="none", remove=True, stderr=True
+            image.tag, ["bash", "-c", SCRIPT], network_mode="none", remove=True, stderr=True
         )
     finally:
         client.close()
     assert output == b"3\n"
 
 
-def test_it_is_small_and_holds_no_trace_of_who_made_it(kept: Image) -> None:
-    assert kept.tar.stat().st_size < 420_000_000
-    host = find_archive(kept.suite).uri.split("/")[2].encode()
+def test_it_is_small_and_holds_no_trace_of_who_made_it(image: Image) -> None:
+    assert image.tar.stat().st_size < 420_000_000
+    host = find_archive(image.suite).uri.split("/")[2].encode()
     for folder in ("etc", "var/lib/apt", "root", "var/log", "var/cache", "tmp"):
-        for file in (kept.rootfs / folder).rglob("*"):
+        for file in (image.rootfs / folder).rglob("*"):
             if file.is_file() and not file.is_symlink():
                 assert host not in file.read_bytes(), file
     for empty in ("etc/resolv.conf", "etc/pip.conf", "etc/apt/sources.list"):
-        assert (kept.rootfs / empty).read_bytes() == b""
+        assert (image.rootfs / empty).read_bytes() == b""
 
 
-def test_mount_points_are_there_and_no_program_takes_another_s_rights(kept: Image) -> None:
+def test_mount_points_are_there_and_no_program_takes_another_s_rights(image: Image) -> None:
     for folder in ("app", "build", "cache", "env", "buildpack", "proc", "dev", "tmp"):
-        assert (kept.rootfs / folder).is_dir(), folder
-    for file in kept.rootfs.rglob("*"):
+        assert (image.rootfs / folder).is_dir(), folder
+    for file in image.rootfs.rglob("*"):
         mode = file.lstat().st_mode
         taken = mode & (stat.S_ISUID | stat.S_ISGID) if stat.S_ISREG(mode) else 0
         assert not taken, file

@@ -68,7 +68,7 @@ def store(tmp_path: Path) -> Store:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bench:
+class KeyedInputs:
     """A run's inputs; nothing is built, so a sandbox is no more than its identity here."""
 
     inputs: CommitInputs
@@ -92,7 +92,7 @@ def bench(store: Store, tmp_path: Path) -> Iterator[Callable[..., Any]]:
             beyond: Recorder | Tape | None = None,
             tools: tuple[str, ...] = (),
             **settings: Any,
-        ) -> Bench:
+        ) -> KeyedInputs:
             folder = tmp_path / f"bench{len(list(tmp_path.glob('bench*')))}"
             fetcher = exits.enter_context(Fetcher(store, beyond))
             (folder / "served").mkdir(parents=True)
@@ -119,7 +119,7 @@ def bench(store: Store, tmp_path: Path) -> Iterator[Callable[..., Any]]:
                 buildpacks=buildpacks,
                 internet=internet,
             )
-            return Bench(inputs=inputs, serving=serving, buildpacks=buildpacks)
+            return KeyedInputs(inputs=inputs, serving=serving, buildpacks=buildpacks)
 
         yield make
 

@@ -25,7 +25,7 @@ OF_IMAGE, OF_HOST = "3.13.5", "3.12.1"
 OF_SUITES = {"bookworm": "3.11.2", "bullseye": "3.9.2"}
 
 
-class Bench:
+class Packer:
     """Notes what is extracted and packed; `faults` fail, and `at_pack` is called in each pack."""
 
     def __init__(self) -> None:
@@ -59,21 +59,16 @@ class Bench:
 
 
 @pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
-    bench = Bench()
-    monkeypatch.setattr(extracted, "extract_suite", bench.extract)
+def packer(monkeypatch: pytest.MonkeyPatch) -> Packer:
+    packer = Packer()
+    monkeypatch.setattr(extracted, "extract_suite", packer.extract)
     monkeypatch.setattr(ensure, "default_suite", lambda: "trixie")
-    monkeypatch.setattr(ensure, "read_interpreter", bench.read)
-    monkeypatch.setattr(ensure, "installed_minors", bench.minors)
+    monkeypatch.setattr(ensure, "read_interpreter", packer.read)
+    monkeypatch.setattr(ensure, "installed_minors", packer.minors)
     monkeypatch.setattr(ensure, "host_prefixes", lambda: (Path("/usr"),))
-    monkeypatch.setattr(ensure, "pack_runtime", bench.pack)
+    monkeypatch.setattr(ensure, "pack_runtime", packer.pack)
     monkeypatch.setattr(ensure, "works", lambda *_: True)
-    return bench
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(root=tmp_path / "store")
+    return packer
 
 
 @pytest.fixture
@@ -100,52 +95,54 @@ def versions(runtimes: tuple[Runtime, ...]) -> list[str]:
 
 
 def test_suites_are_extracted_before_there_is_an_image_and_once(
-    bench: Bench, ordinary: OrdinaryRuntimes, image: Image
+    packer: Packer, ordinary: OrdinaryRuntimes, image: Image
 ) -> None:
     ordinary.begin()
-    assert eventually(lambda: bench.extracted == ["bookworm", "bullseye"])
-    assert bench.packed == []
+    assert eventually(lambda: packer.extracted == ["bookworm", "bullseye"])
+    assert packer.packed == []
     assert versions(ordinary.ensure(image)) == ["3.13.5", "3.11.2", "3.9.2"]
-    assert bench.extracted == ["bookworm", "bullseye"]
+    assert packer.extracted == ["bookworm", "bullseye"]
 
 
 def test_what_is_lacking_is_packed_side_by_side(
-    bench: Bench, ordinary: OrdinaryRuntimes, image: Image
+    packer: Packer, ordinary: OrdinaryRuntimes, image: Image
 ) -> None:
     all_three = threading.Barrier(3)
-    bench.at_pack = lambda _: all_three.wait(timeout=PATIENCE)
+    packer.at_pack = lambda _: all_three.wait(timeout=PATIENCE)
     assert versions(ordinary.ensure(image)) == ["3.13.5", "3.11.2", "3.9.2"]
 
 
 def test_no_more_are_packed_than_are_lacking(
-    bench: Bench, store: Store, ordinary: OrdinaryRuntimes, image: Image
+    packer: Packer, store: Store, ordinary: OrdinaryRuntimes, image: Image
 ) -> None:
     keep_runtimes(store, {"3.13.7": False, "3.10.4": False, "3.14.8": True})
     ordinary.begin()
     assert versions(ordinary.ensure(image)) == ["3.13.7", "3.11.2", "3.10.4"]
-    assert (bench.extracted, bench.packed) == (["bookworm"], ["3.11.2"])
+    assert (packer.extracted, packer.packed) == (["bookworm"], ["3.11.2"])
 
 
 def test_where_enough_are_kept_nothing_is_begun(
-    bench: Bench, store: Store, ordinary: OrdinaryRuntimes, image: Image
+    packer: Packer, store: Store, ordinary: OrdinaryRuntimes, image: Image
 ) -> None:
     keep_runtimes(store, dict.fromkeys(("3.13.7", "3.12.1", "3.10.4"), False))
     ordinary.begin()
     assert versions(ordinary.ensure(image)) == ["3.13.7", "3.12.1", "3.10.4"]
-    assert (bench.extracted, bench.packed) == ([], [])
+    assert (packer.extracted, packer.packed) == ([], [])
 
 
 def test_for_one_that_fails_the_next_is_taken(
-    bench: Bench, ordinary: OrdinaryRuntimes, image: Image
+    packer: Packer, ordinary: OrdinaryRuntimes, image: Image
 ) -> None:
-    bench.faults = {"bookworm": ImageError("no packages")}
-    bench.hosts = ("3.9", "3.12", "3.13")
+    packer.faults = {"bookworm": ImageError("no packages")}
+    packer.hosts = ("3.9", "3.12", "3.13")
     assert versions(ordinary.ensure(image)) == ["3.13.5", OF_HOST, "3.9.2"]
-    assert bench.packed[-1] == OF_HOST, "those of the host come last"
+    assert packer.packed[-1] == OF_HOST, "those of the host come last"
 
 
-def test_it_is_said_why_each_failed(bench: Bench, ordinary: OrdinaryRuntimes, image: Image) -> None:
-    bench.faults = {"bookworm": ImageError("no packages"), OF_IMAGE: RuntimeArchiveError("broken")}
+def test_it_is_said_why_each_failed(
+    packer: Packer, ordinary: OrdinaryRuntimes, image: Image
+) -> None:
+    packer.faults = {"bookworm": ImageError("no packages"), OF_IMAGE: RuntimeArchiveError("broken")}
     with pytest.raises(RuntimeArchiveError) as raised:
         ordinary.ensure(image)
     assert raised.value.message.splitlines() == [
@@ -156,16 +153,16 @@ def test_it_is_said_why_each_failed(bench: Bench, ordinary: OrdinaryRuntimes, im
 
 
 def test_a_suite_that_failed_early_is_not_tried_again(
-    bench: Bench, ordinary: OrdinaryRuntimes, image: Image
+    packer: Packer, ordinary: OrdinaryRuntimes, image: Image
 ) -> None:
-    bench.faults = {"bookworm": ImageError("no packages")}
+    packer.faults = {"bookworm": ImageError("no packages")}
     ordinary.begin()
     assert versions(ordinary.ensure(image)) == ["3.13.5", "3.9.2"]
-    assert bench.extracted == ["bookworm", "bullseye"]
+    assert packer.extracted == ["bookworm", "bullseye"]
 
 
 def test_trees_are_removed_as_soon_as_they_are_packed(
-    bench: Bench, ordinary: OrdinaryRuntimes, image: Image, tmp_path: Path
+    packer: Packer, ordinary: OrdinaryRuntimes, image: Image, tmp_path: Path
 ) -> None:
     ordinary.begin()
     ordinary.ensure(image)
@@ -173,16 +170,16 @@ def test_trees_are_removed_as_soon_as_they_are_packed(
 
 
 def test_where_another_run_is_at_it_nothing_is_begun(
-    bench: Bench, store: Store, ordinary: OrdinaryRuntimes, image: Image
+    packer: Packer, store: Store, ordinary: OrdinaryRuntimes, image: Image
 ) -> None:
     with packing(store):
         ordinary.begin()
     assert len(ordinary.ensure(image)) == 3
-    assert sorted(bench.extracted) == ["bookworm", "bullseye"]
+    assert sorted(packer.extracted) == ["bookworm", "bullseye"]
 
 
 def test_other_runs_wait_from_the_beginning_to_the_end(
-    bench: Bench, store: Store, ordinary: OrdinaryRuntimes, image: Image, tmp_path: Path
+    packer: Packer, store: Store, ordinary: OrdinaryRuntimes, image: Image, tmp_path: Path
 ) -> None:
     ordinary.begin()
     with OrdinaryRuntimes(store, tmp_path / "other") as other:
@@ -190,13 +187,13 @@ def test_other_runs_wait_from_the_beginning_to_the_end(
         with pytest.raises(BlockingIOError), packing(store, wait=False):
             pass
     ordinary.ensure(image)
-    assert bench.extracted == ["bookworm", "bullseye"]
+    assert packer.extracted == ["bookworm", "bullseye"]
     with packing(store, wait=False):
         pass
 
 
 def test_without_an_image_the_hold_ends_with_the_run(
-    bench: Bench, store: Store, tmp_path: Path
+    packer: Packer, store: Store, tmp_path: Path
 ) -> None:
     with OrdinaryRuntimes(store, tmp_path / "suites") as ordinary:
         ordinary.begin()
@@ -206,7 +203,7 @@ def test_without_an_image_the_hold_ends_with_the_run(
 
 
 def test_a_host_without_suites_is_left_to_the_image_to_report(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, ordinary: OrdinaryRuntimes
+    packer: Packer, monkeypatch: pytest.MonkeyPatch, ordinary: OrdinaryRuntimes
 ) -> None:
     def none() -> str:
         raise ImageError("neither Debian nor Ubuntu")
@@ -228,7 +225,7 @@ def sleeping(begun: threading.Event) -> Callable[..., None]:
 
 
 def test_what_is_under_way_is_ended_with_the_run(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, store: Store, tmp_path: Path
+    packer: Packer, monkeypatch: pytest.MonkeyPatch, store: Store, tmp_path: Path
 ) -> None:
     begun = threading.Event()
     monkeypatch.setattr(extracted, "extract_suite", sleeping(begun))
@@ -241,7 +238,7 @@ def test_what_is_under_way_is_ended_with_the_run(
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("a bug")], ids=repr)
 def test_so_it_is_where_packing_cannot_go_on(
-    bench: Bench,
+    packer: Packer,
     monkeypatch: pytest.MonkeyPatch,
     ordinary: OrdinaryRuntimes,
     image: Image,
@@ -254,7 +251,7 @@ def test_so_it_is_where_packing_cannot_go_on(
         assert begun.wait(PATIENCE)
         raise error
 
-    bench.at_pack = fail
+    packer.at_pack = fail
     began = time.monotonic()
     with pytest.raises(type(error)):
         ordinary.ensure(image)

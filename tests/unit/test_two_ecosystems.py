@@ -56,7 +56,7 @@ def both(monkeypatch: pytest.MonkeyPatch) -> tuple[Ecosystem, ...]:
     return ecosystems()
 
 
-class Bench:
+class BuildKeeper:
     """Keeps builds as a run does, whose trees a test lays out."""
 
     def __init__(self, store: Store, folder: Path, ecosystems: tuple[Ecosystem, ...]) -> None:
@@ -127,7 +127,7 @@ def step(store: Store, tmp_path: Path, both: tuple[Ecosystem, ...]) -> Step:
 
     Python is in a tree of its own, and the vendored files are in the app's.
     """
-    bench = Bench(store, tmp_path / "builds", both)
+    bench = BuildKeeper(store, tmp_path / "builds", both)
     urls = {one: BENCHES["acme"].url(one) for one in (THEME, FONTS)}
     urls |= {one: BENCHES["python"].url(one) for one in (OLD, NEW)}
     first = bench.built(("layer", "python", OLD), ("app", "acme", THEME))
