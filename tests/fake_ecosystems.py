@@ -61,6 +61,9 @@ class FakeServing:
             raise ReleaseError(f"{label} does not build")
         return Release(project=label, version=str(len(project.entries)), files=())
 
+    def references(self, release: Release) -> dict[str, str]:
+        return {"sha256": f"digest of {release.project}"}
+
 
 class FakeEcosystem:
     """Serves the same whatever the image."""

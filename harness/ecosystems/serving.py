@@ -164,6 +164,13 @@ class Serving(Protocol):
         """
         ...
 
+    def references(self, release: Release) -> Mapping[str, str]:
+        """What a scenario may write of a release's files, by the form of the reference.
+
+        The forms are those of `harness.scenarios.interpolation.FILE_FORMS` that there are.
+        """
+        ...
+
 
 class Supplier(Protocol):
     """An ecosystem's side of a run for which it is not known yet in which image builds run."""

@@ -1,7 +1,7 @@
 """The sealed internet of one commit: a scenario's forks and releases, and what ecosystems serve."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,8 @@ from harness.runs.plan import Commit
 from harness.runs.serving import CommitServing
 from harness.scenarios.fork import Fork
 from harness.scenarios.history import play_fork
+from harness.scenarios.scenario import Scenario
+from harness.scenarios.tree import Tree
 from harness.scenarios.world import PublishedRelease, World
 from harness.storage.once import Once
 
@@ -122,14 +124,19 @@ class BuiltReleases:
     ) -> Release:
         project = fork.revision(published.revision).checkout
         label = f"{fork.name}@{published.revision}"
-        for serving in servings:
-            if serving.builds(project):
-                return serving.build_release(project, self._workshop, label=label)
+        maker = maker_of(project, servings)
+        if maker is not None:
+            return maker.build_release(project, self._workshop, label=label)
         raise ReleaseError(
             f"no release of {label} can be built: it is a project of none of the ecosystems that"
             " the buildpack installs from",
             hint="give the fork a file that says how it is built, such as pyproject.toml",
         )
+
+
+def maker_of(project: Tree, servings: Sequence[Serving]) -> Serving | None:
+    """The first of some ecosystems that can build a release of a project; None where none can."""
+    return next((serving for serving in servings if serving.builds(project)), None)
 
 
 class CommitInternet:
@@ -150,6 +157,27 @@ class CommitInternet:
         self._forks = PlayedForks(folder)
         self._releases = BuiltReleases(workshop)
         self._beyond = beyond
+
+    def files(
+        self, scenario: Scenario, servings: Sequence[Serving]
+    ) -> dict[tuple[str, str], Mapping[str, str]]:
+        """What the scenario's references to files of releases stand for; these are built now.
+
+        Args:
+            scenario: The scenario.
+            servings: The ecosystems from which the buildpack installs.
+
+        Raises:
+            ReleaseError: A release does not build, or the tools for it cannot be fetched.
+        """
+        forks = {fork.name: fork for fork in scenario.forks}
+        found: dict[tuple[str, str], Mapping[str, str]] = {}
+        for name, revision in sorted(scenario.released()):
+            one = PublishedRelease(fork=name, revision=revision, sha=forks[name].sha(revision))
+            release = self._releases.release(forks[name], one, servings=servings)
+            maker = maker_of(forks[name].revision(revision).checkout, servings)
+            found[name, revision] = maker.references(release) if maker else {}
+        return found
 
     def of(self, commit: Commit) -> Internet:
         """All that builds of a commit can reach; its releases are built now.

@@ -81,6 +81,7 @@ def open_session(settings: Settings, *, observer: Observer | None = None) -> Ite
             beyond=beyond,
             buildpacks=buildpacks,
             serving=serving,
+            internet=internet,
             inputs=CommitInputs(
                 settings,
                 ecosystems=identities(),

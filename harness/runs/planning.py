@@ -62,7 +62,8 @@ def _set_out(case: Case, session: Session) -> Case:
     if missing:
         return replace(case, missing=missing)
     pythons = serving.pythons(case.scenario.python_slots(), spec)
-    stages = serving.adapted(spec, case.scenario.stages(pythons))
+    files = session.internet.files(case.scenario, serving.of(spec))
+    stages = serving.adapted(spec, case.scenario.stages(pythons, files))
     serving.begin(spec, stages)
     return replace(case, stages=stages)
 

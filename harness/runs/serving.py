@@ -40,7 +40,11 @@ class CommitServing:
         Raises:
             BuildpackError: One of them is not part of the run.
         """
-        return self._of(self._buildpacks.get(commit.buildpack))
+        return self.of(commit.buildpack)
+
+    def of(self, spec: str) -> tuple[Serving, ...]:
+        """The servings of the ecosystems from which a buildpack installs; as `at`."""
+        return self._of(self._buildpacks.get(spec))
 
     def served(self, commit: Commit) -> tuple[Served, ...]:
         """What each ecosystem serves to a commit's builds; waits for it.

@@ -11,6 +11,7 @@ from harness.internet.recorder import Recorder
 from harness.internet.tape import Tape
 from harness.runs.buildpacks import Buildpacks
 from harness.runs.inputs import CommitInputs
+from harness.runs.internet import CommitInternet
 from harness.runs.places import Places
 from harness.runs.serving import CommitServing
 from harness.runs.settings import Settings
@@ -32,6 +33,7 @@ class Session:
         beyond: What answers where a scenario has nothing; None where that is nothing.
         buildpacks: The buildpacks.
         serving: What ecosystems serve.
+        internet: What builds can reach.
         inputs: What goes into builds.
         builds: The builds that are stored.
         judgements: What was judged of them.
@@ -45,6 +47,7 @@ class Session:
     beyond: Tape | Recorder | None
     buildpacks: Buildpacks
     serving: CommitServing
+    internet: CommitInternet
     inputs: CommitInputs
     builds: BuildStore[BuildRecord]
     judgements: Judgements[Step]

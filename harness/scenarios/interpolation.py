@@ -1,5 +1,6 @@
 """References such as `${forms@fixed}` in the text that a scenario writes."""
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,9 @@ _REFERENCE = re.compile(
     r"(?P<escape>\$?)\$\{(?P<name>[A-Za-z0-9._-]+)@(?P<item>[^{}@:\s]*)(?::(?P<form>[^{}@:\s]*))?\}"
 )
 _SHORT = 7
+
+FILE_FORMS = ("file", "sha256", "source-file", "source-sha256")
+"""Forms that tell of the files of the release that is built from a revision."""
 
 
 class UnknownReferenceError(HarnessError):
@@ -39,16 +43,22 @@ class Names:
     Attributes:
         revisions: By fork, its revisions' names and full SHAs.
         pythons: Full versions such as `3.11.7`, by slot (`default`, `other`, `sibling`, `newest`).
+        files: By fork and revision, what each of `FILE_FORMS` stands for; where a release is not
+            built yet, something of the same form stands in for it.
     """
 
     revisions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     pythons: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
 
 
 def substitute(text: str, names: Names) -> str:
     """The text with every reference replaced.
 
-    `${FORK@REVISION}` becomes the revision's SHA, with `:short` its first seven digits;
+    `${FORK@REVISION}` becomes the revision's SHA, with `:short` its first seven digits. With
+    `:sha256` it is the digest in hex of the release that is built from the revision, as an index
+    has it ready to be installed, and with `:file` where an index has that; `:source-sha256` and
+    `:source-file` are of its source.
     `${python@SLOT}` a Python's version, with `:minor` only `3.11`. `$${FORK@REVISION}` becomes
     the reference itself. Any other `${...}`, a shell's say, is left as it is.
 
@@ -81,6 +91,27 @@ def python_slots(text: str) -> frozenset[str]:
     )
 
 
+def released(text: str) -> frozenset[tuple[str, str]]:
+    """The forks and revisions of whose releases' files a text tells."""
+    return frozenset(
+        (match["name"], match["item"])
+        for match in _REFERENCE.finditer(text)
+        if match["form"] in FILE_FORMS and not match["escape"]
+    )
+
+
+def _stand_ins(fork: str, revision: str) -> dict[str, str]:
+    """What has the form of the files of a release that is not built; no two are the same."""
+    digest = hashlib.sha256(f"{fork} {revision}".encode()).hexdigest()
+    source = digest[::-1]
+    return {
+        "file": f"{fork}/{digest}/{fork}-0",
+        "sha256": digest,
+        "source-file": f"{fork}/{source}/{fork}-0.tar.gz",
+        "source-sha256": source,
+    }
+
+
 def _value(match: re.Match[str], names: Names) -> str:
     text, name, item, form = match[0], match["name"], match["item"], match["form"]
     if match["escape"]:
@@ -90,7 +121,10 @@ def _value(match: re.Match[str], names: Names) -> str:
             message = f"`{text}`: there is no Python `{item}`"
             raise UnknownReferenceError(name, text, message, one_of(names.pythons))
         version = names.pythons[item]
-        values = {None: version, "minor": ".".join(version.split(".")[:2])}
+        values: dict[str | None, str] = {
+            None: version,
+            "minor": ".".join(version.split(".")[:2]),
+        }
     else:
         if name not in names.revisions:
             message = f"`{text}`: the scenario has no fork `{name}`"
@@ -101,6 +135,7 @@ def _value(match: re.Match[str], names: Names) -> str:
             raise UnknownReferenceError(name, text, message, one_of(names.revisions[name]))
         sha = names.revisions[name][item]
         values = {None: sha, "short": sha[:_SHORT]}
+        values.update(names.files.get((name, item), _stand_ins(name, item)))
     if form not in values:
         known = " or ".join(f"`:{key}`" for key in values if key)
         raise UnknownReferenceError(name, text, f"`{text}`: unknown form `:{form}`", known)

@@ -24,6 +24,7 @@ from harness.scenarios.interpolation import (
     Names,
     UnknownReferenceError,
     python_slots,
+    released,
     substitute,
 )
 from harness.scenarios.positions import Place
@@ -132,17 +133,27 @@ class Scenario:
         """The Pythons that the files name: of the slots that there are, those that a run needs."""
         return frozenset().union(*map(python_slots, _texts(self))) & frozenset(PYTHON_SLOTS)
 
-    def stages(self, pythons: Mapping[str, str]) -> tuple[Stage, ...]:
+    def released(self) -> frozenset[tuple[str, str]]:
+        """The forks and revisions of whose releases' files the scenario's files tell."""
+        return frozenset().union(*map(released, _texts(self)))
+
+    def stages(
+        self,
+        pythons: Mapping[str, str],
+        files: Mapping[tuple[str, str], Mapping[str, str]] | None = None,
+    ) -> tuple[Stage, ...]:
         """What each commit comes to, the first one's included.
 
         Args:
             pythons: The full versions that `${python@default}` and the other slots stand for.
+            files: Of each fork and revision of `released`, what references to its release's files
+                stand for; see `Names.files`.
 
         Raises:
             InputError: A slot that the scenario names has no version, or an edit that applied
                 with other versions does not with these.
         """
-        return tuple(_stages(self, pythons))
+        return tuple(_stages(self, pythons, files or {}))
 
     def trees(self, pythons: Mapping[str, str]) -> tuple[Tree, ...]:
         """The app's files at each commit; as `stages`."""
@@ -271,9 +282,14 @@ def _texts(scenario: Scenario) -> Iterator[str]:
         yield from (text for _, text in changes_texts(changes))
 
 
-def _stages(scenario: Scenario, pythons: Mapping[str, str]) -> Iterator[Stage]:
+def _stages(
+    scenario: Scenario,
+    pythons: Mapping[str, str],
+    files: Mapping[tuple[str, str], Mapping[str, str]],
+) -> Iterator[Stage]:
     forks = {fork.name: fork for fork in scenario.forks}
-    names = Names(revisions={name: fork.shas for name, fork in forks.items()}, pythons=pythons)
+    revisions = {name: fork.shas for name, fork in forks.items()}
+    names = Names(revisions=revisions, pythons=pythons, files=files)
 
     def replaced(text: str) -> str:
         return substitute(text, names)

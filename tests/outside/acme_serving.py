@@ -106,6 +106,9 @@ class AcmeServing:
             raise ReleaseError(f"{label} does not build") from error
         return Release(project=name, version=version, files=())
 
+    def references(self, _release: Release) -> dict[str, str]:
+        return {}
+
 
 def _lines(tree: Tree, path: str) -> list[str]:
     file = tree.entries.get(path)

@@ -12,10 +12,20 @@ from harness.bundled import bundled_repositories
 from harness.ecosystems.serving import Served, Serving, Workshop
 from harness.errors import ReleaseError
 from harness.internet import Download, Internet, Release, ReleaseFile
-from harness.runs.internet import BuiltReleases, PlayedForks, assemble, identity
+from harness.runs.buildpacks import Buildpacks
+from harness.runs.internet import (
+    BuiltReleases,
+    CommitInternet,
+    PlayedForks,
+    assemble,
+    identity,
+)
+from harness.runs.serving import CommitServing
 from harness.scenarios.fork import Fork, load_fork
-from harness.scenarios.tree import Tree
+from harness.scenarios.scenario import load_scenario
+from harness.scenarios.tree import File, Tree
 from harness.scenarios.world import BranchTip, PublishedRelease, Tag, World, first_world
+from harness.storage.store import Store
 
 SHA = "1" * 40
 TOOL = Release(project="tool", version="1", files=())
@@ -167,3 +177,27 @@ def test_all_that_could_be_answered_is_in_its_identity() -> None:
 def test_where_files_are_is_not_in_its_identity() -> None:
     moved = (replace(FILE, file=Path("/elsewhere")),)
     assert known(served=(replace(SERVED, downloads=moved),)) == known()
+
+
+LOCKED = """\
+description = "A lock with the digest of a release"
+forks = ["forms"]
+app = { files = { lock = "${forms@v1:sha256}" } }
+commits = [{ message = "Deploy again" }]
+"""
+
+
+def test_references_to_files_stand_for_what_is_built_of_the_revision(tmp_path: Path) -> None:
+    folder = tmp_path / "scenarios"
+    folder.mkdir()
+    file = folder / "x.toml"
+    file.write_text(LOCKED)
+    scenario, python = load_scenario(file), FakeServing()
+    workshop = Workshop(sandbox=nowhere(tmp_path), scratch=tmp_path)
+    serving = CommitServing({}, Buildpacks(Store(root=tmp_path), tmp_path))
+    commits = CommitInternet(serving, workshop, folder=tmp_path)
+    files = commits.files(scenario, [python])
+    assert files == {("forms", "v1"): {"sha256": "digest of forms@v1"}}
+    (first, _) = scenario.stages({}, files)
+    assert first.tree.entries["lock"] == File(data=b"digest of forms@v1")
+    assert python.built == ["forms@v1"]

@@ -1,12 +1,17 @@
 """References: what each form stands for, and what is left alone."""
 
+import re
+from dataclasses import replace
+
 import pytest
 
 from harness.scenarios.interpolation import (
+    FILE_FORMS,
     Names,
     UnknownReferenceError,
     faults,
     python_slots,
+    released,
     substitute,
 )
 
@@ -58,3 +63,28 @@ def test_every_fault_of_a_text_is_told() -> None:
 
 def test_python_slots() -> None:
     assert python_slots("${python@a} ${python@b:minor} $${python@c} ${forms@d}") == {"a", "b"}
+
+
+def test_files_of_releases() -> None:
+    released = {"file": "forms/abc/forms-1.0-py3-none-any.whl", "sha256": "abc"}
+    names = replace(NAMES, files={("forms", "fixed"): released})
+    text = "/simple/${forms@fixed:file}#sha256=${forms@fixed:sha256}"
+    assert substitute(text, names) == "/simple/forms/abc/forms-1.0-py3-none-any.whl#sha256=abc"
+    with pytest.raises(UnknownReferenceError, match="unknown form `:source-file`"):
+        substitute("${forms@fixed:source-file}", names)
+
+
+def test_something_of_the_same_form_stands_in_for_what_is_not_built() -> None:
+    revisions = ("fixed", "v6.1")
+    told = {
+        substitute(f"${{forms@{revision}:{form}}}", NAMES)
+        for revision in revisions
+        for form in FILE_FORMS
+    }
+    assert len(told) == len(revisions) * len(FILE_FORMS)
+    assert all(re.search("[0-9a-f]{64}", text) for text in told)
+
+
+def test_which_releases_files_a_text_tells_of() -> None:
+    text = "${a@b:file} ${c@d:source-sha256} $${e@f:file} ${g@h} ${i@j:short} ${a@b:source-file}"
+    assert released(text) == {("a", "b"), ("c", "d")}

@@ -144,6 +144,15 @@ class PythonServing:
             project, workshop, label=label, tools=tools, store=self._supplies.store
         )
 
+    def references(self, release: Release) -> dict[str, str]:
+        """The digest of its wheel and of its sdist, and where the index has them."""
+        found: dict[str, str] = {}
+        for file in release.files:
+            source = "" if file.name.endswith(".whl") else "source-"
+            place = f"{canonicalize_name(release.project)}/{file.sha256}/{file.name}"
+            found |= {f"{source}file": place, f"{source}sha256": file.sha256}
+        return found
+
     def _wanted(self, demand: Demand, offered: tuple[Offer, ...]) -> Wanted:
         """The build tools, and the package managers, that builds of a commit are offered."""
         buildpack = demand.buildpack
