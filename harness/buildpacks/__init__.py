@@ -6,6 +6,7 @@ from typing import Protocol
 
 from harness.buildpacks.preparation import Preparation
 from harness.ecosystems.route import Route
+from harness.trees.named import AfterFailure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +59,15 @@ class Setting:
         build: What to name the build's folder after, where the kind has one that may change from
             build to build: other names are other paths.
         cache_apart: Whether the cache is on another mount than the build.
+        after_failure: What the next build gets of a cache if this one fails; None for what the
+            platform does.
     """
 
     sequence: tuple[Member, ...]
     stack: str
     build: str = "app"
     cache_apart: bool = False
+    after_failure: AfterFailure | None = None
 
 
 class BuildpackKind(Protocol):

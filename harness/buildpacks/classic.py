@@ -49,7 +49,7 @@ class ClassicKind:
         """What buildpacks of the platform download."""
         return self.platform.routes
 
-    features = frozenset({"sequence", "new-build-path", "cache-mount"})
+    features = frozenset({"sequence", "new-build-path", "cache-mount", "failed-build-cache"})
 
     def recognises(self, folder: Path) -> bool:
         """Whether `bin/detect` and `bin/compile` are there, and are meant for the platform."""
@@ -102,7 +102,13 @@ class ClassicKind:
             cwd=platform.home,
             # The platform packs the whole build dir.
             results=(ResultTree(path=build),),
-            caches=(CacheTree(name="cache", path=cache),),
+            caches=(
+                CacheTree(
+                    name="cache",
+                    path=cache,
+                    after_failure=setting.after_failure or platform.after_failure,
+                ),
+            ),
             prefixes=(Prefix(ecosystem="python", path=platform.prefix),),
         )
 

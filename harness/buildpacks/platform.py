@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from harness.ecosystems.route import Route
+from harness.trees.named import AfterFailure
 
 _UV = "uv/releases/download/{version}/uv-{machine}-unknown-linux-gnu.tar.gz"
 
@@ -44,6 +45,7 @@ class Platform:
         build: The build dir; `{build}` stands for a name that may change from build to build.
         cache: The cache dir.
         cache_apart: The same, where it is to be on another mount than the build dir.
+        after_failure: What the build after one that failed gets of the cache.
         env: The folder of the config vars.
         buildpack: The folder of the buildpack under test.
         others: The folder of the other buildpacks' folders.
@@ -58,6 +60,7 @@ class Platform:
     build: str = "/tmp/build_{build}"  # noqa: S108 - paths inside the sandbox
     cache: str = "/tmp/cache"  # noqa: S108
     cache_apart: str = "/cache/app"
+    after_failure: AfterFailure = AfterFailure.AS_BEFORE
     env: str = "/tmp/env"  # noqa: S108
     buildpack: str = "/tmp/buildpack"  # noqa: S108
     others: str = "/tmp/buildpacks"  # noqa: S108

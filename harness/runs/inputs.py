@@ -56,6 +56,7 @@ class CommitInputs:
                 stack=stack_of(self._buildpacks.get(commit.buildpack), commit.stage),
                 build=commit.build,
                 cache_apart=commit.cache_apart,
+                after_failure=commit.after_failure,
             )
         )
         results = (

@@ -6,9 +6,15 @@ from dataclasses import dataclass, field, replace
 
 from harness.runs.key import build_key
 from harness.scenarios.scenario import Scenario, Stage, mtime
-from harness.scenarios.scenario_file import BuildPath, CacheMount
+from harness.scenarios.scenario_file import BuildPath, CacheMount, FailedBuildCache
+from harness.trees.named import AfterFailure
 
 _FIXED_BUILD = "app"
+_AFTER_FAILURE: Mapping[FailedBuildCache | None, AfterFailure | None] = {
+    None: None,
+    FailedBuildCache.LAST_GOOD: AfterFailure.AS_BEFORE,
+    FailedBuildCache.KEPT: AfterFailure.AS_LEFT,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +28,8 @@ class Commit:
         build: What the build's folder is named after, the same for both arms.
         mtime: Modification time of the app's files in seconds since the epoch; None for now.
         cache_apart: Whether the cache is on another mount than the build.
+        after_failure: What the next build gets of the cache if this one fails; None for what the
+            platform does.
         before: The commit before it, whose cache it may be given; None for the first.
     """
 
@@ -31,6 +39,7 @@ class Commit:
     build: str
     mtime: int | None
     cache_apart: bool
+    after_failure: AfterFailure | None = None
     before: "Commit | None" = field(default=None, repr=False, compare=False)
 
     @property
@@ -163,5 +172,6 @@ def _commit(scenario: Scenario, stage: Stage, buildpack: str, before: Commit | N
         build=name,
         mtime=mtime(scenario.axes, stage),
         cache_apart=scenario.axes.cache_mount is CacheMount.OTHER,
+        after_failure=_AFTER_FAILURE[scenario.axes.failed_build_cache],
         before=before,
     )

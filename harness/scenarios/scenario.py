@@ -118,7 +118,7 @@ class Scenario:
         """What a buildpack must offer: what the file says, and what its own keys take for granted.
 
         These are `sequence` (several buildpacks), `revisions` (another revision of the buildpack),
-        `new-build-path` and `cache-mount` (the axes).
+        `new-build-path`, `cache-mount` and `failed-build-cache` (the axes).
         """
         changes: tuple[AppTable | CommitTable, ...] = (self.app, *self.commits)
         said = {
@@ -126,6 +126,7 @@ class Scenario:
             "revisions": any(one.buildpack for one in changes),
             "new-build-path": self.axes.build_path is BuildPath.NEW,
             "cache-mount": self.axes.cache_mount is CacheMount.OTHER,
+            "failed-build-cache": self.axes.failed_build_cache is not None,
         }
         return frozenset({*self.needs, *(name for name, needed in said.items() if needed)})
 

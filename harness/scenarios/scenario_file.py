@@ -33,6 +33,13 @@ class CacheMount(StrEnum):
     OTHER = "other"
 
 
+class FailedBuildCache(StrEnum):
+    """What the build after one that failed gets for a cache."""
+
+    LAST_GOOD = "last-good"
+    KEPT = "kept"
+
+
 class FileTimes(StrEnum):
     """The modification times of the app's files."""
 
@@ -108,6 +115,13 @@ class Axes:
         CacheMount,
         Field(description="Build and cache on the `same` mount, or the cache on an `other`."),
     ] = CacheMount.SAME
+    failed_build_cache: Annotated[
+        FailedBuildCache | None,
+        Field(
+            description="The cache after a build that fails: the one that it was given"
+            " (`last-good`), or as it left it (`kept`); by default what the platform does."
+        ),
+    ] = None
     file_times: Annotated[
         FileTimes,
         Field(

@@ -464,7 +464,7 @@ class Kind(ClassicKind):
             places=(*given.places, Place(path="/layers/all", holds=Content.NOTHING)),
             results=(*given.results, ResultTree(name="layers", path="/layers/all")),
             caches=(
-                *given.caches,
+                replace(given.caches[0], after_failure=AfterFailure.AS_LEFT),
                 CacheTree(name="image", path="/image/last", after_failure=AfterFailure.AS_BEFORE),
             ),
         )
@@ -526,3 +526,61 @@ def test_a_kind_may_leave_several_trees_and_caches(
     assert last["unmet"] == ["in the clean build names does not hold 'firstthird'"], said
     sizes = {one["tree"]: one["cached"]["size"] for one in last["divergences"]}
     assert sizes == {"app": len("firstfailsthird"), "layers": len("firstthird")}
+
+
+# What each commit is called is added to the cache, which is copied to what is deployed.
+NAMED = """
+cat "$build/name" >>"$cache/names"
+cp "$cache/names" "$packages/names"
+if grep -q fails "$build/name"; then exit 3; fi
+"""
+FAILS_TWICE = """
+description = "d"
+axes = {{ {axis} }}
+[app]
+files = {{ "requirements.txt" = "", "name" = "1fails " }}
+build = "fails"
+[[commits]]
+message = "Passes"
+edits = [{{ do = "write", path = "name", text = "2 " }}]
+[[commits]]
+message = "Fails again"
+build = "fails"
+edits = [{{ do = "write", path = "name", text = "3fails " }}]
+[[commits]]
+message = "Fails once more"
+build = "fails"
+edits = [{{ do = "write", path = "name", text = "4fails " }}]
+[[commits]]
+message = "Passes again"
+edits = [{{ do = "write", path = "name", text = "5 " }}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("axis", "names"),
+    [
+        ("", ["2 ", "2 5 "]),
+        ('failed_build_cache = "last-good"', ["2 ", "2 5 "]),
+        ('failed_build_cache = "kept"', ["1fails 2 ", "1fails 2 3fails 4fails 5 "]),
+    ],
+    ids=["default", "last-good", "kept"],
+)
+def test_what_the_next_build_gets_after_one_that_failed(
+    own_store: Store, tmp_path: Path, axis: str, names: list[str]
+) -> None:
+    pack = buildpack(tmp_path / "pack", NAMED)
+    file = scenario(tmp_path / "s", FAILS_TWICE.format(axis=axis))
+    report, said = ran(own_store, pack, file, report=tmp_path / "1")
+    (result,) = report["results"]
+    path = ".heroku/python/lib/python3.11/site-packages/names"
+    cached = [
+        one["cached"]["size"] if one else None
+        for step in (result["steps"][1], result["steps"][4])
+        for one in [next((o for o in step["divergences"] if o["path"] == path), None)]
+    ]
+    clean = ["2 ", "5 "]
+    wanted = [
+        len(name) if name != alone else None for name, alone in zip(names, clean, strict=True)
+    ]
+    assert cached == wanted, said

@@ -43,6 +43,7 @@ from harness.scenarios.scenario import Scenario, load_scenario
 from harness.scenarios.tree import File, Tree
 from harness.scenarios.world import BranchTip, PublishedRelease, Tag
 from harness.storage.store import Store
+from harness.trees.named import AfterFailure
 
 SCENARIO = """
 description = "d"
@@ -175,6 +176,7 @@ COMMITS: dict[str, Callable[[Commit], Commit]] = {
     "mtime: now": lambda c: replace(c, mtime=None),
     "preparation: another build dir": lambda c: replace(c, build="elsewhere"),
     "cache_apart": lambda c: replace(c, cache_apart=True),
+    "after_failure": lambda c: replace(c, after_failure=AfterFailure.AS_LEFT),
     "row: the buildpack twice": lambda c: in_row(c, "subject", "subject"),
     "row: another after it": lambda c: in_row(c, "subject", "other"),
     "row: another before it": lambda c: in_row(c, "other", "subject"),

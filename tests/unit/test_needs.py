@@ -29,6 +29,7 @@ message = "Second"
         ({"head": 'needs = ["poetry", "hooks"]'}, {"poetry", "hooks"}),
         ({"head": 'axes = { build_path = "new" }'}, {"new-build-path"}),
         ({"head": 'axes = { cache_mount = "other" }'}, {"cache-mount"}),
+        ({"head": 'axes = { failed_build_cache = "kept" }'}, {"failed-build-cache"}),
         ({"commit": 'buildpack = "v2"'}, {"revisions"}),
         ({"app": 'buildpacks = ["pack", "subject"]'}, {"sequence"}),
     ],

@@ -20,10 +20,12 @@ from harness.scenarios.scenario_file import (
     BuildExpectation,
     BuildPath,
     CacheMount,
+    FailedBuildCache,
     FileTimes,
 )
 from harness.scenarios.tree import File, Tree
 from harness.scenarios.world import World
+from harness.trees.named import AfterFailure
 
 TREE = Tree(entries={"requirements.txt": File(data=b"")})
 
@@ -73,7 +75,7 @@ def planned(document: Document) -> Callable[..., Any]:
 def digest(commit: Commit) -> str:
     """As the session's: whatever the build could see, but its cache."""
     parts = (commit.stage.tree, commit.stage.world, commit.build, commit.mtime,
-             commit.cache_apart)  # fmt: skip
+             commit.cache_apart, commit.after_failure)  # fmt: skip
     return repr(parts)
 
 
@@ -141,6 +143,16 @@ def test_the_cache_may_lie_on_a_mount_of_its_own(planned: Callable[..., Any]) ->
     )
     assert (same.commit.cache_apart, other.commit.cache_apart) == (False, True)
     assert same.clean.key != other.clean.key
+
+
+def test_what_a_failed_build_leaves_is_the_platform_s_to_say_or_the_scenario_s(
+    planned: Callable[..., Any],
+) -> None:
+    said = {None: None, "last-good": AfterFailure.AS_BEFORE, "kept": AfterFailure.AS_LEFT}
+    for word, after_failure in said.items():
+        axes = Axes(failed_build_cache=FailedBuildCache(word) if word else None)
+        (pair,) = planned(stage(), axes=axes)
+        assert pair.commit.after_failure is after_failure
 
 
 def test_the_first_cached_build_is_the_clean_one(planned: Callable[..., Any]) -> None:

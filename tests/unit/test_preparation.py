@@ -11,7 +11,7 @@ from harness.buildpacks import Buildpack, BuildpackKind, Member, Setting
 from harness.buildpacks.classic import ClassicKind, ScalingoKind
 from harness.buildpacks.preparation import Command, Content, Prefix, Preparation
 from harness.errors import BuildpackError
-from harness.trees.named import CacheTree, ResultTree
+from harness.trees.named import AfterFailure, CacheTree, ResultTree
 
 KIND = ClassicKind()
 
@@ -62,7 +62,9 @@ def test_programs_that_cannot_be_run_are_left_out(tmp_path: Path) -> None:
 def test_it_leaves_the_app_and_a_cache(tmp_path: Path) -> None:
     prepared = KIND.prepare(alone(tmp_path / "bp", build="x1"))
     assert prepared.results == (ResultTree(name="app", path="/tmp/build_x1"),)
-    assert prepared.caches == (CacheTree(name="cache", path="/tmp/cache"),)
+    assert prepared.caches == (
+        CacheTree(name="cache", path="/tmp/cache", after_failure=AfterFailure.AS_BEFORE),
+    )
     assert prepared.mounts == ("/tmp", "/app")
     assert [(place.path, place.holds) for place in prepared.places[:2]] == [
         ("/tmp/build_x1", Content.APP),
@@ -72,8 +74,14 @@ def test_it_leaves_the_app_and_a_cache(tmp_path: Path) -> None:
 
 def test_a_cache_apart_is_on_a_mount_of_its_own(tmp_path: Path) -> None:
     prepared = KIND.prepare(alone(tmp_path / "bp", cache_apart=True))
-    assert prepared.caches == (CacheTree(name="cache", path="/cache/app"),)
+    assert [cache.path for cache in prepared.caches] == ["/cache/app"]
     assert prepared.mounts == ("/tmp", "/cache", "/app")
+
+
+def test_a_scenario_may_have_what_a_failed_build_leaves_kept(tmp_path: Path) -> None:
+    for after_failure in AfterFailure:
+        prepared = KIND.prepare(alone(tmp_path / after_failure, after_failure=after_failure))
+        assert [cache.after_failure for cache in prepared.caches] == [after_failure]
 
 
 def test_each_of_a_sequence_has_what_those_before_it_exported(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from harness.scenarios.scenario_file import (
     BuildPath,
     CacheMount,
     Expectation,
+    FailedBuildCache,
     ReuseExpectation,
     ReuseParts,
 )
@@ -97,6 +98,7 @@ forks = ["lib"]
 [axes]
 build_path = "new"
 cache_mount = "other"
+failed_build_cache = "kept"
 file_times = "old"
 
 [app]
@@ -152,6 +154,7 @@ path = "sub"
     assert scenario.name == "theme/case"
     assert scenario.issue == "https://example.invalid/1"
     assert scenario.python_slots() == {"default", "other"}
+    assert scenario.axes.failed_build_cache is FailedBuildCache.KEPT
     assert (scenario.axes.build_path, scenario.axes.cache_mount) == (
         BuildPath.NEW,
         CacheMount.OTHER,
