@@ -50,6 +50,7 @@ class PartReuse:
         restored: What was taken from the cache: normalised names of packages, else file names.
         anew: What was fetched, or built and installed, in this build.
         unknown: Those of which nothing is known.
+        instead: What the clean build has in place of these, where that is another thing.
     """
 
     part: Part
@@ -58,6 +59,7 @@ class PartReuse:
     restored: tuple[str, ...] = ()
     anew: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    instead: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,10 +115,14 @@ class Reused:
             left out. What is not the ecosystem's own is none of its downloads.
         claimed: The URLs, of all that the two builds asked for, that are the ecosystem's: what was
             fetched of it, and pages that bring nothing. Whatever nobody claims is a download.
+        instead: What the clean build has in place of the cached build's, by part, where the two
+            have different ones. Then each may need what the other does not: that only the clean
+            build fetched something is no sign that the cached one had it.
     """
 
     fates: Mapping[Part, Mapping[str, Fate]] = field(default_factory=dict)
     claimed: frozenset[str] = frozenset()
+    instead: Mapping[Part, tuple[str, ...]] = field(default_factory=dict)
 
 
 def fates_by_requests(
@@ -127,10 +133,10 @@ def fates_by_requests(
     Args:
         cached: The names of what the cached build fetched.
         clean: The names of what the clean build fetched.
-        passed: Whether the cached build did: then it had what it did not fetch.
+        passed: Whether the cached build did, and needs the same: then it had what it did not fetch.
     """
     fates = {name: Fate(restored=False, basis=Basis.REQUESTS) for name in sorted(cached)}
     if passed:
-        spared = sorted(clean - cached)
-        fates |= {name: Fate(restored=True, basis=Basis.REQUESTS) for name in spared}
+        had = sorted(clean - cached)
+        fates |= {name: Fate(restored=True, basis=Basis.REQUESTS) for name in had}
     return fates

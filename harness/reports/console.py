@@ -213,6 +213,7 @@ def _part(one: PartReuse) -> str:
     told = [f"from the cache: {_named(one.restored)}"] if one.restored else []
     told += [f"new: {_named(one.anew)}"] if one.anew else []
     told += [f"unknown: {_named(one.unknown)}"] if one.unknown else []
+    told += [f"a clean build has {_named(one.instead)}"] if one.instead else []
     basis = f" (by {', '.join(one.basis)})" if one.basis else ""
     return f"{one.part} {one.reuse}{basis}: {'; '.join(told)}"
 
@@ -224,7 +225,7 @@ def _named(names: tuple[str, ...]) -> str:
 
 def _reuse(step: Step) -> str:
     reasons = f": {'; '.join(step.reasons)}" if step.reasons else ""
-    return str(step.reuse) + (reasons if step.reuse is Reuse.DISCARDED else "")
+    return str(step.reuse) + reasons
 
 
 def _stand_ins(run: Run) -> Iterator[Text]:

@@ -80,6 +80,7 @@ def _part(part: PartReuse) -> dict[str, Any]:
         "from_cache": [escape(name) for name in part.restored],
         "anew": [escape(name) for name in part.anew],
         "unknown": [escape(name) for name in part.unknown],
+        "instead": [escape(name) for name in part.instead],
     }
 
 

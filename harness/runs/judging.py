@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from harness.diagnosis.origin import with_origins_by_tree
 from harness.ecosystems import Ecosystem
+from harness.ecosystems.reuse import Reuse
 from harness.runs.at_hand import BuildsAtHand
 from harness.runs.case import Case
 from harness.runs.plan import PlannedBuild, control, repeated
@@ -120,9 +121,14 @@ class CommitJudge:
                 ecosystems=self._ecosystems,
             ),
         )
+        # Where another runtime was installed anew, what differs was made in this build, though an
+        # earlier commit's may hold the same.
+        made_anew = step.reuse is Reuse.DISCARDED and any(one.instead for one in step.reuse_parts)
         step = replace(
             step,
-            divergences=with_origins_by_tree(
+            divergences=step.divergences
+            if made_anew
+            else with_origins_by_tree(
                 step.divergences,
                 clean=lambda tree: [each.clean.manifest(tree) for each in earlier],
                 cached=lambda tree: [each.cached.manifest(tree) for each in earlier],

@@ -282,7 +282,13 @@ class BuildStore(Generic[R]):
             listing = record(cache.folder or empty, self._content_store)
         packed = pack(listing)
         digest = hashlib.sha256(packed).hexdigest()
-        kept = StoredCache(name=cache.name, digest=digest, count=listing.count, size=listing.size)
+        kept = StoredCache(
+            name=cache.name,
+            digest=digest,
+            count=listing.count,
+            files=listing.files,
+            size=listing.size,
+        )
         return kept, packed
 
     def forget_own(self) -> None:

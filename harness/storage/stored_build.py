@@ -72,12 +72,14 @@ class StoredCache:
         name: Its name.
         digest: The sha256 of its packed listing.
         count: How many entries it has.
+        files: How many of them are no folders.
         size: The bytes of all its files.
     """
 
     name: str
     digest: str
     count: int
+    files: int
     size: int
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from harness.buildpacks import BuildpackKind
 from harness.ecosystems import Ecosystem
@@ -22,6 +23,8 @@ from harness.verdicts.result import Failure, Seconds, Step, Verdict
 from harness.verdicts.reuse import judge_parts, unmet_reuse, whole
 
 _NOTHING = Comparison(divergences=(), set_aside=(), compared=0)
+_NOTES: Final = 4096
+"""The most bytes of a cache that holds but a note on an earlier build: no package is as small."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,14 +132,14 @@ def judge(arms: Arms, found: Comparison, second: SecondRuns, context: Context) -
     sentences: tuple[str, ...] = ()
     if divergences:
         divergences, sentences = _explained(arms, divergences, context.ecosystems)
-    passed = cached.record.outcome.passed
+    as_asked = cached.record.outcome.passed or stage.build is BuildExpectation.FAILS
     return Step(
         commit=context.shas[stage.index],
         message=stage.message,
         verdict=_verdict(arms, divergences, noise),
         reuse=reuse,
         reuse_parts=parts,
-        reasons=context.kind.reasons(cached.text) if reuse is Reuse.DISCARDED else (),
+        reasons=context.kind.reasons(cached.text) if _gives_reasons(reuse, parts) else (),
         seconds=Seconds(cached=cached.record.outcome.seconds, clean=clean.record.outcome.seconds),
         compared=found.compared,
         divergences=divergences,
@@ -148,7 +151,7 @@ def judge(arms: Arms, found: Comparison, second: SecondRuns, context: Context) -
         unmet=(
             *_unmet(arms),
             # Why a build failed says more than what became of its cache.
-            *(unmet_reuse(stage.reuse, reuse, parts) if passed else ()),
+            *(unmet_reuse(stage.reuse, reuse, parts) if as_asked else ()),
         ),
         failures=tuple(_failures(arms, second if noise else SecondRuns())),
         refused=tuple(
@@ -278,10 +281,23 @@ def _lacks(arms: Arms, built: Stored) -> Iterator[str]:
 def _reuse(arms: Arms, context: Context, needs: Needs) -> tuple[Reuse, tuple[PartReuse, ...]]:
     earlier = context.earlier
     given = earlier[-1].cached.facts.caches if earlier else ()
-    if not earlier or (given and not any(cache.count for cache in given)):
+    if not earlier or (given and not any(cache.files for cache in given)):
         return Reuse.EMPTY, ()
     parts = judge_parts(context.ecosystems, _trace(arms.cached), _trace(arms.clean), needs)
-    return whole(parts), parts
+    word = whole(parts)
+    if (
+        word is Reuse.DISCARDED
+        and given
+        and sum(cache.size for cache in given) <= _NOTES
+        and not context.kind.reasons(arms.cached.text)
+    ):
+        return Reuse.EMPTY, ()
+    return word, parts
+
+
+def _gives_reasons(reuse: Reuse, parts: Sequence[PartReuse]) -> bool:
+    """Whether what the log says of a discarded cache may be true."""
+    return reuse is Reuse.UNKNOWN or any(one.reuse is Reuse.DISCARDED for one in parts)
 
 
 def _trace(built: Stored) -> Trace:

@@ -1,6 +1,7 @@
 """What became of a build's cache, part by part, by what all ecosystems say of it."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
@@ -29,7 +30,8 @@ def judge_parts(
     """What became of each part of a cache that was not empty; unknown parts are left out.
 
     What several ecosystems say of one part is combined. A download is what no ecosystem takes
-    for its own: it is from the cache where only the clean build fetched it.
+    for its own: it is from the cache where only the clean build fetched it, unless the two builds
+    have different things of some language.
 
     Args:
         ecosystems: Whoever is asked.
@@ -42,14 +44,21 @@ def judge_parts(
     """
     told = [each.reuse(cached, clean, needs) for each in ecosystems]
     claimed = frozenset[str]().union(*(one.claimed for one in told))
+    instead = {part: names for one in told for part, names in one.instead.items()}
     downloads = fates_by_requests(
-        _downloads(cached, claimed), _downloads(clean, claimed), passed=cached.passed
+        _downloads(cached, claimed),
+        _downloads(clean, claimed),
+        passed=cached.passed and not instead,
     )
     everything = [*(one.fates for one in told), {Part.DOWNLOADS: downloads}]
     fates = {
         part: [fate for one in everything for fate in one.get(part, {}).items()] for part in Part
     }
-    return tuple(_part(part, things) for part, things in fates.items() if things)
+    return tuple(
+        replace(_part(part, things), instead=instead.get(part, ()))
+        for part, things in fates.items()
+        if things
+    )
 
 
 def whole(parts: Iterable[PartReuse]) -> Reuse:

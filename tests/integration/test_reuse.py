@@ -152,3 +152,161 @@ def test_a_build_that_fails_before_it_looks_at_its_cache_did_not_reuse_it(
     step = ran.steps[-1]
     assert [one["kind"] for one in step["divergences"]] == ["outcome"], ran.said
     assert (step["reuse"], step["reuse_parts"]) == ("unknown", {})
+
+
+# --- where the two builds have different Pythons -------------------------------------------------
+
+ASKING = '    chosen_python=$(curl --fail --silent --show-error "$runtimes/default-python")\n'
+STICKY = f'    chosen_python=$(cat "$cache/sticky" 2>/dev/null) ||\n{ASKING}'
+SAVE = '  save "$(cache_key "$home")"\n'
+KEEPS_VERSION = f'{SAVE}  echo "$chosen_python" >"$cache/sticky"\n'
+TWO_PYTHONS = """\
+description = "A Python that is no longer named is the one of the build before"
+forks = ["envconfig"]
+
+[app.files]
+".python-version" = "${python@other}\\n"
+"requirements.txt" = "envconfig==2.1.0\\n"
+
+[[app.releases]]
+fork = "envconfig"
+revision = "v2.1"
+do = "publish"
+
+[[commits]]
+message = "Name none"
+edits = [{ do = "delete", path = ".python-version" }]
+
+[[commits]]
+message = "Move to another stack"
+stack = "heroku-22"
+"""
+
+
+def sticky(program: Program, folder: Path, text: str = TWO_PYTHONS) -> EndedRun:
+    """A run of a buildpack that keeps the version of a Python that is named nowhere."""
+    pack = bundled_copy("root-requirements", folder / "pack")
+    script = pack / "lib/build.sh"
+    code = script.read_text()
+    for old, new in ((ASKING, STICKY), (SAVE, KEEPS_VERSION)):
+        assert code.count(old) == 1
+        code = code.replace(old, new)
+    script.write_text(code)
+    return program.run(folder / "run", scenario(folder, text), "--buildpack", pack)
+
+
+def test_a_python_is_judged_where_a_clean_build_has_another(
+    program: Program, tmp_path: Path
+) -> None:
+    ran = sticky(program, tmp_path)
+    _, kept, discarded = ran.steps
+    assert kept["reuse"] == "reused", ran.said
+    (own,) = kept["reuse_parts"]["runtime"]["from_cache"]
+    assert own.startswith("python3.")
+    assert [one[:3] for one in kept["reuse_parts"]["runtime"]["instead"]] == ["pyt"]
+    assert {one["origin"] for one in kept["divergences"]} != {None}
+    # All is fetched again, and the clean build, which fetches another Python, is no measure of it.
+    assert discarded["reuse"] == "discarded"
+    assert {part["reuse"] for part in discarded["reuse_parts"].values()} == {"discarded"}
+    runtime = discarded["reuse_parts"]["runtime"]
+    assert set(runtime["anew"]).isdisjoint(runtime["instead"])
+    assert len(runtime["anew"]) == len(runtime["instead"]) == 1
+    assert discarded["reasons"] == ["stack changed from heroku-24 to heroku-22"]
+    assert discarded["divergences"]
+    assert [one["why"] for one in discarded["divergences"] if one["origin"]] == []
+    assert f"; a clean build has {runtime['instead'][0]}" in ran.out
+
+
+def test_the_version_of_a_python_is_no_part_of_a_cache(program: Program, tmp_path: Path) -> None:
+    """The clean build asks which Python is the default; the cached one knows, and uses it."""
+    text = TWO_PYTHONS.replace('".python-version" = "${python@other}\\n"\n', "").replace(
+        'edits = [{ do = "delete", path = ".python-version" }]\n', ""
+    )
+    ran = sticky(program, tmp_path, text)
+    assert [step["reuse"] for step in ran.steps] == ["empty", "reused", "discarded"], ran.said
+    assert ran.steps[-1]["reasons"] == ["stack changed from heroku-24 to heroku-22"]
+
+
+# --- what the cache held that was given ----------------------------------------------------------
+
+HOOKED = "  hook post_compile\n  leave_exports\n"
+
+
+def test_a_cache_that_a_hook_emptied_is_empty(program: Program, tmp_path: Path) -> None:
+    pack = bundled_copy("root-requirements", tmp_path / "pack")
+    script = pack / "lib/build.sh"
+    text = script.read_text()
+    assert text.count(HOOKED) == 1
+    script.write_text(text.replace(HOOKED, "  export CACHE_DIR=$cache\n" + HOOKED))
+    hook = 'rm -rf "$CACHE_DIR"/*; mkdir "$CACHE_DIR/python"'
+    requirements = '"requirements.txt" = "envconfig==2.1.0\\n"'
+    assert INDEX.count(requirements) == 1
+    text = INDEX.replace(requirements, f"{requirements}, \"bin/post_compile\" = '{hook}'").replace(
+        'reuse = { runtime = "reused", packages = "reused" }', 'reuse = "discarded"'
+    )
+    file = scenario(tmp_path, text)
+    ran = program.run(tmp_path / "run", file, "--buildpack", pack)
+    assert [step["reuse"] for step in ran.steps] == ["empty", "empty"], ran.said
+    assert ran.steps[-1]["unmet"] == ["the cache is empty, and should be discarded"]
+
+
+FIRST_FAILS = """\
+description = "A first build that fails leaves nothing to discard"
+forks = ["envconfig"]
+
+[app]
+copy = "django-app"
+files = { "requirements.txt" = "envconfig==2.1.0\\n" }
+build = "fails"
+
+[[commits]]
+message = "Deploy after the release"
+releases = [{ fork = "envconfig", revision = "v2.1", do = "publish" }]
+reuse = "discarded"
+"""
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        pytest.param("", id="nothing"),
+        pytest.param('  echo "{ \\"failed\\": true }" >"$cache/notes.json"\n', id="a note"),
+    ],
+)
+def test_a_first_build_that_failed_leaves_nothing_to_discard(
+    program: Program, tmp_path: Path, note: str
+) -> None:
+    pack = bundled_copy("root-requirements", tmp_path / "pack")
+    script = pack / "lib/build.sh"
+    text = script.read_text()
+    asked = "  install_requirements\n"
+    assert text.count(asked) == 1
+    script.write_text(text.replace(asked, note + asked))
+    ran = program.run(tmp_path / "run", scenario(tmp_path, FIRST_FAILS), "--buildpack", pack)
+    assert [step["reuse"] for step in ran.steps] == ["empty", "empty"], ran.said
+    assert ran.steps[-1]["unmet"] == ["the cache is empty, and should be discarded"]
+
+
+# --- a build that fails ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("build", "unmet"),
+    [
+        pytest.param("passes", [], id="and should not"),
+        pytest.param("fails", ["the cache is discarded, and should be reused"], id="as it should"),
+    ],
+)
+def test_a_build_that_fails_is_only_held_to_its_cache_where_it_should_fail(
+    program: Program, tmp_path: Path, build: str, unmet: list[str]
+) -> None:
+    text = INDEX.replace(
+        'reuse = { runtime = "reused", packages = "reused" }',
+        f'edits = [{{ do = "append", path = "requirements.txt", text = "gone==1.0\\\\n" }}]\n'
+        f'build = "{build}"\nreuse = "reused"',
+    )
+    ran = planted(program, tmp_path, scenario(tmp_path, text))
+    step = ran.steps[-1]
+    assert step["reuse"] == "discarded", ran.said
+    assert step["reasons"] == ["requirements.txt changed"]
+    assert step["unmet"] == unmet

@@ -157,6 +157,45 @@ def test_another_python_is_no_reuse() -> None:
     )
 
 
+OLDER, NEWER = (f".heroku/python/lib/python{version}/os.py" for version in ("3.9", "3.11"))
+
+
+def test_where_a_clean_build_has_another_python_the_cached_build_s_own_is_named() -> None:
+    found = judged(traces(more=Ages(old=(OLDER,))), traces(RUNTIME, more=Ages(old=(NEWER,))))
+    runtime = found[Part.RUNTIME]
+    assert (runtime.reuse, runtime.restored) == (Reuse.REUSED, ("python3.9",))
+    assert runtime.instead == ("python-3.11.2.tar.zst",)
+    # A Python that lies beside the one that both have is a leftover.
+    both = Ages(old=(OLDER, NEWER))
+    (runtime,) = judged(traces(RUNTIME, more=both), traces(RUNTIME, more=both)).values()
+    assert runtime.instead == ()
+
+
+def test_what_a_clean_build_needs_for_another_python_tells_nothing_of_the_cache() -> None:
+    data = get("https://data.example/3.11/headers.bin")
+    backend, backport = wheel("backend"), wheel("backport")
+    needed = traces(RUNTIME, PIP, backend, backport, data, wheel("a"), new=[A, dist("backport")])
+    found = judged(traces(OTHER_RUNTIME, PIP, wheel("a"), new=[A]), needed)
+    assert {part: (one.restored, one.anew) for part, one in found.items()} == {
+        Part.RUNTIME: ((), ("python-3.13.5.tar.zst",)),
+        Part.TOOLS: ((), ("pip",)),
+        Part.PACKAGES: ((), ("a",)),
+    }
+    assert whole(found.values()) is Reuse.DISCARDED
+    # With the same Python it is a sign.
+    found = judged(traces(RUNTIME, PIP, wheel("a"), new=[A]), needed)
+    assert found[Part.TOOLS].restored == ("backend",)
+    assert found[Part.DOWNLOADS].restored == ("headers.bin",)
+
+
+def test_a_tool_that_may_have_come_with_another_python_is_unknown() -> None:
+    pip = dist("pip")
+    found = judged(traces(OTHER_RUNTIME, old=[pip]), traces(RUNTIME, PIP, new=[pip]))
+    assert found[Part.TOOLS].unknown == ("pip",)
+    found = judged(traces(RUNTIME, old=[pip]), traces(RUNTIME, PIP, new=[pip]))
+    assert found[Part.TOOLS].restored == ("pip",)
+
+
 def test_one_of_two_pythons_was_restored() -> None:
     found = judged(traces(RUNTIME), traces(RUNTIME, OTHER_RUNTIME))
     assert found[Part.RUNTIME].reuse is Reuse.REUSED
@@ -227,6 +266,7 @@ def test_asking_where_a_branch_is_is_no_fetch() -> None:
         get(RUNTIME.url, method="HEAD"),
         get(RUNTIME.url, status=404),
         get(f"{INDEX}/simple/a/"),
+        get(f"{RUNTIMES}/default-python"),
         get(wheel("a").url + ".metadata"),
         get(f"{INDEX}/pypi/a/json"),
         get(f"{FORGE}/a.git/info/refs?service=git-upload-pack"),

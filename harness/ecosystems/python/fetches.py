@@ -27,6 +27,7 @@ _SDISTS = (".tar.gz", ".zip")
 _FIELD = re.compile(r"\\\{[a-z]+\\\}")
 _PROGRAMS = "programs of "
 _RUNTIME = "runtime."
+_VERSION = "default python"
 # A page of an index, and what stands beside a wheel: these bring nothing.
 _ASKING = re.compile(r"\.metadata$|^/simple(?:/|$)|^/packages/|^/pypi/")
 
@@ -80,9 +81,15 @@ class Sorter:
         return frozenset(
             request.url
             for request in requests
-            if (request.method == "GET" and _ASKING.search(_path(request.url)))
+            if (request.method == "GET" and self._only_asks(request.url))
             or any(self.fetches((request,)))
         )
+
+    def _only_asks(self, url: str) -> bool:
+        """Whether a URL brings nothing that is installed, but what a page says."""
+        path = _path(url)
+        asked = self._served(urlsplit(url).hostname or "", path)
+        return asked == _VERSION or _ASKING.search(path) is not None
 
     def part_of(self, name: str) -> Part:
         """The part that a project is of; what is fetched and never installed builds others."""
@@ -96,7 +103,8 @@ class Sorter:
             if path.endswith(CLONE):
                 yield from self._from(path, url, git=True)
         elif served := self._served(urlsplit(url).hostname or "", path):
-            yield self._download(served, path, url)
+            if served != _VERSION:
+                yield self._download(served, path, url)
         elif release := _release(path):
             name, version = release
             yield Fetch(part=self.part_of(name), name=name, version=version, url=url)

@@ -1,6 +1,7 @@
 """What became of Python's part of a cache, judged by what a build fetched, wrote and printed."""
 
 import posixpath
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from harness.ecosystems.reuse import Basis, Fate, Needs, Part, Reused, fates_by_
 from harness.internet import Request
 
 _PYTHON = "python"
+_PYTHON_OF = re.compile(r"(?:^|/)(?:bin/(python\d+\.\d+)$|lib/(python\d+\.\d+)/os\.py$)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,29 +85,47 @@ class _Judge:
         return Reused(
             fates={part: things for part, things in fates.items() if things},
             claimed=self._sorter.claimed(requests),
+            instead={Part.RUNTIME: self._instead} if self._instead else {},
         )
 
     # --- the runtime ---------------------------------------------------------------------------
 
     @cached_property
     def _runtime(self) -> dict[str, Fate]:
+        needed = self._names(self._needed, Part.RUNTIME)
         said = fates_by_requests(
             self._names(self._fetched, Part.RUNTIME),
-            self._names(self._needed, Part.RUNTIME),
-            passed=self._cached.passed,
+            needed,
+            passed=self._cached.passed and not self._instead,
         )
-        if any(one.restored is False for one in said.values()) and not (
-            self._names(self._fetched, Part.RUNTIME) <= self._names(self._needed, Part.RUNTIME)
-        ):
-            # It fetched another one, so what the clean build fetched was not spared it.
-            return {name: one for name, one in said.items() if not one.restored}
         if said:
             return said
+        if self._instead and needed and self._cached.passed:
+            # It fetched none, and has another than the clean build: one that it was given.
+            own = _pythons(self._cached) - _pythons(self._clean)
+            return {name: Fate(restored=True, basis=Basis.REQUESTS) for name in sorted(own)}
         ours, theirs = self._cached.ages, self._clean.ages
         told = set(ours.old) & set(theirs.new) or set(ours.new) & set(theirs.old)
         if told & self._landmarks:
             return {_PYTHON: Fate(restored=True, basis=Basis.TIMES)}
         return {}
+
+    @cached_property
+    def _instead(self) -> tuple[str, ...]:
+        """The runtimes of the clean build, where the cached one has others; mostly none."""
+        needed = self._names(self._needed, Part.RUNTIME)
+        if self._fetched_another:
+            return tuple(sorted(needed - self._names(self._fetched, Part.RUNTIME)))
+        ours, theirs = _pythons(self._cached), _pythons(self._clean)
+        if ours - theirs and theirs - ours:
+            return tuple(sorted(needed or theirs - ours))
+        return ()
+
+    @cached_property
+    def _fetched_another(self) -> bool:
+        """Whether the cached build fetched a runtime that the clean one did not, having its own."""
+        needed = self._names(self._needed, Part.RUNTIME)
+        return bool(needed) and not self._names(self._fetched, Part.RUNTIME) <= needed
 
     @cached_property
     def _landmarks(self) -> set[str]:
@@ -139,7 +159,7 @@ class _Judge:
 
     def _of(self, part: Part, name: str) -> Fate | None:
         """What became of a project; None where it is not there and nobody fetched it."""
-        if self._by_times(name):
+        if self._by_times(name) and not self._may_come_with_runtime(part):
             return Fate(restored=True, basis=Basis.TIMES)
         asked = self._by_fetches(part, name)
         if asked is False and self._only_prepared(part, name):
@@ -163,12 +183,20 @@ class _Judge:
         ours = self._relevant(self._fetched.get((part, name), ()), name)
         theirs = self._relevant(self._needed.get((part, name), ()), name)
         if not ours:
-            spared = bool(theirs) and self._cached.passed
-            # What a clean build installs and this one has not is missing, not restored.
-            return True if spared and (name in self._ours or name not in self._theirs) else None
+            if not theirs or not self._cached.passed:
+                return None
+            if name in self._ours:
+                return None if self._may_come_with_runtime(part) else True
+            # What a clean build installs and this one has not is missing, not restored; and what
+            # builds others may be needed with one Python alone.
+            return None if name in self._theirs or self._instead else True
         if all(one.git for one in ours) and len(ours) < len(theirs):
             return None  # perhaps it only asked where a branch is
         return False
+
+    def _may_come_with_runtime(self, part: Part) -> bool:
+        """Whether what is there may be part of a runtime that only the cached build fetched."""
+        return part is Part.TOOLS and self._fetched_another
 
     def _only_prepared(self, part: Part, name: str) -> bool:
         """Whether it was fetched to be looked at, and not installed, as the logs say.
@@ -207,6 +235,12 @@ class _Judge:
     @staticmethod
     def _names(fetches: Mapping[tuple[Part, str], list[Fetch]], part: Part) -> set[str]:
         return {name for of, name in fetches if of is part}
+
+
+def _pythons(build: Traces) -> set[str]:
+    """The Pythons in a build's tree, as `python3.11`, by the files that every one has."""
+    paths = (*build.ages.old, *build.ages.new)
+    return {match[1] or match[2] for path in paths if (match := _PYTHON_OF.search(path))}
 
 
 def _by_name(distributions: Iterable[Distribution]) -> dict[str, list[Distribution]]:

@@ -80,6 +80,11 @@ class CacheListing:
         """How many entries it has."""
         return sum(1 + len(folder.entries) for folder in self.folders) - 1
 
+    @property
+    def files(self) -> int:
+        """How many entries are no folders."""
+        return sum(len(folder.entries) for folder in self.folders)
+
 
 def pack(listing: CacheListing) -> bytes:
     """A listing as bytes."""
