@@ -27,8 +27,8 @@ def store(tmp_path: Path) -> Store:
     return Store(root=tmp_path / "store")
 
 
-# Two workers begin at once: what one of them has to make first is of use to the other's tests when
-# it comes to these.
+# Workers begin at once: what one of them has to make first is of use to the other tests when
+# their turn comes.
 _TURNS = (
     "integration/test_stack_image.py",  # makes the image, beside
     "unit",  # and

@@ -60,14 +60,14 @@ def test_a_buildpack_that_says_nothing_pins_nothing(buildpack: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "pins"),
     [
-        (("Pipfile",), ("pipenv==2024.0.1",)),
-        (("Pipfile.lock", "requirements.txt"), ("pipenv==2024.0.1",)),
+        (("Pipfile",), ("pipenv==2024.0.1", "uv==0.6.0")),
+        (("Pipfile.lock", "requirements.txt"), ("pipenv==2024.0.1", "uv==0.6.0")),
         (("uv.lock", "poetry.lock"), ("poetry==2.1.1", "uv==0.6.0")),
         (("app/uv.lock",), ()),
         (("requirements.txt",), ()),
     ],
 )
-def test_managers_are_those_whose_files_the_app_has(
+def test_managers_are_those_whose_files_the_app_has_and_what_installs_them(
     buildpack: Path, files: tuple[str, ...], pins: tuple[str, ...]
 ) -> None:
     write(buildpack, "lib/uv.sh", "UV_VERSION=0.6.0\n")

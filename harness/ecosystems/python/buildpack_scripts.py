@@ -17,6 +17,8 @@ _MANAGERS = {
     "uv.lock": "uv",
 }
 """The files by which an app asks for a package manager."""
+_INSTALLS_OTHERS = "uv"
+"""With this one a buildpack may install any other."""
 _NAMES = "|".join((*_TOOLS, *dict.fromkeys(_MANAGERS.values())))
 _VARIABLE_PIN = re.compile(rf"\b(?P<name>{_NAMES.upper()})_VERSION=[\"']?(?P<version>\d[\w.]*)")
 _REQUIREMENT_PIN = re.compile(rf"^(?P<name>{_NAMES})==(?P<version>\d[\w.]*)", re.MULTILINE)
@@ -57,6 +59,8 @@ def pinned_tools(folder: Path) -> tuple[str, ...]:
 def pinned_managers(folder: Path, files: Collection[str]) -> tuple[str, ...]:
     """Exact pins of the package managers that a buildpack installs for an app, sorted.
 
+    Where there is one, what it may be installed with is among them.
+
     Args:
         folder: The buildpack.
         files: Paths of the app's files: those at its root decide which managers it asks for.
@@ -64,6 +68,7 @@ def pinned_managers(folder: Path, files: Collection[str]) -> tuple[str, ...]:
     wanted = {_MANAGERS[name] for name in _MANAGERS if name in files}
     if not wanted:  # asked of each commit: the scripts are read only where it needs them
         return ()
+    wanted.add(_INSTALLS_OTHERS)
     return tuple(pin for pin in _pins(folder) if pin.partition("==")[0] in wanted)
 
 
