@@ -33,10 +33,12 @@ def keep_runtimes(store: Store, versions: Mapping[str, bool] = RUNTIMES) -> None
 
 
 def keep_tools(store: Store, *pins: str) -> None:
-    """Keeps the wheels that every build is offered, and those of more pins."""
-    for pin in (*BASE_TOOLS, *pins):
+    """Keeps the wheels that every build is offered, and those that an operator pins for 3.11."""
+    kept = {pin: pin.replace("==", "-") for pin in BASE_TOOLS}
+    kept |= {pin: f"{pin.replace('==', '-')}-for-some-of-3.11" for pin in pins}
+    for pin, folder_name in kept.items():
         name, _, version = pin.partition("==")
-        folder = store.tools / f"{name}-{version}"
+        folder = store.tools / folder_name
         folder.mkdir(parents=True)
         wheel = f"{name.replace('-', '_')}-{version}-py3-none-any.whl"
         (folder / wheel).write_bytes(pin.encode())

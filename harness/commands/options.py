@@ -100,7 +100,7 @@ class BuildOptions(ABC):
         Option(
             flags=("--tool",),
             metavar="NAME==VERSION",
-            help="Also serve this build tool from the sealed index.",
+            help="Also serve this release, and all that it needs, from the sealed index.",
         ),
     ] = ()
     timeout: Annotated[

@@ -66,6 +66,13 @@ def test_a_manager_is_another_for_other_pythons(index: Index, tmp_path: Path) ->
     assert index.asked == ["m==1", "m==1"]
 
 
+def test_what_the_operator_names_comes_with_what_it_needs(index: Index, tmp_path: Path) -> None:
+    with Fetcher(Store(root=tmp_path)) as fetching:
+        wanted = Wanted(tools=(), others=("o==1",), pythons=("3.11.2",))
+        assert names(fetching.releases(wanted)) == ["o", "needed-for-3.11.2"]
+    assert index.asked == ["o==1"]
+
+
 def test_several_are_on_their_way_at_once(index: Index, tmp_path: Path) -> None:
     index.together = threading.Barrier(3)
     with Fetcher(Store(root=tmp_path)) as fetching:

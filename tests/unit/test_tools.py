@@ -9,6 +9,7 @@ import pytest
 from packaging.requirements import Requirement
 from wheels import wheel, wheel_name
 
+from harness.ecosystems.python.tools.closure import fetch_closure
 from harness.ecosystems.python.tools.names import BASE_TOOLS
 from harness.ecosystems.python.tools.pip import index_urls
 from harness.ecosystems.python.tools.single import fetch_tool
@@ -107,6 +108,36 @@ def test_the_index_that_the_operator_s_pip_asks(
     assert found.default.startswith("https://")
     assert found.default.endswith("/simple/")
     assert found.own == (own or found.default)
+
+
+PYTHONS = ("3.11.2", "3.13.5")
+
+
+def offer(links: Path, name: str, version: str, *, tag: str = "py3", needs: str = "") -> None:
+    """Puts a wheel where pip looks."""
+    data = wheel(name, version, {}, requires=[needs] if needs else [])
+    file = wheel_name(name, version).replace("py3-", f"{tag}-")
+    (links / file).write_bytes(data)
+
+
+def test_what_is_named_comes_with_what_it_needs(links: Path, tmp_path: Path) -> None:
+    offer(links, "whole", "1.0", needs="part>=2")
+    offer(links, "part", "2.0")
+    offer(links, "part", "2.1")
+    found = fetch_closure("whole==1.0", PYTHONS, store=Store(root=tmp_path / "store"))
+    assert {(one.project, one.version) for one in found} == {("whole", "1.0"), ("part", "2.1")}
+
+
+def test_some_pythons_are_enough_where_that_is_asked_for(links: Path, tmp_path: Path) -> None:
+    store = Store(root=tmp_path / "store")
+    offer(links, "newer", "1.0", tag="cp313")
+    found = fetch_closure("newer==1.0", PYTHONS, some=True, store=store)
+    assert [file.name for one in found for file in one.files] == ["newer-1.0-cp313-none-any.whl"]
+    with pytest.raises(ReleaseError, match=r"newer==1\.0"):
+        fetch_closure("newer==1.0", PYTHONS, store=store)
+    with pytest.raises(ReleaseError, match=r"none==1\.0"):
+        fetch_closure("none==1.0", PYTHONS, some=True, store=store)
+    assert [path.name for path in store.tools.iterdir()] == ["newer-1.0-for-some-of-3.11-3.13"]
 
 
 def test_two_versions_are_kept_apart(links: Path, tmp_path: Path) -> None:

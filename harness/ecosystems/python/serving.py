@@ -159,11 +159,12 @@ class PythonServing:
         return Wanted(
             tools=self._pins.get(buildpack.digest, lambda: self._pinned(buildpack)),
             managers=pinned_managers(buildpack.folder, demand.app.entries.keys()),
+            others=self._supplies.pins,
             pythons=self._runtimes.for_managers(buildpack, offered),
         )
 
     def _pinned(self, buildpack: BuildpackFiles) -> tuple[str, ...]:
-        pins = (*BASE_TOOLS, *pinned_tools(buildpack.folder), *self._supplies.pins)
+        pins = (*BASE_TOOLS, *pinned_tools(buildpack.folder))
         return tuple(dict.fromkeys(pins))
 
     def _gathered(self, demand: Demand, wanted: Wanted, offered: tuple[Offer, ...]) -> Served:

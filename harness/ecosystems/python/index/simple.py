@@ -45,6 +45,7 @@ def respond(projects: Projects, read: Read) -> Response:
     if not releases:
         line = (
             f"the sealed internet refuses {read.url}: no release of {name} in this scenario's index"
+            f" (`--tool {name}==VERSION` serves one, `--tape` what was recorded)"
         )
         return absent(line, elsewhere=name in projects)
     if len(parts) == 1:

@@ -1,7 +1,8 @@
-"""A build tool with all that it needs: the wheels that an installation of it takes."""
+"""A release with all that it needs: the wheels that an installation of it takes."""
 
 import platform
 import re
+import shutil
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -15,7 +16,7 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from harness.ecosystems.python.tools.kept import kept, kept_release
 from harness.ecosystems.python.tools.pin import pinned
-from harness.ecosystems.python.tools.pip import download
+from harness.ecosystems.python.tools.pip import NoSuchWheelError, download
 from harness.errors import ReleaseError
 from harness.internet import Release
 from harness.internet.tape import Toolbox
@@ -31,6 +32,7 @@ def fetch_closure(
     requirement: str,
     pythons: Iterable[str],
     *,
+    some: bool = False,
     store: Store,
     toolbox: Toolbox | None = None,
     stop: threading.Event | None = None,
@@ -42,6 +44,8 @@ def fetch_closure(
     Args:
         requirement: The tool's exact pin, `name==version`.
         pythons: Full versions of Python, such as `3.11.2`.
+        some: Whether it is enough that some of these can have it, as where a release has wheels for
+            the newer ones alone.
         store: Where wheels are kept; several processes may fetch at once.
         toolbox: What is asked first, and notified of what is taken from elsewhere.
         stop: Ends the fetching once it is set.
@@ -53,10 +57,22 @@ def fetch_closure(
     versions = {".".join(each.split(".")[:2]): each for each in sorted(pythons)}
 
     def fetch(staging: Path) -> None:
-        for full in versions.values():
-            _fetch(f"{name}=={version}", full, staging, stop)
+        failed: list[ReleaseError] = []
+        for minor, full in versions.items():
+            folder = staging / minor
+            folder.mkdir()
+            try:
+                _fetch(f"{name}=={version}", full, folder, stop)
+            except NoSuchWheelError as error:
+                failed.append(error)
+                if not some or len(failed) == len(versions):
+                    raise
+            else:
+                for wheel in folder.iterdir():
+                    wheel.replace(staging / wheel.name)
+            shutil.rmtree(folder)
 
-    called = f"{name}-{version}-for-{'-'.join(versions)}"
+    called = f"{name}-{version}-for-{'some-of-' if some else ''}{'-'.join(versions)}"
     return tuple(_releases(kept(called, fetch, store=store, toolbox=toolbox)))
 
 

@@ -26,11 +26,14 @@ class Wanted:
     Attributes:
         tools: Exact pins of tools, each offered alone.
         managers: Exact pins of package managers, offered with all that they need.
-        pythons: Full versions of the Pythons that the managers are for.
+        others: Exact pins of what the operator named, offered with all that it needs to those of
+            the Pythons that can have it.
+        pythons: Full versions of the Pythons that the managers and others are for.
     """
 
     tools: tuple[str, ...]
     managers: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
     pythons: tuple[str, ...] = ()
 
 
@@ -47,7 +50,7 @@ class Fetcher:
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="fetch")
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        self._begun: dict[tuple[str, tuple[str, ...]], Future[Found]] = {}
+        self._begun: dict[tuple[str, str, tuple[str, ...]], Future[Found]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -78,15 +81,17 @@ class Fetcher:
     def _futures(self, wanted: Wanted) -> list[Future[Found]]:
         # What takes longest is begun first.
         closures = [self._future(pin, wanted.pythons, self._closure) for pin in wanted.managers]
+        closures += [self._future(pin, wanted.pythons, self._other) for pin in wanted.others]
         return [*(self._future(pin, (), self._tool) for pin in wanted.tools), *closures]
 
     def _future(
         self, pin: str, pythons: tuple[str, ...], fetch: Callable[[str, tuple[str, ...]], Found]
     ) -> Future[Found]:
+        key = (fetch.__name__, pin, pythons)
         with self._lock:
-            if (pin, pythons) not in self._begun:
-                self._begun[pin, pythons] = self._threads.submit(fetch, pin, pythons)
-            return self._begun[pin, pythons]
+            if key not in self._begun:
+                self._begun[key] = self._threads.submit(fetch, pin, pythons)
+            return self._begun[key]
 
     def _tool(self, pin: str, _: tuple[str, ...]) -> Found:
         return (fetch_tool(pin, store=self._store, toolbox=self._toolbox, stop=self._stop),)
@@ -94,6 +99,11 @@ class Fetcher:
     def _closure(self, pin: str, pythons: tuple[str, ...]) -> Found:
         return fetch_closure(
             pin, pythons, store=self._store, toolbox=self._toolbox, stop=self._stop
+        )
+
+    def _other(self, pin: str, pythons: tuple[str, ...]) -> Found:
+        return fetch_closure(
+            pin, pythons, some=True, store=self._store, toolbox=self._toolbox, stop=self._stop
         )
 
 

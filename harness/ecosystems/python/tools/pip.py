@@ -14,11 +14,16 @@ from harness.errors import ReleaseError
 from harness.internet.package_index import IndexUrls
 
 SECONDS = 600
+_NOTHING_FITS = "No matching distribution found"
 _PAUSE = 0.2  # seconds between checks whether to go on
 
 _DEFAULT_INDEX = re.compile(r"--index-url <url> [^(]*\(default (https?://[^)\s]+)\)")
 _SETTING = re.compile(r"^(?P<scope>:env:|global|install)\.index-url=(?P<value>.+)$", re.MULTILINE)
 _SCOPES = (":env:", "install", "global")
+
+
+class NoSuchWheelError(ReleaseError):
+    """The index has nothing that is asked for in a form that was asked for."""
 
 
 def download(
@@ -36,6 +41,7 @@ def download(
         stop: Ends pip once it is set.
 
     Raises:
+        NoSuchWheelError: There is none that fits.
         ReleaseError: pip could not fetch them, or was ended. pip is the one of this Python, else
             the first on PATH.
     """
@@ -70,7 +76,8 @@ def download(
         )
     if process.returncode:
         last = "\n".join(f"  {line}" for line in output.strip().splitlines()[-5:])
-        raise ReleaseError(
+        kind = NoSuchWheelError if _NOTHING_FITS in output else ReleaseError
+        raise kind(
             f"cannot fetch the build tool {wanted}; pip says:\n{last}",
             hint="check the network, and that pip's own configuration names an index that has it"
             " (`pip config list`)",
