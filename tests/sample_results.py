@@ -11,6 +11,7 @@ from harness.verdicts.divergence import Divergence, DivergenceKind, SetAside
 from harness.verdicts.result import (
     Builds,
     Failure,
+    FoundInstead,
     Known,
     Result,
     Run,
@@ -92,7 +93,13 @@ DIVERGES = replace(
     notes=(Note(rule="git-history", why="the checkout has more commits", paths=("src/x/.git",)),),
     set_aside=(SetAside(rule="git-store", count=3),),
     findings=("forms 1.0 is installed, and a clean build has none",),
-    unmet=("in the clean build nothing is at x",),
+    unmet=("in the clean build nothing is at x", "in both builds the log does not have 'cache'"),
+    found_instead=(
+        FoundInstead(
+            unmet="in both builds the log does not have 'cache'",
+            lines=("line 3: [bold]Caching\x1b[2J", "line 9: cachet"),
+        ),
+    ),
     refused=(Request(method="GET", url="https://elsewhere/", status=599, refused="no such host"),),
 )
 UNSTABLE = replace(

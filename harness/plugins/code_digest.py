@@ -7,6 +7,8 @@ from pathlib import Path, PurePath
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 NOT_BUILDING = (
+    "builds/escapes.py",
+    "builds/log.py",
     "cli.py",
     "commands",
     "diagnosis",
@@ -28,13 +30,18 @@ NOT_BUILDING = (
     "runs/schedule.py",
     "trees/difference.py",
     "trees/git/difference.py",
+    "verdicts/cache_expectations.py",
     "verdicts/compare.py",
     "verdicts/divergence.py",
     "verdicts/judge.py",
     "verdicts/known.py",
+    "verdicts/lack.py",
+    "verdicts/log_expectations.py",
+    "verdicts/nearest_lines.py",
     "verdicts/owners.py",
     "verdicts/result.py",
     "verdicts/reuse.py",
+    "verdicts/unmet.py",
 )
 """What only judges builds or shows what was judged; whatever else there is has a say in them."""
 

@@ -105,8 +105,10 @@ def _step(number: int, step: Step) -> Iterator[Text]:
         yield Text(f"    {_part(part)}", style="dim")
     for sentence in step.findings:
         yield Text(f"    {sentence}", style="bold")
+    instead = {one.unmet: one.lines for one in step.found_instead}
     for sentence in step.unmet:
         yield Text(f"    not as expected: {sentence}", style="bold magenta")
+        yield from (Text(f"      | {line}", style="dim") for line in instead.get(sentence, ()))
     for (reason, link), count in Counter((each.reason, each.link) for each in step.known).items():
         yield Text(f"    known, {count} of these: {reason} ({link})", style="dim")
     yield from _paths(step.divergences)

@@ -63,6 +63,7 @@ def _step(step: Step) -> dict[str, Any]:
         "set_aside": [{"rule": aside.rule, "count": aside.count} for aside in step.set_aside],
         "findings": list(step.findings),
         "unmet": list(step.unmet),
+        "found_instead": {one.unmet: list(one.lines) for one in step.found_instead},
         "known": [_known(known) for known in step.known],
         "failures": [_failure(failure) for failure in step.failures],
         "refused": [

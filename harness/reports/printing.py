@@ -1,15 +1,9 @@
 """What others wrote, as a terminal may be given it."""
 
-import re
 from typing import Final
 
-# ECMA-48: control sequences; strings up to their terminator, or their end; other escapes. Each
-# begins with ESC and a letter, or with the one character of C1 that stands for both.
-_SEQUENCE: Final = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
-    r"|(?:\x1b[P\]X^_]|[\x90\x9d\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c|$)"
-    r"|\x1b[ -/]*[0-~]?"
-)
+from harness.builds.escapes import without_escapes
+
 _BLANK: Final = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -25,7 +19,7 @@ def printable(line: str) -> str:
     """
     if line.isprintable():
         return line
-    return "".join(map(_shown, _SEQUENCE.sub("", line)))
+    return "".join(map(_shown, without_escapes(line)))
 
 
 def _shown(character: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.runs.plan import Pair, PlannedBuild, missing
-from harness.scenarios.scenario_file import Expectation
+from harness.scenarios.expectation import TreeExpectation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +47,7 @@ class Demand:
     """
 
     wanted: tuple[PlannedBuild, ...]
-    expected: Mapping[str, Mapping[str, Expectation]] = field(repr=False)
+    expected: Mapping[str, Mapping[str, TreeExpectation]] = field(repr=False)
     carried: frozenset[str]
     giving: frozenset[str]
 
@@ -70,15 +70,19 @@ class Demand:
 def demand(scenarios: Iterable[OpenCommits]) -> Demand:
     """What all commits that are to be judged ask of builds."""
     wanted: dict[str, PlannedBuild] = {}
-    expected: dict[str, dict[str, Expectation]] = {}
+    expected: dict[str, dict[str, TreeExpectation]] = {}
     carried, giving = set[str](), set[str]()
     for one in scenarios:
         wanted |= {build.key: build for build in one.wanted()}
         carried |= {pair.cached.key for pair in one.pairs}
         for pair in (one.pairs[index] for index in one.indexes):
+            of_trees = {
+                repr(each): each
+                for each in pair.commit.stage.expect
+                if isinstance(each, TreeExpectation)
+            }
             for build in (pair.cached, pair.clean):
-                names = expected.setdefault(build.key, {})
-                names.update({repr(each): each for each in pair.commit.stage.expect})
+                expected.setdefault(build.key, {}).update(of_trees)
             if pair.cached.cache is not None:
                 giving.add(pair.cached.cache.key)
     return Demand(

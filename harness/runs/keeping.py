@@ -6,7 +6,7 @@ from harness.buildpacks.preparation import Preparation
 from harness.builds.result import Build, BuildRecord, Check
 from harness.ecosystems import Ecosystem
 from harness.ecosystems.installed import INSTALLED, built_tree, describe
-from harness.scenarios.scenario_file import Expectation
+from harness.scenarios.expectation import TreeExpectation
 from harness.storage.builds import NewBuild, NewCache, NewTree
 from harness.trees.named import AfterFailure
 from harness.trees.scan import scan
@@ -19,7 +19,7 @@ def to_keep(
     preparation: Preparation,
     ecosystems: Sequence[Ecosystem],
     *,
-    expected: Mapping[str, Expectation],
+    expected: Mapping[str, TreeExpectation],
     in_memory: bool,
     with_caches: bool,
 ) -> NewBuild[BuildRecord]:

@@ -20,8 +20,13 @@ from harness.scenarios.wording import one_of
 T = TypeVar("T")
 
 _DEEPEST = 20
-UNION_TAGS = ("[key]", "[word]", "[parts]")
+UNION_TAGS = (
+    "[key]", "[word]", "[parts]", "[path]", "[log]", "[reasons]", "[reused]", "[anew]",
+)  # fmt: skip
 """What stands in pydantic's way to a fault and is not a key: its own, and tags of unions."""
+ONE_KEY = "one_key"
+"""pydantic's word for a table that has several or none of the keys that tell its kind apart; the
+context has them as `keys`, with spaces between."""
 _TOO_DEEP = ("is nested too deeply", f"no more than {_DEEPEST} levels")
 _WANTED = {
     "bool_type": "true or false",
@@ -130,7 +135,10 @@ def faults(
             inner = _place(detail["loc"], value)
             if detail["type"] == "too_short" and _at(value, inner):
                 continue  # pydantic counts only the items that have no fault of their own
-            at, message, expected = _told(kind, value, place, inner, detail)
+            if detail["type"] == ONE_KEY:
+                at, message, expected = _of_one_kind(place, inner, detail)
+            else:
+                at, message, expected = _told(kind, value, place, inner, detail)
             told.append(place + at)
             yield document.problem(place + at, message, expected)
     # JSON has no dates: one would have been taken for a string.
@@ -222,6 +230,19 @@ def _told(
     return inner, message, expected
 
 
+def _of_one_kind(place: Place, inner: Place, detail: ErrorDetails) -> tuple[Place, str, str]:
+    """A fault of a value that has several or none of the keys that tell its kind; as `_told`."""
+    value, key, keys = detail["input"], _name(place + inner), detail["ctx"]["keys"].split()
+    if not isinstance(value, dict):
+        return inner, f"`{key}` is {_shown(value)}", "a table"
+    there = [each for each in keys if each in value]
+    if not there:
+        return inner, f"`{key}` does not say what it is about", one_of(keys)
+    first, second, *_ = there
+    message = f"`{first}` and `{second}` cannot both be given"
+    return (*inner, second), message, "an entry for each"
+
+
 def _description(parent: dict[str, Any], inner: Place) -> str:
     """What a key is for, as it goes on in a sentence."""
     described = parent.get("properties", {}).get(inner[-1] if inner else "", {})
@@ -256,10 +277,12 @@ def _resolved(root: dict[str, Any], here: dict[str, Any], value: object) -> dict
     while "$ref" in here:
         here = root["$defs"][here["$ref"].rsplit("/", 1)[-1]]
     if isinstance(value, dict) and "properties" not in here:
-        # Of a word or a table, or a table or nothing: the table.
+        # Of a word or a table, or a table or nothing: the table. Of several, the one that is meant.
         options = (*here.get("anyOf", ()), *here.get("oneOf", ()))
-        tables = (_resolved(root, option, value) for option in options)
-        return next((table for table in tables if "properties" in table), here)
+        tables = [_resolved(root, option, value) for option in options]
+        tables = [table for table in tables if "properties" in table]
+        meant = (table for table in tables if value.keys() >= {*table.get("required", ())})
+        return next(meant, tables[0] if tables else here)
     return here
 
 

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from harness.errors import InputError, Problem
 from harness.scenarios.document import Document, check, faults, read_document, shape
@@ -16,6 +15,8 @@ from harness.scenarios.edits import (
     interpolated,
     interpolated_tree,
 )
+from harness.scenarios.expectation import Expectation
+from harness.scenarios.expectation import interpolated as interpolated_expectation
 from harness.scenarios.fixtures import Fixtures, fixtures_for
 from harness.scenarios.fork import Fork
 from harness.scenarios.gitobjects import commit_time
@@ -35,14 +36,12 @@ from harness.scenarios.scenario_file import (
     BuildPath,
     CacheMount,
     CommitTable,
-    Expectation,
     FileTimes,
     ReuseExpectation,
     ReuseParts,
     ScenarioTable,
 )
 from harness.scenarios.scenario_problems import (
-    EXPECTED_TEXTS,
     changes_texts,
     first_files,
     gather,
@@ -70,7 +69,7 @@ class Stage:
         world: What is around them.
         build: Whether the build should pass.
         reuse: What should become of the cache, or of its parts; None where it does not say.
-        expect: What must be true of the built tree.
+        expect: What must be true of its builds.
     """
 
     index: int
@@ -335,14 +334,8 @@ def _stage(
         world=world,
         build=changes.build,
         reuse=changes.reuse if isinstance(changes, CommitTable) else None,
-        expect=tuple(_expectation(expectation, replaced) for expectation in changes.expect),
+        expect=tuple(interpolated_expectation(each, replaced) for each in changes.expect),
     )
-
-
-def _expectation(expectation: Expectation, replaced: Callable[[str], str]) -> Expectation:
-    said = {key: getattr(expectation, key) for key in EXPECTED_TEXTS}
-    texts: dict[str, Any] = {key: replaced(text) for key, text in said.items() if text is not None}
-    return replace(expectation, **texts)
 
 
 @contextmanager

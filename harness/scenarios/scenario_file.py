@@ -8,8 +8,8 @@ from typing import Annotated, ClassVar
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
 from harness.scenarios.edits import STRICT, Edit
+from harness.scenarios.expectation import Expectation
 from harness.scenarios.fork import BranchName, Name, TagName
-from harness.trees.named import APP
 
 SUBJECT = "subject"
 """What a list of buildpacks calls the one under test."""
@@ -182,38 +182,6 @@ class ReleaseChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Expectation:
-    """What must be true of the built tree, so that two builds that are wrong alike are found.
-
-    Where it says nothing but the path, something must be there.
-    """
-
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
-    path: Annotated[
-        NonEmpty,
-        Field(description="A path in the build's folder; `*`, `?` and `[...]` match in a part."),
-    ]
-    contains: Annotated[
-        str | None, Field(description="Text that each file at the path must hold.")
-    ] = None
-    matches: Annotated[
-        str | None,
-        Field(description="A regular expression (Python's) found in each file at the path."),
-    ] = None
-    executable: Annotated[
-        bool | None, Field(description="Whether each file at the path may be executed.")
-    ] = None
-    target: Annotated[
-        NonEmpty | None, Field(description="Where each symbolic link at the path points to.")
-    ] = None
-    absent: Annotated[bool, Field(description="True where nothing may be at the path.")] = False
-    tree: Annotated[
-        NonEmpty,
-        Field(description="The tree that the path is in, where a build leaves more than the app."),
-    ] = APP
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
     """What a commit changes besides the app's files, and what its build should do."""
 
@@ -254,7 +222,7 @@ class Changes:
     ] = BuildExpectation.PASSES
     expect: Annotated[
         tuple[Expectation, ...],
-        Field(description="What must be true of the built tree, cached and clean."),
+        Field(description="What must be true of the builds: their trees, logs and caches."),
     ] = ()
 
 

@@ -20,6 +20,7 @@ from harness.scenarios.edits import (
     interpolated_tree,
     split_source,
 )
+from harness.scenarios.expectation import texts as expected_texts
 from harness.scenarios.fixtures import Fixtures, fixture_tree
 from harness.scenarios.fork import Fork, is_fork, load_fork
 from harness.scenarios.interpolation import Names, UnknownReferenceError, substitute
@@ -40,8 +41,8 @@ STAND_IN_PYTHONS = {
 
 _EDIT, _CHANGES, _APP = shape(Edit), shape(Changes), shape(AppTable)
 _CHANGES_KEYS = tuple(item.name for item in fields(Changes))
-EXPECTED_TEXTS = ("path", "contains", "matches", "target")
-"""The keys of an expectation in which references are replaced."""
+_STATELESS = {"expect"}
+"""Keys that say nothing of the commits after."""
 _COUPLED = {"env": {"env", "unset"}, "unset": {"env", "unset"}}
 """Keys that are about one state: where one is not known, the other cannot be checked."""
 
@@ -159,10 +160,8 @@ def changes_texts(changes: Changes) -> Iterator[tuple[Place, str]]:
     for name, value in changes.env.items():
         yield ("env", name), value
     for index, expectation in enumerate(changes.expect):
-        for key in EXPECTED_TEXTS:
-            text = getattr(expectation, key)
-            if text is not None:
-                yield ("expect", index, key), text
+        for place, text in expected_texts(expectation):
+            yield ("expect", index, *place), text
 
 
 def scenario_problems(document: Document, sources: Sources) -> Iterator[Problem]:
@@ -214,7 +213,7 @@ def _world_problems(
     places: list[Place] = [("app",), *(("commits", index) for index in range(len(commits)))]
     for place, raw in zip(places, [app, *commits], strict=True):
         changes, bad = _changes(case, place, raw)
-        muted |= bad
+        muted |= bad - _STATELESS
         for at, message, expected in world_faults(world, changes, forks, first=place == ("app",)):
             follows = at[0] in muted or (at[-1] == "fork" and _at(raw, at) in case.sources.broken)
             if not follows:

@@ -1,22 +1,21 @@
 """What is around an app at one commit: config vars, branches, releases, stack and buildpack."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import reduce
 
+from harness.scenarios.expectation import expectation_faults
 from harness.scenarios.fork import Fork, reference_fault
 from harness.scenarios.positions import Place
 from harness.scenarios.scenario_file import (
     SUBJECT,
     BranchMove,
+    BuildExpectation,
     Changes,
-    Expectation,
     ReleaseAct,
     ReleaseChange,
     TagMove,
 )
-from harness.scenarios.tree import path_fault
 from harness.scenarios.wording import one_of
 
 Forks = Mapping[str, Fork]
@@ -200,8 +199,9 @@ def world_faults(
     if changes.buildpacks is not None:
         yield from _row_faults(world, changes.buildpacks)
     for index, expectation in enumerate(changes.expect):
-        for key, message, expected in _expectation_faults(expectation):
-            yield ("expect", index, key), message, expected
+        passes = changes.build is BuildExpectation.PASSES
+        for place, message, expected in expectation_faults(expectation, first=first, passes=passes):
+            yield ("expect", index, *place), message, expected
 
 
 def _reference_faults(world: World, changes: Changes, forks: Forks) -> Iterator[WorldFault]:
@@ -290,24 +290,3 @@ def _release_faults(world: World, change: ReleaseChange, forks: Forks) -> Iterat
     is_yanked = change.revision in own and own[change.revision].yanked is not None
     if change.do is ReleaseAct.YANK and is_yanked:
         yield "do", f"`{change.revision}` is already yanked", "another act"
-
-
-def _expectation_faults(expectation: Expectation) -> Iterator[Told]:
-    fault = path_fault(expectation.path)
-    if fault:
-        yield "path", f"`{expectation.path}` {fault}", "a path in the build's folder"
-    said = {
-        "contains": expectation.contains is not None,
-        "matches": expectation.matches is not None,
-        "executable": expectation.executable is not None,
-        "target": expectation.target is not None,
-        "absent": expectation.absent,
-    }
-    keys = [key for key, is_said in said.items() if is_said]
-    if expectation.absent and len(keys) > 1:
-        yield keys[0], f"`{keys[0]}` and `absent` cannot both be given", "one of them"
-    if expectation.matches is not None:
-        try:
-            re.compile(expectation.matches)
-        except re.error as error:
-            yield "matches", f"`matches` is not a regular expression: {error}", "one of Python's"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from harness.scenarios.scenario_file import Expectation
+from harness.scenarios.expectation import TreeExpectation
 from harness.trees.manifest import Entry, EntryKind, Manifest, escape
 from harness.trees.scan import read_file, scan
 
@@ -23,7 +23,7 @@ class NamedPlaces:
 
 
 def fault(
-    expectation: Expectation, trees: Mapping[str, Path], places: Sequence[NamedPlaces] = ()
+    expectation: TreeExpectation, trees: Mapping[str, Path], places: Sequence[NamedPlaces] = ()
 ) -> str:
     """What built trees lack of an expectation, as the rest of a sentence; empty where they have it.
 
@@ -65,7 +65,7 @@ def _path_of(place: NamedPlaces, match: re.Match[str]) -> str:
     return place.paths[match["name"]]
 
 
-def _in_tree(expectation: Expectation, trees: Mapping[str, Path]) -> str:
+def _in_tree(expectation: TreeExpectation, trees: Mapping[str, Path]) -> str:
     tree = trees.get(expectation.tree)
     if tree is None:
         names = ", ".join(f"`{name}`" for name in trees)
@@ -73,7 +73,7 @@ def _in_tree(expectation: Expectation, trees: Mapping[str, Path]) -> str:
     return _fault(expectation, tree, scan(tree, (expectation.path,)))
 
 
-def _fault(expectation: Expectation, tree: Path, found: Manifest) -> str:
+def _fault(expectation: TreeExpectation, tree: Path, found: Manifest) -> str:
     path = expectation.path
     if expectation.absent:
         return f"{escape(found.roots[0])} is there, and nothing should be" if found.roots else ""
@@ -83,25 +83,23 @@ def _fault(expectation: Expectation, tree: Path, found: Manifest) -> str:
     return next(filter(None, told), "") or _text_fault(expectation, tree, found)
 
 
-def _text_fault(expectation: Expectation, tree: Path, found: Manifest) -> str:
+def _text_fault(expectation: TreeExpectation, tree: Path, found: Manifest) -> str:
     """What the text of the files lacks."""
-    pattern = expectation.matches
-    if expectation.contains is not None:
-        pattern = re.escape(expectation.contains)
-    if pattern is None:
+    wanted = ((expectation.contains, re.escape), (expectation.matches, str))
+    if all(said is None for said, _ in wanted):
         return ""
     files = [root for root in found.roots if found.entries[root].kind is EntryKind.FILE]
     if not files:
         return f"no file is at {expectation.path}"
     for file in files:
         text = read_file(tree, file, limit=_LARGEST).decode("utf-8", "replace")
-        if not re.search(pattern, text):
-            wanted = expectation.contains or expectation.matches
-            return f"{escape(file)} does not hold {wanted!r}"
+        for said, pattern in wanted:
+            if said is not None and not re.search(pattern(said), text):
+                return f"{escape(file)} does not hold {said!r}"
     return ""
 
 
-def _entry_fault(expectation: Expectation, path: str, entry: Entry) -> str:
+def _entry_fault(expectation: TreeExpectation, path: str, entry: Entry) -> str:
     """What is wrong with an entry's mode or target."""
     name = escape(path)
     if expectation.executable is not None:

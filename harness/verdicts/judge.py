@@ -16,11 +16,13 @@ from harness.trees.explainer import BuildPaths, Explainer, TreePair
 from harness.trees.manifest import EntryKind, Manifest
 from harness.trees.named import APP
 from harness.verdicts.arms import Arm, Arms, Stored
+from harness.verdicts.cache_expectations import CacheUse
 from harness.verdicts.compare import Comparison, compare, gather, merged, split_noise
 from harness.verdicts.divergence import Divergence, outcome, release
 from harness.verdicts.owners import with_owners
 from harness.verdicts.result import Failure, Seconds, Step, Verdict
 from harness.verdicts.reuse import judge_parts, unmet_reuse, whole
+from harness.verdicts.unmet import unmet_expectations
 
 _NOTHING = Comparison(divergences=(), set_aside=(), compared=0)
 _NOTES: Final = 4096
@@ -133,13 +135,15 @@ def judge(arms: Arms, found: Comparison, second: SecondRuns, context: Context) -
     if divergences:
         divergences, sentences = _explained(arms, divergences, context.ecosystems)
     as_asked = cached.record.outcome.passed or stage.build is BuildExpectation.FAILS
+    said = context.kind.reasons(cached.text)
+    lacking = unmet_expectations(arms, CacheUse(reuse=reuse, reasons=said, parts=parts))
     return Step(
         commit=context.shas[stage.index],
         message=stage.message,
         verdict=_verdict(arms, divergences, noise),
         reuse=reuse,
         reuse_parts=parts,
-        reasons=context.kind.reasons(cached.text) if _gives_reasons(reuse, parts) else (),
+        reasons=said if _gives_reasons(reuse, parts) else (),
         seconds=Seconds(cached=cached.record.outcome.seconds, clean=clean.record.outcome.seconds),
         compared=found.compared,
         divergences=divergences,
@@ -149,10 +153,11 @@ def judge(arms: Arms, found: Comparison, second: SecondRuns, context: Context) -
         set_aside=found.set_aside,
         findings=sentences,
         unmet=(
-            *_unmet(arms),
+            *(one.unmet for one in lacking),
             # Why a build failed says more than what became of its cache.
             *(unmet_reuse(stage.reuse, reuse, parts) if as_asked else ()),
         ),
+        found_instead=tuple(one for one in lacking if one.lines),
         failures=tuple(_failures(arms, second if noise else SecondRuns())),
         refused=tuple(
             request
@@ -246,36 +251,6 @@ def _linked_roots(manifest: Manifest) -> Iterator[str]:
     for root in manifest.roots:
         if manifest.entries[root].kind is EntryKind.SYMLINK:
             yield root
-
-
-def _unmet(arms: Arms) -> Iterator[str]:
-    """What the scenario expects of the builds and did not get, as sentences.
-
-    Each arm's are reported whatever the comparison shows, once where both lack the same: a list of
-    what is known may cover a divergence, and would hide that the file in it is stale.
-    """
-    lacks = {Arm.CACHED: tuple(_lacks(arms, arms.cached))}
-    if arms.differ:
-        lacks[Arm.CLEAN] = tuple(_lacks(arms, arms.clean))
-    told = dict.fromkeys(fault for faults in lacks.values() for fault in faults)
-    for fault in told:
-        those = [arm for arm, faults in lacks.items() if fault in faults]
-        if len(those) > 1:
-            yield f"in both builds {fault}"
-        else:
-            yield from (f"in the {arm} build {fault}" for arm in those)
-
-
-def _lacks(arms: Arms, built: Stored) -> Iterator[str]:
-    """What one build lacks of what the scenario expects, as the rest of a sentence."""
-    stage, passes = arms.stage, built.record.outcome.passed
-    if stage.build is BuildExpectation.FAILS:
-        if passes:
-            yield "nothing fails, and something should"
-        return
-    if passes:
-        faults = (built.record.check(repr(expectation)) for expectation in stage.expect)
-        yield from filter(None, faults)
 
 
 def _reuse(arms: Arms, context: Context, needs: Needs) -> tuple[Reuse, tuple[PartReuse, ...]]:

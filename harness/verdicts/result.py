@@ -55,6 +55,19 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FoundInstead:
+    """What was found in place of what a scenario expects.
+
+    Attributes:
+        unmet: What it expects and did not get, as a sentence.
+        lines: What there is: the nearest lines of a log, reasons, or what became of things.
+    """
+
+    unmet: str
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """What one commit showed.
 
@@ -74,6 +87,8 @@ class Step:
         set_aside: What was not counted as a difference, by rule.
         findings: What differs at the level of distributions, as sentences.
         unmet: What the scenario expects of this commit and did not get, as sentences.
+        found_instead: What was found in place of some of these; it may differ between two runs of
+            one build, so that it is no part of the sentences.
         known: What of its divergences and unmet expectations is known, and is in neither of them.
         failures: Builds that failed.
         refused: Requests that the sealed internet refused.
@@ -95,6 +110,7 @@ class Step:
     set_aside: tuple[SetAside, ...] = ()
     findings: tuple[str, ...] = ()
     unmet: tuple[str, ...] = ()
+    found_instead: tuple[FoundInstead, ...] = ()
     known: tuple[Known, ...] = ()
     failures: tuple[Failure, ...] = ()
     refused: tuple[Request, ...] = ()

@@ -8,13 +8,13 @@ import pytest
 
 from harness.runs.demand import OpenCommits, demand
 from harness.runs.plan import Pair, PlannedBuild, build
-from harness.scenarios.scenario_file import Expectation
+from harness.scenarios.expectation import TreeExpectation
 
-HERE = Expectation(path="here")
-THERE = Expectation(path="there")
+HERE = TreeExpectation(path="here")
+THERE = TreeExpectation(path="there")
 
 
-def pairs(inputs: str, *, expect: tuple[Expectation, ...] = ()) -> tuple[Pair, ...]:
+def pairs(inputs: str, *, expect: tuple[TreeExpectation, ...] = ()) -> tuple[Pair, ...]:
     """A scenario's builds, of which each letter is the digest of all that goes into a commit's."""
     found: list[Pair] = []
     for index, letter in enumerate(inputs):
@@ -25,7 +25,7 @@ def pairs(inputs: str, *, expect: tuple[Expectation, ...] = ()) -> tuple[Pair, .
     return tuple(found)
 
 
-def of(inputs: str, *open_ones: int, expect: tuple[Expectation, ...] = ()) -> OpenCommits:
+def of(inputs: str, *open_ones: int, expect: tuple[TreeExpectation, ...] = ()) -> OpenCommits:
     return OpenCommits(pairs=pairs(inputs, expect=expect), indexes=open_ones)
 
 

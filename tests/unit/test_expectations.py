@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from harness.scenarios.scenario_file import Expectation
+from harness.scenarios.expectation import TreeExpectation
 from harness.verdicts.expectations import NamedPlaces, fault
 
 
@@ -23,7 +23,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def said(tree: Path, path: str, **rest: Any) -> str:
-    return fault(Expectation(path=path, **rest), {"app": tree})
+    return fault(TreeExpectation(path=path, **rest), {"app": tree})
 
 
 @pytest.mark.parametrize(
@@ -78,9 +78,9 @@ def test_a_path_may_be_in_another_tree(tree: Path, tmp_path: Path) -> None:
     (tmp_path / "layers").mkdir()
     (tmp_path / "layers" / "x").touch()
     trees = {"app": tree, "layers": tmp_path / "layers"}
-    assert fault(Expectation(path="x", tree="layers"), trees) == ""
-    assert fault(Expectation(path="x"), trees) == "nothing is at x"
-    assert fault(Expectation(path="x", tree="deps"), trees) == (
+    assert fault(TreeExpectation(path="x", tree="layers"), trees) == ""
+    assert fault(TreeExpectation(path="x"), trees) == "nothing is at x"
+    assert fault(TreeExpectation(path="x", tree="deps"), trees) == (
         "there is no tree `deps`; the build leaves `app`, `layers`"
     )
 
@@ -94,7 +94,7 @@ def test_a_word_stands_for_a_place_of_the_installation(tree: Path, tmp_path: Pat
     trees = {"app": tree, "layers": tmp_path / "layers"}
 
     def said(path: str, *places: NamedPlaces, **rest: Any) -> str:
-        return fault(Expectation(path=path, **rest), trees, places)
+        return fault(TreeExpectation(path=path, **rest), trees, places)
 
     assert said("${site-packages}/a.html", HERE, contains="one") == ""
     assert said("${site-packages}/c.html", HERE) == "nothing is at lib/c.html"
@@ -111,7 +111,7 @@ def test_a_word_stands_for_a_place_of_the_installation(tree: Path, tmp_path: Pat
 
 
 def test_a_word_that_stands_for_nothing_is_a_fault(tree: Path) -> None:
-    expectation = Expectation(path="${libs}/x")
+    expectation = TreeExpectation(path="${libs}/x")
     assert fault(expectation, {"app": tree}, (HERE,)) == (
         "${libs}/x names no place of this build's; the words are `${prefix}`, `${site-packages}`"
     )

@@ -50,7 +50,9 @@ PURE = {
     "harness.scenarios.imported", "harness.scenarios.line_edits", "harness.scenarios.toml_text",
     "harness.trees.difference", "harness.trees.explainer", "harness.trees.git",
     "harness.trees.manifest",
-    "harness.verdicts.compare", "harness.verdicts.divergence", "harness.verdicts.owners",
+    "harness.verdicts.cache_expectations", "harness.verdicts.compare",
+    "harness.verdicts.divergence", "harness.verdicts.lack", "harness.verdicts.log_expectations",
+    "harness.verdicts.nearest_lines", "harness.verdicts.owners",
     "harness.verdicts.result", "harness.verdicts.reuse",
 }  # fmt: skip
 IMPURE_IMPORTS = {

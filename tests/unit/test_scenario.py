@@ -7,6 +7,15 @@ import pytest
 from harness.bundled import bundled_scenarios
 from harness.errors import InputError
 from harness.scenarios.edits import EditError
+from harness.scenarios.expectation import (
+    AnewExpectation,
+    ComparedBuild,
+    LogExpectation,
+    LogText,
+    ReasonsExpectation,
+    ReusedExpectation,
+    TreeExpectation,
+)
 from harness.scenarios.fixtures import fixture_tree, fixtures_for
 from harness.scenarios.scenario import (
     OLD,
@@ -20,7 +29,6 @@ from harness.scenarios.scenario_file import (
     BuildExpectation,
     BuildPath,
     CacheMount,
-    Expectation,
     FailedBuildCache,
     ReuseExpectation,
     ReuseParts,
@@ -134,7 +142,12 @@ edits = [
 expect = [
   { path = "a", contains = "${lib@v2}" },
   { path = "b", matches = "^${lib@v2:short}" },
-  { path = "c", absent = true },
+  { path = "c", absent = true, in = "cached" },
+  { log = { contains = "at ${lib@v2:short}" } },
+  { log = { matches = "^${lib@v1:short}", absent = true }, in = "clean" },
+  { reasons = ["to ${python@other}", "stack"], in = "cached" },
+  { reused = ["lib"] },
+  { anew = ["python", "pip"] },
 ]
 
 [[commits]]
@@ -200,9 +213,16 @@ path = "sub"
     assert [stage.reuse for stage in (first, second, third)] == [
         None, ReuseExpectation.DISCARDED, None]  # fmt: skip
     assert second.expect == (
-        Expectation(path="a", contains=lib["v2"]),
-        Expectation(path="b", matches="^" + lib["v2"][:7]),
-        Expectation(path="c", absent=True),
+        TreeExpectation(path="a", contains=lib["v2"]),
+        TreeExpectation(path="b", matches="^" + lib["v2"][:7]),
+        TreeExpectation(path="c", absent=True, build=ComparedBuild.CACHED),
+        LogExpectation(log=LogText(contains="at " + lib["v2"][:7])),
+        LogExpectation(
+            log=LogText(matches="^" + lib["v1"][:7], absent=True), build=ComparedBuild.CLEAN
+        ),
+        ReasonsExpectation(reasons=("to 3.9.18", "stack"), build=ComparedBuild.CACHED),
+        ReusedExpectation(reused=("lib",)),
+        AnewExpectation(anew=("python", "pip")),
     )
 
 
@@ -531,7 +551,32 @@ WORLD = [
     ("reuse = {}", "`reuse` names no part"),
     ('expect = [{ path = "../x" }]', "`../x` leaves the tree"),
     ('expect = [{ path = "x", contains = "${lib@v9}" }]', "`lib` has no revision `v9`"),
-    ("expect = [{ absent = true }]", "`path` is missing"),
+    ("expect = [{ absent = true }]", "`expect[0]` does not say what it is about"),
+    ("expect = [3]", "`expect[0]` is 3"),
+    (
+        'expect = [{ path = "x", log = { contains = "y" } }]',
+        "`path` and `log` cannot both be given",
+    ),
+    ('expect = [{ reused = ["x"], anew = ["y"] }]', "`reused` and `anew` cannot both be given"),
+    ('expect = [{ path = "x", in = "both" }]', '`in` is "both"'),
+    ('expect = [{ log = "x" }]', '`log` is "x"'),
+    ("expect = [{ log = {} }]", "`log` does not say what is in the log"),
+    ("expect = [{ log = { absent = true } }]", "`log` does not say what is in the log"),
+    ('expect = [{ log = { contains = "" } }]', "`contains` is empty"),
+    ('expect = [{ log = { contain = "x" } }]', "unknown key `contain`"),
+    ('expect = [{ log = { contains = "x", matches = "y" } }]', "`contains` and `matches` cannot"),
+    ('expect = [{ log = { matches = "(" } }]', "`matches` is not a regular expression"),
+    ('expect = [{ log = { contains = "${lib@v9}" } }]', "`lib` has no revision `v9`"),
+    ('expect = [{ reasons = ["${lib@v9}"] }]', "`lib` has no revision `v9`"),
+    ('expect = [{ reasons = "stack" }]', '`reasons` is "stack"'),
+    ('expect = [{ reasons = [""] }]', "`reasons[0]` is empty"),
+    ('expect = [{ reasons = [], in = "clean" }]', "`reasons` is about the cache, and a clean"),
+    ('expect = [{ reused = ["x"], in = "clean" }]', "`reused` is about the cache, and a clean"),
+    ('expect = [{ anew = ["x"], in = "clean" }]', "`anew` is about the cache, and a clean"),
+    ("expect = [{ reused = [] }]", "`reused` is empty"),
+    ('expect = [{ anew = ["x"], absent = true }]', "unknown key `absent`"),
+    ('expect = [{ "[log]" = { contains = "x" } }]', "`expect[0]` does not say what it is about"),
+    ('build = "fails"\nexpect = [{ path = "x" }]', "`path` is about what is deployed"),
     ("when = 2024-01-01", "unknown key `when`"),
     ("message2 = 1", "unknown key `message2`"),
     ("env = { A = 2024-01-01 }", "`A` is a date or a time"),
@@ -575,6 +620,19 @@ def test_fault_of_a_commit(suite: Path, line: str, message: str) -> None:
         ('description = "x"\n[app]\ncopy = "plain"\n' + COMMIT, "3: in `req.txt`: `${lib@v1}`"),
         ('description = "x"\ndescription = "y"\n', "2: is not TOML"),
         ('description = "x\n', "1: is not TOML"),
+        (
+            'description = "x"\n' + APP + "expect = [{ reasons = [] }]\n" + COMMIT,
+            "4: `reasons` is about the cache, and the first build has none",
+        ),
+        # A fault of one commit's hides none of another's.
+        (
+            'description = "x"\n'
+            + APP
+            + "expect = [{}]\n"
+            + COMMIT
+            + 'expect = [{ path = "/x" }]\n',
+            "7: `/x` ",
+        ),
         ("a = [" * 3000, ""),
     ],
 )

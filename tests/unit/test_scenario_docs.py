@@ -2,10 +2,12 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from harness.commands.schema import schema_of
+from harness.scenarios.expectation import Expectation
 from harness.scenarios.fork import load_fork
 from harness.scenarios.scenario import load_scenario
 
@@ -19,13 +21,22 @@ def test_scenario_of_the_page_loads(tmp_path: Path) -> None:
     assert len(load_scenario(path).stages({"default": "3.12.1"})) == 2
 
 
+def test_expectations_of_the_page_load(tmp_path: Path) -> None:
+    path = tmp_path / "case.toml"
+    path.write_text(EXAMPLES[0].partition("expect = ")[0] + EXAMPLES[1])
+    expected = load_scenario(path).commits[-1].expect
+    assert len(expected) == 7
+    kinds = get_args(get_args(Expectation)[0])
+    assert {type(one) for one in expected} == {get_args(kind)[0] for kind in kinds}
+
+
 def test_fork_of_the_page_loads(tmp_path: Path) -> None:
     (tmp_path / "countries").mkdir()
     (tmp_path / "countries" / "list.txt").write_text("DE\n")
     (tmp_path / "countries" / "repo.toml").write_text('description = "Data"\n')
     (tmp_path / "forms" / "forms").mkdir(parents=True)
     (tmp_path / "forms" / "forms" / "field.html").write_text("old\n")
-    (tmp_path / "forms" / "repo.toml").write_text(EXAMPLES[1])
+    (tmp_path / "forms" / "repo.toml").write_text(EXAMPLES[-1])
     fork = load_fork(tmp_path / "forms")
     assert [revision.name for revision in fork.revisions] == ["v1", "fixed", "reverted"]
     assert fork.branches == (("main", "fixed"),)

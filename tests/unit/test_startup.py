@@ -7,8 +7,9 @@ import sys
 import pytest
 
 FOR_A_LIST = {
-    "harness", "harness.cli", "harness.commands", "harness.commands.lazy",
-    "harness.commands.output", "harness.errors", "harness.reports", "harness.reports.printing",
+    "harness", "harness.builds", "harness.builds.escapes", "harness.cli", "harness.commands",
+    "harness.commands.lazy", "harness.commands.output", "harness.errors", "harness.reports",
+    "harness.reports.printing",
 }  # fmt: skip
 FOR_OPTIONS = {
     "harness.bundled", "harness.commands.click_options", "harness.commands.option",
