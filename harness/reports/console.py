@@ -14,7 +14,7 @@ from harness.reports.printing import printable
 from harness.trees.manifest import escape, parents
 from harness.trees.named import shown as shown_path
 from harness.verdicts.divergence import Divergence, DivergenceKind
-from harness.verdicts.result import Result, Run, Step, Verdict
+from harness.verdicts.result import CleanMade, Result, Run, Step, Verdict
 
 STYLES = {
     Verdict.AGREES: "green",
@@ -101,8 +101,7 @@ def _step(number: int, step: Step) -> Iterator[Text]:
         (str(step.verdict), STYLES[step.verdict]),
         f" (cache {_reuse(step)}; {seconds}; {step.compared} files compared)",
     )
-    for part in step.reuse_parts:
-        yield Text(f"    {_part(part)}", style="dim")
+    yield from (Text(f"    {line}", style="dim") for line in _builds(step))
     for sentence in step.findings:
         yield Text(f"    {sentence}", style="bold")
     instead = {one.unmet: one.lines for one in step.found_instead}
@@ -126,6 +125,13 @@ def _step(number: int, step: Step) -> Iterator[Text]:
         yield from (Text(f"      | {line}", style="dim") for line in failure.log_tail[-15:])
     for request in step.refused:
         yield Text(f"    refused: {request.method} {request.url}", style="dim")
+
+
+def _builds(step: Step) -> Iterator[str]:
+    """How the clean build was made, where in its own way, and what the cached one reused."""
+    if step.clean:
+        yield f"the clean build was made with {_clean(step.clean)}"
+    yield from map(_part, step.reuse_parts)
 
 
 def _unstable(step: Step) -> str:
@@ -200,7 +206,16 @@ def _mark(step: Step) -> str:
     marks = [] if step.verdict is Verdict.AGREES else [str(step.verdict)]
     if packages_anew(step):
         marks.append("packages reinstalled")
+    if step.clean:
+        marks.append(f"clean build with {_clean(step.clean)}")
     return f"{step.reuse}({', '.join(marks)})" if marks else str(step.reuse)
+
+
+def _clean(clean: CleanMade) -> str:
+    """What only the clean build had, by name."""
+    told = [*map(escape, clean.files), *clean.env]
+    told += [f"the buildpack at {escape(clean.buildpack)}"] if clean.buildpack else []
+    return ", ".join(told)
 
 
 def packages_anew(step: Step) -> bool:

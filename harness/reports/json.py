@@ -6,7 +6,7 @@ from typing import Any
 from harness.ecosystems.reuse import PartReuse
 from harness.trees.manifest import ALGORITHM, Entry, escape
 from harness.verdicts.divergence import Divergence
-from harness.verdicts.result import Failure, Known, Result, Run, Step
+from harness.verdicts.result import CleanMade, Failure, Known, Result, Run, Step
 
 FORMAT = 2
 
@@ -48,6 +48,7 @@ def _step(step: Step) -> dict[str, Any]:
         "reuse": str(step.reuse),
         "reuse_parts": {str(part.part): _part(part) for part in step.reuse_parts},
         "reasons": list(step.reasons),
+        "clean": _clean(step.clean) if step.clean else None,
         "seconds": {
             "cached": round(step.seconds.cached, 3),
             "clean": round(step.seconds.clean, 3),
@@ -71,6 +72,14 @@ def _step(step: Step) -> dict[str, Any]:
             for request in step.refused
         ],
         "stand_ins": [{"asked": one.asked, "served": one.served} for one in step.stand_ins],
+    }
+
+
+def _clean(clean: CleanMade) -> dict[str, Any]:
+    return {
+        "files": [escape(path) for path in clean.files],
+        "env": list(clean.env),
+        "buildpack": clean.buildpack or None,
     }
 
 

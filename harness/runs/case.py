@@ -10,6 +10,7 @@ from harness.plugins.code_digest import code_digest
 from harness.runs.demand import OpenCommits
 from harness.runs.plan import Pair
 from harness.scenarios.scenario import Scenario, Stage
+from harness.verdicts.clean_build import made
 from harness.verdicts.result import Step
 
 
@@ -45,7 +46,14 @@ class Case:
         for pair in self.pairs[: commit + 1]:
             digest.update(f"\0{pair.cached.key} {pair.clean.key}".encode())
         stage = self.pairs[commit].commit.stage
-        parts = (self.shas[: commit + 1], stage.message, stage.build, stage.reuse, stage.expect)
+        parts = (
+            self.shas[: commit + 1],
+            stage.message,
+            stage.build,
+            stage.reuse,
+            stage.expect,
+            made(stage),
+        )
         digest.update(repr(parts).encode())
         return digest.hexdigest()
 

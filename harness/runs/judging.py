@@ -107,7 +107,8 @@ class CommitJudge:
             HarnessError: What is stored of a build is damaged.
         """
         arms, earlier = self._arms(case, commit), self._earlier(case, commit)
-        planned, serving = case.pairs[commit].commit, self._session.serving
+        pair, serving = case.pairs[commit], self._session.serving
+        planned = pair.commit
         again = {arm: self._at_hand.of(build) for arm, build in second.items()}
         step = judge.judge(
             arms,
@@ -134,8 +135,12 @@ class CommitJudge:
                 cached=lambda tree: [each.cached.manifest(tree) for each in earlier],
                 commits=case.shas,
             ),
-            stand_ins=serving.stand_ins(
-                planned, (*arms.cached.record.requests, *arms.clean.record.requests)
+            stand_ins=tuple(
+                dict.fromkeys(
+                    stand_in
+                    for build, arm in ((pair.cached, arms.cached), (pair.clean, arms.clean))
+                    for stand_in in serving.stand_ins(build.commit, arm.record.requests)
+                )
             ),
         )
         if arms.cached.stored and arms.clean.stored:

@@ -19,7 +19,7 @@ _AFTER_FAILURE: Mapping[FailedBuildCache | None, AfterFailure | None] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commit:
-    """What both arms build for one commit.
+    """What an arm builds for one commit; mostly the same for both.
 
     Attributes:
         scenario: The scenario whose commit it is.
@@ -73,7 +73,13 @@ class PlannedBuild:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """The two builds of one commit that are compared."""
+    """The two builds of one commit that are compared.
+
+    Attributes:
+        commit: What the cached build is of; the clean one's may be another, see `Stage.clean`.
+        cached: The build with the cache of the commit before.
+        clean: The build with an empty one.
+    """
 
     commit: Commit
     cached: PlannedBuild
@@ -89,7 +95,8 @@ def plan(
 ) -> tuple[Pair, ...]:
     """The builds of a scenario's commits, in order.
 
-    With no cache yet, the first commit's cached build is its clean one.
+    With no cache yet, the first commit's cached build is its clean one, unless the scenario has
+    that made in its own way.
 
     Args:
         scenario: The scenario.
@@ -101,11 +108,24 @@ def plan(
     for stage in stages:
         before = pairs[-1].commit if pairs else None
         commit = _commit(scenario, stage, buildpack(stage.world.buildpack), before)
-        inputs = digest(commit)
-        clean = build(commit, inputs)
-        cached = build(commit, inputs, cache=pairs[-1].cached) if pairs else clean
+        cached = build(commit, digest(commit), cache=pairs[-1].cached if pairs else None)
+        clean = _clean(commit, cached, buildpack, digest)
         pairs.append(Pair(commit=commit, cached=cached, clean=clean))
     return tuple(pairs)
+
+
+def _clean(
+    commit: Commit,
+    cached: PlannedBuild,
+    buildpack: Callable[[str | None], str],
+    digest: Callable[[Commit], str],
+) -> PlannedBuild:
+    """A commit's clean build; of the commit as the clean build sees it, where it sees another."""
+    own = commit.stage.clean
+    if own is None:
+        return build(commit, cached.inputs) if cached.cache else cached
+    seen = replace(commit, stage=own, buildpack=buildpack(own.world.buildpack))
+    return build(seen, digest(seen))
 
 
 def build(

@@ -125,11 +125,13 @@ class _Run:
 
     def _enter(self, each: CaseSteps, place: int) -> None:
         case, commits = each.case, each.open
+        arms = {pair.cached.key: Arm.CACHED for pair in case.pairs}
+        arms |= {pair.clean.key: Arm.CLEAN for pair in case.pairs}
         for build in commits.wanted():
             if build.key in self._must_run:
                 self._schedule.add(
                     BuildTask(build.key),
-                    partial(self._build, case, build, Arm.CACHED if build.cache else Arm.CLEAN),
+                    partial(self._build, case, build, arms[build.key]),
                     after=self._tasks([build.cache] if build.cache else []),
                     rank=building_rank(place, build),
                 )

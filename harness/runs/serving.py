@@ -115,7 +115,8 @@ class CommitServing:
         tree = stage.tree
         for serving in self._of(buildpack):
             tree = serving.adapted(tree, _files(buildpack))
-        return replace(stage, tree=tree)
+        own = self._adapted(spec, stage.clean) if stage.clean is not None else None
+        return replace(stage, tree=tree, clean=own)
 
     def begin(self, spec: str, stages: Iterable[Stage]) -> None:
         """Begins to fetch what builds of some stages will be offered; failures show later.
@@ -123,14 +124,22 @@ class CommitServing:
         Raises:
             HarnessError: The buildpack cannot be brought.
         """
-        history: list[CommitFiles] = []
+        history: tuple[CommitFiles, ...] = ()
         for stage in stages:
-            buildpack = self._buildpacks.get(at_revision(spec, stage.world.buildpack))
-            history.append(CommitFiles(buildpack=_files(buildpack), app=stage.tree))
-            stack = stack_of(buildpack, stage)
-            demand = Demand(history=tuple(history), stack=stack)
-            for serving in self._of(buildpack):
-                serving.begin(demand)
+            if stage.clean is not None:
+                self._begin(spec, stage.clean, history)
+            history = self._begin(spec, stage, history)
+
+    def _begin(
+        self, spec: str, stage: Stage, before: tuple[CommitFiles, ...]
+    ) -> tuple[CommitFiles, ...]:
+        """Begins to fetch what is offered at a stage; the history up to it."""
+        buildpack = self._buildpacks.get(at_revision(spec, stage.world.buildpack))
+        history = (*before, CommitFiles(buildpack=_files(buildpack), app=stage.tree))
+        demand = Demand(history=history, stack=stack_of(buildpack, stage))
+        for serving in self._of(buildpack):
+            serving.begin(demand)
+        return history
 
     def begin_run(self) -> None:
         """What failed in a run before may be tried once more in this one."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.errors import InputError, Problem
@@ -46,9 +46,10 @@ from harness.scenarios.scenario_problems import (
     first_files,
     gather,
     scenario_problems,
+    written,
 )
 from harness.scenarios.tree import File, Tree
-from harness.scenarios.world import World, changed, first_world
+from harness.scenarios.world import World, changed, changed_for_clean, first_world
 
 OLD = 1_000_000_000
 """Seconds since 1970 of old files: September 2001."""
@@ -70,6 +71,8 @@ class Stage:
         build: Whether the build should pass.
         reuse: What should become of the cache, or of its parts; None where it does not say.
         expect: What must be true of its builds.
+        clean: The same for the clean build alone, where it is made in its own way so that the
+            cached one should equal it; None where both see the same.
     """
 
     index: int
@@ -80,6 +83,12 @@ class Stage:
     build: BuildExpectation
     reuse: ReuseExpectation | ReuseParts | None
     expect: tuple[Expectation, ...]
+    clean: "Stage | None" = None
+
+    @property
+    def of_clean(self) -> "Stage":
+        """What the clean build sees."""
+        return self.clean or self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +131,9 @@ class Scenario:
         changes: tuple[AppTable | CommitTable, ...] = (self.app, *self.commits)
         said = {
             "sequence": any(one.buildpacks for one in changes),
-            "revisions": any(one.buildpack for one in changes),
+            "revisions": any(
+                one.buildpack or (one.clean and one.clean.buildpack) for one in changes
+            ),
             "new-build-path": self.axes.build_path is BuildPath.NEW,
             "cache-mount": self.axes.cache_mount is CacheMount.OTHER,
             "failed-build-cache": self.axes.failed_build_cache is not None,
@@ -326,7 +337,7 @@ def _stage(
     world: World,
     replaced: Callable[[str], str],
 ) -> Stage:
-    return Stage(
+    stage = Stage(
         index=index,
         message=changes.message,
         time=commit_time(index),
@@ -336,6 +347,15 @@ def _stage(
         reuse=changes.reuse if isinstance(changes, CommitTable) else None,
         expect=tuple(interpolated_expectation(each, replaced) for each in changes.expect),
     )
+    if changes.clean is None:
+        return stage
+    files = {path: replaced(text) for path, text in changes.clean.files.items()}
+    try:
+        own = written(tree, files)
+    except EditError as error:
+        raise EditError("clean", error.message, error.expected) from error
+    seen = changed_for_clean(world, changes.clean, replaced)
+    return replace(stage, clean=replace(stage, tree=own, world=seen))
 
 
 @contextmanager

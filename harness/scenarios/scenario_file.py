@@ -182,6 +182,22 @@ class ReleaseChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CleanBuild:
+    """How the clean build is made so that it is what the cached one should equal."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    files: Annotated[
+        Mapping[str, str], Field(description="Files that the clean build's app has besides.")
+    ] = field(default_factory=dict)
+    env: Annotated[Mapping[EnvName, str], Field(description="Config vars that it has besides.")] = (
+        field(default_factory=dict)
+    )
+    buildpack: Annotated[
+        NonEmpty | None, Field(description="The buildpack's revision that makes it.")
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
     """What a commit changes besides the app's files, and what its build should do."""
 
@@ -224,6 +240,13 @@ class Changes:
         tuple[Expectation, ...],
         Field(description="What must be true of the builds: their trees, logs and caches."),
     ] = ()
+    clean: Annotated[
+        CleanBuild | None,
+        Field(
+            description="What the clean build of this commit has in its own way, where something"
+            " is meant to come from the cache, so that the cached build should equal it."
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

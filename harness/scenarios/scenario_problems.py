@@ -147,18 +147,35 @@ def first_files(app: AppTable, fixture: Fixture) -> Tree:
             tree = apply(tree, Copy(do="copy", source=app.copy, path=ROOT), fixture)
         except EditError as error:
             raise EditError("copy", error.message, error.expected) from error
-    for path, text in app.files.items():
+    return written(tree, app.files)
+
+
+def written(tree: Tree, files: Mapping[str, str]) -> Tree:
+    """A tree with files besides or in place of its own.
+
+    Raises:
+        EditError: One cannot be, or is there already; the key is its path.
+    """
+    for path, text in files.items():
         try:
-            tree = apply(tree, Write(do="write", path=path, text=text), fixture)
+            tree = apply(tree, Write(do="write", path=path, text=text), _no_fixture)
         except EditError as error:
             raise EditError(path, error.message, error.expected) from error
     return tree
+
+
+def _no_fixture(name: str) -> Tree:
+    raise EditError("from", f"`{name}` is copied from nowhere", "files by their text")
 
 
 def changes_texts(changes: Changes) -> Iterator[tuple[Place, str]]:
     """The texts of a commit's table in which references are replaced, and where they stand."""
     for name, value in changes.env.items():
         yield ("env", name), value
+    if changes.clean is not None:
+        for key, table in (("files", changes.clean.files), ("env", changes.clean.env)):
+            for name, value in table.items():
+                yield ("clean", key, name), value
     for index, expectation in enumerate(changes.expect):
         for place, text in expected_texts(expectation):
             yield ("expect", index, *place), text
@@ -327,6 +344,24 @@ def _edit_problems(
                     state = state.without(paths)
                     at_key = (*place, error.key)
                     yield case.document.problem(at_key, error.message, error.expected)
+        yield from _clean_problems(case, state, (*commit_place, "clean"), commit.get("clean"))
+
+
+def _clean_problems(case: _Case, state: _State, place: Place, raw: object) -> Iterator[Problem]:
+    """The faults of the files that only the clean build has."""
+    files = _table(_table(raw).get("files"))
+    for path, text in files.items():
+        if not isinstance(text, str):
+            continue
+        problems = tuple(_path_problems(case, (*place, "files", path), path))
+        yield from problems
+        if not problems and state.tree is not None and state.knows([path]):
+            try:
+                written(state.tree, {path: case.text(text)})
+            except EditError as error:
+                at = (*place, "files", path)
+                message = error.message.removeprefix("the edit changes nothing: ")
+                yield case.document.problem(at, message, error.expected)
 
 
 def _lone_problems(case: _Case, place: Place, edit: Edit) -> Iterator[Problem]:

@@ -12,6 +12,7 @@ from harness.scenarios.scenario_file import (
     BranchMove,
     BuildExpectation,
     Changes,
+    CleanBuild,
     ReleaseAct,
     ReleaseChange,
     TagMove,
@@ -121,6 +122,20 @@ def changed(
     return reduce(lambda before, act: _released(before, act, forks), changes.releases, world)
 
 
+def changed_for_clean(world: World, clean: CleanBuild, substitute: Callable[[str], str]) -> World:
+    """The world of a commit as its clean build sees it.
+
+    Args:
+        world: The commit's.
+        clean: What the clean build has in its own way.
+        substitute: Replaces the references in a config var's value.
+    """
+    env = dict(world.env) | {name: substitute(value) for name, value in clean.env.items()}
+    return replace(
+        world, env=tuple(sorted(env.items())), buildpack=clean.buildpack or world.buildpack
+    )
+
+
 def _moved(world: World, move: BranchMove, forks: Forks) -> World:
     if not _known(forks, move.fork, move.revision):
         return world
@@ -202,6 +217,20 @@ def world_faults(
         passes = changes.build is BuildExpectation.PASSES
         for place, message, expected in expectation_faults(expectation, first=first, passes=passes):
             yield ("expect", index, *place), message, expected
+    if changes.clean is not None:
+        after = changed(world, changes, forks, lambda text: text)
+        for at, message, expected in _clean_faults(after, changes.clean):
+            yield ("clean", *at), message, expected
+
+
+def _clean_faults(world: World, clean: CleanBuild) -> Iterator[WorldFault]:
+    """What the clean build is said to have in its own way and has not; `world` is the commit's."""
+    if clean == CleanBuild():
+        yield (), "`clean` says nothing", "`files`, `env` or `buildpack`"
+    yield from _env_faults(dict(world.env), Changes(env=clean.env))
+    if clean.buildpack is not None and clean.buildpack == world.buildpack:
+        message = f"the buildpack is already `{world.buildpack}`"
+        yield ("buildpack",), message, "another revision"
 
 
 def _reference_faults(world: World, changes: Changes, forks: Forks) -> Iterator[WorldFault]:

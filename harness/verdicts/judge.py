@@ -17,6 +17,7 @@ from harness.trees.manifest import EntryKind, Manifest
 from harness.trees.named import APP
 from harness.verdicts.arms import Arm, Arms, Stored
 from harness.verdicts.cache_expectations import CacheUse
+from harness.verdicts.clean_build import made, without_given
 from harness.verdicts.compare import Comparison, compare, gather, merged, split_noise
 from harness.verdicts.divergence import Divergence, outcome, release
 from harness.verdicts.owners import with_owners
@@ -82,9 +83,9 @@ def compare_arms(
         return replace(_NOTHING, divergences=(outcome(why),))
     if not clean.passed:
         return _NOTHING
-    found = _compare(arms.cached, arms.clean, ecosystems, earlier)
+    found = without_given(_compare(arms.cached, arms.clean, ecosystems, earlier), arms.stage)
     # Where there are more paths than the app has, some are not its own.
-    own = arms.stage.tree.entries
+    own = arms.stage.of_clean.tree.entries
     if not found.compared or (found.compared <= len(own) and _only_the_app(arms)):
         raise HarnessError(
             f"{arms.file}: commit {arms.stage.index + 1}: both builds passed and left nothing to"
@@ -96,7 +97,7 @@ def compare_arms(
 
 def _only_the_app(arms: Arms) -> bool:
     """Whether neither build left any file that the app did not bring."""
-    own = arms.stage.tree.entries.keys()
+    own = arms.stage.of_clean.tree.entries.keys()
     return all(
         entry.kind is EntryKind.DIRECTORY or (tree == APP and path in own)
         for built in (arms.cached, arms.clean)
@@ -144,6 +145,7 @@ def judge(arms: Arms, found: Comparison, second: SecondRuns, context: Context) -
         reuse=reuse,
         reuse_parts=parts,
         reasons=said if _gives_reasons(reuse, parts) else (),
+        clean=made(stage),
         seconds=Seconds(cached=cached.record.outcome.seconds, clean=clean.record.outcome.seconds),
         compared=found.compared,
         divergences=divergences,

@@ -68,6 +68,21 @@ class FoundInstead:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CleanMade:
+    """What only the clean build of a commit had, as the scenario says (`clean`).
+
+    Attributes:
+        files: Paths of files that its app had besides, or with another content, sorted.
+        env: Names of config vars that it had besides, or with another value, sorted.
+        buildpack: The buildpack's revision that made it; empty where it is the cached build's.
+    """
+
+    files: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    buildpack: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """What one commit showed.
 
@@ -78,6 +93,7 @@ class Step:
         reuse: What became of the cache.
         reuse_parts: The same, of each part of which something is known.
         reasons: What the buildpack said of why it dropped the cache.
+        clean: What only the clean build had; None where both were made alike.
         seconds: How long the arms took.
         compared: How many files were compared.
         divergences: Where the arms differ, noise apart.
@@ -101,6 +117,7 @@ class Step:
     reuse: Reuse
     reuse_parts: tuple[PartReuse, ...] = ()
     reasons: tuple[str, ...] = ()
+    clean: CleanMade | None = None
     seconds: Seconds
     compared: int = 0
     divergences: tuple[Divergence, ...] = ()

@@ -254,6 +254,9 @@ FIRST_FAILS = """\
 description = "A first build that fails leaves nothing to discard"
 forks = ["envconfig"]
 
+[axes]
+failed_build_cache = "kept"
+
 [app]
 copy = "django-app"
 files = { "requirements.txt" = "envconfig==2.1.0\\n" }

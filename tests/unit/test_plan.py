@@ -163,6 +163,21 @@ def test_the_first_cached_build_is_the_clean_one(planned: Callable[..., Any]) ->
     assert second.cached.key != second.clean.key
 
 
+def test_a_clean_build_that_is_made_in_its_own_way_is_another_build(
+    planned: Callable[..., Any],
+) -> None:
+    own = stage(world=World(env=(("A", "1"),), buildpack="v2"))
+    first, second = planned(replace(stage(0), clean=own), replace(stage(1), clean=own))
+    plain, _ = planned(stage(0), stage(1))
+    # The cached builds are as they would be without it, also the first, which has no cache.
+    assert (first.cached.key, first.cached.cache) == (plain.cached.key, None)
+    assert second.cached.cache == first.cached
+    assert first.clean.key == second.clean.key != plain.clean.key
+    assert first.clean.commit.stage == own
+    assert first.clean.commit.buildpack != first.commit.buildpack
+    assert control(first.clean).commit == first.clean.commit
+
+
 def test_a_build_s_key_covers_the_whole_chain_before_it(planned: Callable[..., Any]) -> None:
     changed = stage(0, tree=Tree(entries={"other": File(data=b"x")}))
     last, other = (

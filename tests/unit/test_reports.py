@@ -28,7 +28,7 @@ from harness.reports.counts import builds_line
 from harness.reports.matrix import shortened
 from harness.runs.display import showing
 from harness.runs.progress import Label
-from harness.verdicts.result import Builds, Failure, Result, Run, Step, Verdict
+from harness.verdicts.result import Builds, CleanMade, Failure, Result, Run, Step, Verdict
 
 
 def shown(of: Run) -> str:
@@ -73,6 +73,26 @@ def test_each_part_of_the_cache_is_told_by_name_with_what_it_rests_on() -> None:
         "packages discarded (by requests, log): new: forms, \\xff, p0, p1, p2, p3, p4, p5 and 3"
         " more; unknown: vendored"
     ) in lines
+
+
+def test_what_only_the_clean_build_had_is_told() -> None:
+    clean = CleanMade(files=(".python-version", "\udcff"), env=("LEVEL",), buildpack="v350")
+    step = replace(AGREES, clean=clean)
+    named = ".python-version, \\xff, LEVEL, the buildpack at v350"
+    assert f"empty(clean build with {named})" in shown(run(result(step)))
+    told = console_report.plain(result(replace(step, unmet=("x",))))
+    assert f"\n    the clean build was made with {named}\n" in told
+    report = json.loads(json_report.render(run(result(AGREES, step))))
+    assert [each["clean"] for each in report["results"][0]["steps"]] == [
+        None,
+        {"files": [".python-version", "\\xff"], "env": ["LEVEL"], "buildpack": "v350"},
+    ]
+
+
+def test_a_clean_build_s_other_python_is_told() -> None:
+    python = replace(PARTS[0], instead=("python-3.14.8.tar.zst",))
+    told = console_report.plain(result(replace(ONLY_PYTHON, reuse_parts=(python,), unmet=("x",))))
+    assert "; a clean build has python-3.14.8.tar.zst\n" in told
 
 
 def test_a_cache_that_is_reused_but_for_the_packages_is_told_apart() -> None:

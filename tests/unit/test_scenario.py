@@ -242,6 +242,43 @@ def test_each_index_has_its_own_releases(suite: Path) -> None:
     assert second == [("a.example", None), ("b.example", "")]
 
 
+def test_a_clean_build_may_be_made_in_its_own_way(suite: Path) -> None:
+    clean = (
+        'clean = { files = { "a.txt" = "${python@other:minor}", "b/c" = "" },'
+        ' env = { A = "2", B = "${python@default}" }, buildpack = "v350" }\n'
+    )
+    app = APP + 'env = { A = "1" }\n' + clean.replace(', buildpack = "v350"', "")
+    scenario = load(suite, 'description = "x"\n' + app + COMMIT + 'buildpack = "v351"\n' + clean)
+    assert scenario.python_slots() == {"default", "other"}
+    assert "revisions" in scenario.all_needs()
+    for stage in scenario.stages(PYTHONS):
+        assert stage.clean is not None
+        assert (set(stage.tree), set(stage.clean.tree)) == ({"a.txt"}, {"a.txt", "b/c"})
+        assert text_of(stage.tree, "a.txt") == "one\ntwo\n"
+        assert text_of(stage.clean.tree, "a.txt") == "3.9"
+        assert stage.world.env == (("A", "1"),)
+        assert stage.clean.world.env == (("A", "2"), ("B", "3.12.1"))
+        assert stage.clean == stage.of_clean
+    first, second = scenario.stages(PYTHONS)
+    assert [one.of_clean.world.buildpack for one in (first, second)] == [None, "v350"]
+    assert [one.world.buildpack for one in (first, second)] == [None, "v351"]
+
+
+def test_a_clean_build_is_the_cached_one_s_where_nothing_is_said(suite: Path) -> None:
+    for stage in load(suite, 'description = "x"\n' + APP + COMMIT).stages(PYTHONS):
+        assert stage.clean is None
+        assert stage.of_clean is stage
+
+
+def test_a_file_of_a_clean_build_is_held_against_the_files_of_its_commit(suite: Path) -> None:
+    head = 'description = "x"\n' + APP + COMMIT
+    edit = 'edits = [{ do = "write", path = "b", text = "1" }]\n'
+    own = 'clean = { files = { b = "1" } }\n'
+    (told,) = faults(suite, head + edit + own)
+    assert told.startswith("7: `b` already has this content")
+    load(suite, head + own)
+
+
 def test_reference_in_a_copied_file_is_replaced(suite: Path) -> None:
     head = 'description = "x"\nforks = ["lib"]\n'
     app = head + '[app]\ncopy = "plain"\n' + COMMIT
@@ -541,6 +578,18 @@ WORLD = [
     ('buildpacks = ["subject", "plain/sub"]', "there is no fixture `plain/sub`"),
     ('expect = [{ path = "x", executable = true, absent = true }]', "`executable` and `absent`"),
     ('expect = [{ path = "x", target = "y", absent = true }]', "`target` and `absent`"),
+    ("clean = {}", "`clean` says nothing"),
+    ("clean = 3", "`clean` is 3"),
+    ('clean = { stack = "x" }', "unknown key `stack`"),
+    ('clean = { env = { A = "1" } }', "`A` already has this value"),
+    ('clean = { env = { B = "x\\u0000" } }', "`B` holds a NUL"),
+    ('clean = { env = { B = "${lib@v9}" } }', "`lib` has no revision `v9`"),
+    ('clean = { buildpack = "v1" }', "the buildpack is already `v1`"),
+    ('clean = { files = { "../x" = "" } }', "`../x` leaves the tree"),
+    ('clean = { files = { "a.txt" = "one\\ntwo\\n" } }', "`a.txt` already has this content"),
+    ('clean = { files = { "a.txt/b" = "" } }', "`a.txt/b` goes through `a.txt`, which is a file"),
+    ('clean = { files = { b = "${lib@v9}" } }', "`lib` has no revision `v9`"),
+    ("clean = { files = { b = 1 } }", "`b` is 1"),
     ('build = "maybe"', '`build` is "maybe"'),
     ('reuse = "empty"', '`reuse` is "empty"'),
     ("reuse = 3", "`reuse` is 3"),

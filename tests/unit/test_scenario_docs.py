@@ -30,6 +30,15 @@ def test_expectations_of_the_page_load(tmp_path: Path) -> None:
     assert {type(one) for one in expected} == {get_args(kind)[0] for kind in kinds}
 
 
+def test_commit_of_the_page_loads(tmp_path: Path) -> None:
+    path = tmp_path / "case.toml"
+    (commit,) = (text for text in EXAMPLES if text.startswith("[[commits]]"))
+    app = '[app.files]\n".python-version" = "3.12"\n"requirements.txt" = ""\n'
+    path.write_text(f'description = "d"\n{app}{commit}')
+    _, last = load_scenario(path).stages({"other": "3.9.2"})
+    assert (set(last.tree), len(last.of_clean.tree.entries)) == ({"requirements.txt"}, 2)
+
+
 def test_fork_of_the_page_loads(tmp_path: Path) -> None:
     (tmp_path / "countries").mkdir()
     (tmp_path / "countries" / "list.txt").write_text("DE\n")
