@@ -66,6 +66,10 @@ class BuildpackError(HarnessError):
     """A buildpack cannot be found, read or recognised."""
 
 
+class NoSuchRevisionError(BuildpackError):
+    """A buildpack's repository has no revision of that name."""
+
+
 class EcosystemError(HarnessError):
     """A language's ecosystem cannot be imported, or none is installed."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.buildpacks import Buildpack
 from harness.buildpacks.registry import kind_of
 from harness.bundled import bundled_buildpacks
-from harness.errors import BuildpackError
+from harness.errors import BuildpackError, NoSuchRevisionError
 from harness.scenarios.tree import Tree, digest, write_tree
 from harness.storage.locks import locked
 from harness.storage.store import Store
@@ -88,10 +88,19 @@ def at_revision(spec: str, revision: str | None) -> str:
     """The spec of the same buildpack at another revision, or of another bundled one.
 
     Without a revision it is the same spec.
+
+    Raises:
+        NoSuchRevisionError: The buildpack is a bundled one, and there is none of that name.
     """
     if not revision:
         return spec
-    if spec in bundled_names():
+    names = bundled_names()
+    if spec in names:
+        if revision not in names:
+            raise NoSuchRevisionError(
+                f"--buildpack {spec}: no bundled buildpack is called {revision!r}",
+                hint=f"name one of {', '.join(names)}",
+            )
         return revision
     location, _ = _split(spec)
     return f"{location}@{revision}"
@@ -181,7 +190,7 @@ def _revision(repository: Path, ref: str, *, spec: str) -> str:
         found = subprocess.run(command, env=_environment(), capture_output=True, check=False)
         if found.returncode == 0:
             return found.stdout.decode().strip()
-    raise BuildpackError(
+    raise NoSuchRevisionError(
         f"--buildpack {spec}: the repository has no revision {ref!r}",
         hint="name a tag, a branch or a commit that `git tag` or `git log` shows there",
     )

@@ -58,7 +58,7 @@ def _attempted(step: Callable[[Case, Session], Case], case: Case, session: Sessi
 def _set_out(case: Case, session: Session) -> Case:
     """Finds what the case's commits are, and begins to fetch what their builds need."""
     serving, spec = session.serving, case.buildpack
-    missing = serving.missing(case.scenario.all_needs(), spec)
+    missing = serving.missing(case.scenario.all_needs(), spec, case.scenario.revisions())
     if missing:
         return replace(case, missing=missing)
     pythons = serving.pythons(case.scenario.python_slots(), spec)

@@ -17,7 +17,7 @@ from harness.ecosystems.serving import (
     Supplier,
     Supplies,
 )
-from harness.errors import BuildpackError, RuntimeArchiveError
+from harness.errors import BuildpackError, NoSuchRevisionError, RuntimeArchiveError
 from harness.internet import Request
 from harness.runs.buildpacks import Buildpacks, stack_of
 from harness.runs.plan import Commit
@@ -88,8 +88,15 @@ class CommitServing:
             )
         return {}
 
-    def missing(self, needs: frozenset[str], spec: str) -> tuple[str, ...]:
+    def missing(
+        self, needs: frozenset[str], spec: str, revisions: Iterable[str] = ()
+    ) -> tuple[str, ...]:
         """What of the needs of a scenario a buildpack does not offer, sorted.
+
+        Args:
+            needs: What it has to offer.
+            spec: The buildpack, as the operator named it.
+            revisions: The other revisions of it that are used.
 
         Raises:
             HarnessError: The buildpack cannot be brought.
@@ -100,7 +107,18 @@ class CommitServing:
             offered.add("revisions")
         for serving in self._of(buildpack):
             offered |= serving.features(_files(buildpack))
-        return tuple(sorted(needs - offered))
+        lacking = needs - offered
+        if "revisions" not in lacking:
+            lacking |= {f"revision {one}" for one in revisions if not self._has(spec, one)}
+        return tuple(sorted(lacking))
+
+    def _has(self, spec: str, revision: str) -> bool:
+        """Whether a buildpack has a revision."""
+        try:
+            self._buildpacks.get(at_revision(spec, revision))
+        except NoSuchRevisionError:
+            return False
+        return True
 
     def adapted(self, spec: str, stages: Iterable[Stage]) -> tuple[Stage, ...]:
         """The stages, in which each app is as the buildpack that builds it understands it.

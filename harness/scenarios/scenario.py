@@ -140,6 +140,11 @@ class Scenario:
         }
         return frozenset({*self.needs, *(name for name, needed in said.items() if needed)})
 
+    def revisions(self) -> tuple[str, ...]:
+        """The revisions of the buildpack that commits name, sorted."""
+        changes: tuple[AppTable | CommitTable, ...] = (self.app, *self.commits)
+        return tuple(sorted({one.buildpack for one in changes if one.buildpack}))
+
     def python_slots(self) -> frozenset[str]:
         """The Pythons that the files name: of the slots that there are, those that a run needs."""
         return frozenset().union(*map(python_slots, _texts(self))) & frozenset(PYTHON_SLOTS)

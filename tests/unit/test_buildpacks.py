@@ -10,7 +10,7 @@ from git_repositories import git
 from harness.buildpacks.classic import ClassicKind
 from harness.buildpacks.registry import kind_of, kinds
 from harness.buildpacks.source import at_revision, bundled_names, resolve
-from harness.errors import BuildpackError
+from harness.errors import BuildpackError, NoSuchRevisionError
 from harness.storage.store import Store
 
 KIND = ClassicKind()
@@ -228,9 +228,15 @@ def test_a_folder_that_is_none_is_not_copied(store: Store, tmp_path: Path) -> No
         ("ssh://git@host/a/b", "ssh://git@host/a/b@v2"),
         ("git@host:a/b", "git@host:a/b@v2"),
         ("git@host:a/b@v1", "git@host:a/b@v2"),
-        ("root-requirements", "v2"),
     ],
 )
 def test_the_same_buildpack_at_another_revision(spec: str, other: str) -> None:
     assert at_revision(spec, "v2") == other
     assert at_revision(spec, None) == spec
+
+
+def test_a_bundled_buildpack_at_a_revision_is_another_one() -> None:
+    assert at_revision("root-requirements", "every-input") == "every-input"
+    with pytest.raises(NoSuchRevisionError, match="no bundled buildpack is called 'v2'") as raised:
+        at_revision("root-requirements", "v2")
+    assert "never-reuses" in raised.value.hint

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from fake_ecosystems import FakeEcosystem, FakeServing
+from git_repositories import git
 
 from harness.buildpacks import Buildpack
 from harness.buildpacks.classic import ClassicKind
@@ -148,3 +149,41 @@ def test_only_the_ecosystems_that_are_needed_are_opened(buildpacks: Given, tmp_p
         assert installed[0].supplies.folder == tmp_path / "served" / "python"
         assert [one.open for one in installed] == [True, False, True]
     assert not any(one.open for one in installed)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A buildpack with a tag of an old release and one of a newer."""
+    folder = tmp_path / "repository"
+    (folder / "bin").mkdir(parents=True)
+    for name in ("detect", "compile"):
+        program = folder / "bin" / name
+        program.write_text("#!/bin/sh\n# .heroku\n")
+        program.chmod(0o755)
+    git(folder, "init", "--quiet")
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "--message", "One")
+    git(folder, "tag", "archive/v1")
+    git(folder, "tag", "v2")
+    return folder
+
+
+def missing(spec: str, folder: Path, *revisions: str) -> tuple[str, ...]:
+    buildpacks = Buildpacks(Store(root=folder / "store"), folder / "buildpacks")
+    serving = CommitServing({"python": FakeServing()}, buildpacks)
+    return serving.missing(frozenset({"revisions"}), spec, revisions)
+
+
+def test_a_revision_that_a_buildpack_has_not_is_missing(repository: Path, tmp_path: Path) -> None:
+    spec = f"{repository}@v2"
+    assert missing(spec, tmp_path, "v1", "v2") == ()
+    assert missing(spec, tmp_path, "v3", "v1") == ("revision v3",)
+
+
+def test_a_bundled_buildpack_has_the_others_for_revisions(tmp_path: Path) -> None:
+    assert missing("every-input", tmp_path, "never-reuses") == ()
+    assert missing("every-input", tmp_path, "v1") == ("revision v1",)
+
+
+def test_a_folder_has_no_revisions(repository: Path, tmp_path: Path) -> None:
+    assert missing(str(repository), tmp_path, "v1") == ("revisions",)
