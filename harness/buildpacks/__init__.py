@@ -17,6 +17,7 @@ class Buildpack:
         spec: How the operator named it.
         folder: Its files, without a `.git`.
         revision: The commit it is at, or empty for a plain folder.
+        found_as: By what name its revision was found, where that is not the one in the spec.
         kind: How it is run and read.
         kind_identity: By what the kind is known; empty for the harness's own.
         digest: sha256 of its files, in hex.
@@ -28,6 +29,7 @@ class Buildpack:
     kind: "BuildpackKind"
     kind_identity: str = ""
     digest: str
+    found_as: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

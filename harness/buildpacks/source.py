@@ -37,7 +37,7 @@ def resolve(spec: str, *, store: Store, into: Path) -> Buildpack:
         BuildpackError: Nothing is there, or git cannot bring it.
     """
     target = into / hashlib.sha256(spec.encode()).hexdigest()[:16]
-    revision = ""
+    revision = found_as = ""
     if spec in bundled_names():
         _copy(bundled_buildpacks() / spec, target, follow=True)
     elif not _URL.match(spec) and Path(spec).is_dir():
@@ -47,7 +47,7 @@ def resolve(spec: str, *, store: Store, into: Path) -> Buildpack:
         bundled = bundled_buildpacks() in Path(spec).resolve().parents
         _copy(Path(spec), target, follow=bundled)
     else:
-        revision = _export(spec, store=store, target=target)
+        revision, found_as = _export(spec, store=store, target=target)
     found = kind_of(target, spec=f"--buildpack {spec}")
     return Buildpack(
         spec=spec,
@@ -56,6 +56,7 @@ def resolve(spec: str, *, store: Store, into: Path) -> Buildpack:
         kind=found.kind,
         kind_identity=found.identity,
         digest=_digest(target),
+        found_as=found_as,
     )
 
 
@@ -127,7 +128,8 @@ def _copy(folder: Path, target: Path, *, follow: bool) -> None:
         shutil.copytree(shared, target / "lib")
 
 
-def _export(spec: str, *, store: Store, target: Path) -> str:
+def _export(spec: str, *, store: Store, target: Path) -> tuple[str, str]:
+    """Writes a revision's files; gives its SHA, and its name where the spec has another."""
     location, ref = _split(spec)
     if not ref:
         names = ", ".join(bundled_names())
@@ -141,7 +143,7 @@ def _export(spec: str, *, store: Store, target: Path) -> str:
             f"--buildpack {spec}: there is no repository at {location}",
             hint="name a local git repository or an https:// URL before the @",
         )
-    revision = _revision(repository, ref, spec=spec)
+    revision, found_as = _revision(repository, ref, spec=spec)
     if not target.exists():
         target.mkdir(parents=True)
         archive = subprocess.run(
@@ -153,7 +155,7 @@ def _export(spec: str, *, store: Store, target: Path) -> str:
         subprocess.run(
             ("tar", "-x", "--no-same-owner", "-C", str(target)), input=archive.stdout, check=True
         )
-    return revision
+    return revision, found_as if found_as != ref else ""
 
 
 def _clone(url: str, *, store: Store) -> Path:
@@ -182,14 +184,15 @@ def _clone(url: str, *, store: Store) -> Path:
     return final
 
 
-def _revision(repository: Path, ref: str, *, spec: str) -> str:
+def _revision(repository: Path, ref: str, *, spec: str) -> tuple[str, str]:
+    """A revision's SHA, and the name by which it was found."""
     # Old releases of some buildpacks are tagged below `archive/`.
     for candidate in (ref, f"archive/{ref}", f"origin/{ref}"):
         command = ("git", "-C", str(repository), "rev-parse", "--verify", "--quiet",
                    "--end-of-options", f"{candidate}^{{commit}}")  # fmt: skip
         found = subprocess.run(command, env=_environment(), capture_output=True, check=False)
         if found.returncode == 0:
-            return found.stdout.decode().strip()
+            return found.stdout.decode().strip(), candidate
     raise NoSuchRevisionError(
         f"--buildpack {spec}: the repository has no revision {ref!r}",
         hint="name a tag, a branch or a commit that `git tag` or `git log` shows there",

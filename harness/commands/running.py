@@ -52,12 +52,15 @@ def run_builds(
     with showing(console) as observer, open_session(settings, observer=observer) as session:
         found = run_scenarios(loaded, session=session, jobs=jobs, known=known, observer=observer)
         kept = session.folder if options.keep else None
+        found_as = session.buildpacks.found_as
         if isinstance(session.beyond, Recorder) and options.tape is not None:
             recorded = _save(session.beyond, options.tape, found)
     result = with_known(found, known)
     for file in files:
         file.write(result)
     console.print(render(result))
+    for spec, name in sorted(found_as.items()):
+        console.print(f"{spec} was found as {name}", markup=False)
     if kept is not None:
         console.print(f"kept: {kept}", markup=False)
     if isinstance(recorded, TapeError):

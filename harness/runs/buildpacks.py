@@ -1,5 +1,6 @@
 """The buildpacks of a run, each brought once."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from harness.buildpacks import Buildpack
@@ -18,6 +19,7 @@ class Buildpacks:
         self._store = store
         self._folder = folder
         self._brought: Once[str, Buildpack] = Once()
+        self._found_as: dict[str, str] = {}
 
     def get(self, spec: str) -> Buildpack:
         """The buildpack that a spec names.
@@ -25,7 +27,15 @@ class Buildpacks:
         Raises:
             BuildpackError: Nothing is there, or git cannot bring it.
         """
-        return self._brought.get(spec, lambda: resolve(spec, store=self._store, into=self._folder))
+        found = self._brought.get(spec, lambda: resolve(spec, store=self._store, into=self._folder))
+        if found.found_as:
+            self._found_as[spec] = found.found_as
+        return found
+
+    @property
+    def found_as(self) -> Mapping[str, str]:
+        """The names by which revisions were found that were asked for by others, by specs."""
+        return dict(self._found_as)
 
     def of_tree(self, name: str, files: Tree) -> Buildpack:
         """The buildpack that a scenario brings along.

@@ -166,6 +166,7 @@ def test_a_repository_is_brought_at_a_revision(
         found = resolve(f"{location}@{ref}", store=store, into=into)
         assert (found.folder / "lib/which").read_text() == text
         assert found.revision == git(repository, "rev-parse", f"{tag}^{{commit}}")
+        assert found.found_as == ("archive/v0" if ref == "v0" else "")
         assert not (found.folder / ".git").exists()
 
 
