@@ -15,6 +15,7 @@ COMMANDS = {
     "doctor": "Check the machine, and print how to fix what is missing.",
     "image": "Build and list the stack images that builds run in.",
     "import": "Make a scenario from a project's commits, or from an app.",
+    "log": "Print the log of a build that is stored.",
     "matrix": "Run scenarios against several buildpacks, side by side.",
     "record": "Run scenarios, and record what their builds fetch on a tape.",
     "run": "Run scenarios: build each commit cached and clean, and compare.",

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from harness.commands.option import Option, given_values, options_of
-from harness.commands.options import BuildOptions, default_store
+from harness.commands.options import InputOptions, default_store
 
 T = TypeVar("T")
 
@@ -62,4 +62,4 @@ def takes(kind: type) -> Callable[[Callable[..., T]], Callable[..., T]]:
 
 scenarios_argument = click.argument("scenarios", nargs=-1, type=click.Path(path_type=Path))
 
-store_option = click_option("store", options_of(BuildOptions)["store"], default=default_store)
+store_option = click_option("store", options_of(InputOptions)["store"], default=default_store)

@@ -92,6 +92,19 @@ def given_values(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def written(options: Any) -> tuple[str, ...]:
+    """The arguments by which a person fills a dataclass as it is, without those of defaults."""
+    defaults = {each.name: each for each in fields(options)}
+    arguments: list[str] = []
+    for name, option in options_of(type(options)).items():
+        value, default = getattr(options, name), defaults[name]
+        factory = default.default_factory
+        if value != (default.default if factory is MISSING else factory()):
+            for one in value if option.repeats else (value,):
+                arguments += option.flags[:1] if option.is_switch else (option.flags[0], str(one))
+    return tuple(arguments)
+
+
 def _option(of: Field[Any], hint: Any, option: Option) -> Option:
     repeats = get_origin(hint) is tuple
     reads = next((one for one in get_args(hint) if one is not type(None)), hint)

@@ -1,4 +1,4 @@
-"""The options of everything that runs builds: `run`, `matrix`, `record` and pytest."""
+"""The options of what runs builds (`run`, `matrix`, `record`, pytest) or finds them (`log`)."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
@@ -30,8 +30,8 @@ def default_store() -> Path:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BuildOptions(ABC):
-    """What everything that runs builds is asked to use; see each option's help."""
+class InputOptions(ABC):
+    """What goes into builds, so that it decides which of the stored ones are asked for."""
 
     sandbox: Annotated[
         str | None,
@@ -51,6 +51,88 @@ class BuildOptions(ABC):
             default="the harness's own, built once",
         ),
     ] = None
+    pythons: Annotated[
+        tuple[str, ...],
+        Option(
+            flags=("--python",),
+            metavar="VERSION",
+            help="A runtime to use: the first is ${python@default}, the second ${python@other}.",
+            default="those that the buildpack supports",
+        ),
+    ] = ()
+    compare: Annotated[
+        tuple[str, ...],
+        Option(
+            flags=("--compare",),
+            metavar="GLOB",
+            help="Also compare what is under this path, relative to the build dir.",
+        ),
+    ] = ()
+    tools: Annotated[
+        tuple[str, ...],
+        Option(
+            flags=("--tool",),
+            metavar="NAME==VERSION",
+            help="Also serve this release, and all that it needs, from the sealed index.",
+        ),
+    ] = ()
+    memory: Annotated[
+        int,
+        Option(
+            flags=("--memory",),
+            least=1,
+            metavar="MIB",
+            help="The memory that one build may use, in mebibytes.",
+        ),
+    ] = _LIMITS.memory // MEBIBYTE
+    tape: Annotated[
+        Path | None,
+        Option(
+            flags=("--tape",),
+            metavar="FILE",
+            help="A tape that answers what scenarios do not provide.",
+            default="none; such requests are refused",
+        ),
+    ] = None
+    store: Annotated[
+        Path,
+        Option(
+            flags=("--store",),
+            folder=True,
+            metavar="DIR",
+            help="Where builds, images, runtimes and build tools are stored between runs.",
+            default="CACHE_HARNESS_STORE, or the platform's cache folder",
+        ),
+    ] = field(default_factory=default_store)
+
+    @abstractmethod
+    def settings(self) -> "Settings":
+        """What a session is to use."""
+
+    def _settings(
+        self, buildpack: str, *, seconds: float = _LIMITS.seconds, **more: Any
+    ) -> "Settings":
+        from harness.runs.settings import Settings
+        from harness.storage.store import Store
+
+        return Settings(
+            buildpack=buildpack,
+            sandbox=self.sandbox,
+            image=self.image,
+            store=Store(root=self.store),
+            pythons=self.pythons,
+            compare=self.compare,
+            tools=self.tools,
+            limits=Limits(seconds=seconds, memory=self.memory * MEBIBYTE),
+            tape=self.tape,
+            **more,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildOptions(InputOptions):
+    """What everything that runs builds is asked to use; see each option's help."""
+
     jobs: Annotated[
         int | None,
         Option(
@@ -78,31 +160,6 @@ class BuildOptions(ABC):
             " an entry that no longer shows is one.",
         ),
     ] = ()
-    pythons: Annotated[
-        tuple[str, ...],
-        Option(
-            flags=("--python",),
-            metavar="VERSION",
-            help="A runtime to use: the first is ${python@default}, the second ${python@other}.",
-            default="those that the buildpack supports",
-        ),
-    ] = ()
-    compare: Annotated[
-        tuple[str, ...],
-        Option(
-            flags=("--compare",),
-            metavar="GLOB",
-            help="Also compare what is under this path, relative to the build dir.",
-        ),
-    ] = ()
-    tools: Annotated[
-        tuple[str, ...],
-        Option(
-            flags=("--tool",),
-            metavar="NAME==VERSION",
-            help="Also serve this release, and all that it needs, from the sealed index.",
-        ),
-    ] = ()
     timeout: Annotated[
         float,
         Option(
@@ -112,62 +169,20 @@ class BuildOptions(ABC):
             help="How long one build may run.",
         ),
     ] = float(_LIMITS.seconds)
-    memory: Annotated[
-        int,
-        Option(
-            flags=("--memory",),
-            least=1,
-            metavar="MIB",
-            help="The memory that one build may use, in mebibytes.",
-        ),
-    ] = _LIMITS.memory // MEBIBYTE
-    tape: Annotated[
-        Path | None,
-        Option(
-            flags=("--tape",),
-            metavar="FILE",
-            help="A tape that answers what scenarios do not provide.",
-            default="none; such requests are refused",
-        ),
-    ] = None
     fresh: Annotated[
         bool, Option(flags=("--fresh",), help="Run builds again, even those in the store.")
     ] = False
     keep: Annotated[
-        bool, Option(flags=("--keep",), help="Keep the work folder, and print its path.")
-    ] = False
-    store: Annotated[
-        Path,
+        bool,
         Option(
-            flags=("--store",),
-            folder=True,
-            metavar="DIR",
-            help="Where builds, images, runtimes and build tools are stored between runs.",
-            default="CACHE_HARNESS_STORE, or the platform's cache folder",
+            flags=("--keep",),
+            help="Keep the work folder with all builds' logs, and print its path.",
         ),
-    ] = field(default_factory=default_store)
+    ] = False
 
-    @abstractmethod
-    def settings(self) -> "Settings":
-        """What a session is to use."""
-
-    def _settings(self, buildpack: str, **more: Any) -> "Settings":
-        from harness.runs.settings import Settings
-        from harness.storage.store import Store
-
-        return Settings(
-            buildpack=buildpack,
-            sandbox=self.sandbox,
-            image=self.image,
-            store=Store(root=self.store),
-            pythons=self.pythons,
-            compare=self.compare,
-            tools=self.tools,
-            limits=Limits(seconds=self.timeout, memory=self.memory * MEBIBYTE),
-            keep=self.keep,
-            fresh=self.fresh,
-            tape=self.tape,
-            **more,
+    def _build_settings(self, buildpack: str, **more: Any) -> "Settings":
+        return self._settings(
+            buildpack, seconds=self.timeout, keep=self.keep, fresh=self.fresh, **more
         )
 
 
@@ -189,7 +204,7 @@ class RunOptions(BuildOptions):
 
     def settings(self) -> "Settings":
         """What a session is to use."""
-        return self._settings(self.buildpack)
+        return self._build_settings(self.buildpack)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +223,7 @@ class MatrixOptions(BuildOptions):
     def settings(self) -> "Settings":
         """What a session is to use."""
         first, *others = self.buildpacks
-        return self._settings(first, also=tuple(others))
+        return self._build_settings(first, also=tuple(others))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,4 +245,15 @@ class RecordOptions(BuildOptions):
 
     def settings(self) -> "Settings":
         """What a session is to use."""
-        return self._settings(self.buildpack, recording=True, anew=self.anew)
+        return self._build_settings(self.buildpack, recording=True, anew=self.anew)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogOptions(InputOptions):
+    """The options of `log`."""
+
+    buildpack: Annotated[str, BUILDPACK] = DEFAULT_BUILDPACK
+
+    def settings(self) -> "Settings":
+        """What a session is to use."""
+        return self._settings(self.buildpack)

@@ -14,6 +14,7 @@ from harness.errors import TapeError
 from harness.internet.recorder import Recorder
 from harness.reports import tape as tape_report
 from harness.runs.display import showing
+from harness.runs.kept_logs import LOGS
 from harness.runs.opening import open_session
 from harness.runs.runner import run_scenarios
 from harness.scenarios.scenario import load_scenarios
@@ -62,7 +63,7 @@ def run_builds(
     for spec, name in sorted(found_as.items()):
         console.print(f"{spec} was found as {name}", markup=False)
     if kept is not None:
-        console.print(f"kept: {kept}", markup=False)
+        console.print(f"kept: {kept}, with all logs in {kept / LOGS}", markup=False)
     if isinstance(recorded, TapeError):
         raise recorded
     if recorded is not None:

@@ -28,6 +28,8 @@ NOT_BUILDING = (
     "runs/judging.py",
     "runs/progress.py",
     "runs/schedule.py",
+    "runs/stored.py",
+    "scenarios/by_name.py",
     "trees/difference.py",
     "trees/git/difference.py",
     "verdicts/cache_expectations.py",

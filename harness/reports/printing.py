@@ -2,8 +2,10 @@
 
 from typing import Final
 
-from harness.builds.escapes import without_escapes
+from harness.builds.escapes import split_colours, without_escapes
 
+_ESCAPE: Final = "\x1b"
+_PLAIN: Final = "\x1b[0m"
 _BLANK: Final = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -20,6 +22,25 @@ def printable(line: str) -> str:
     if line.isprintable():
         return line
     return "".join(map(_shown, without_escapes(line)))
+
+
+def coloured(text: str) -> str:
+    """Text of several lines that keeps its colours and tabs; else as `printable`.
+
+    Args:
+        text: What a build printed; a carriage return ends a line too.
+    """
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    shown = "\n".join(map(_coloured, lines))
+    return f"{shown}{_PLAIN}" if _ESCAPE in shown else shown
+
+
+def _coloured(line: str) -> str:
+    pieces = split_colours(line)
+    return "".join(
+        piece if number % 2 else "\t".join(map(printable, piece.split("\t")))
+        for number, piece in enumerate(pieces)
+    )
 
 
 def _shown(character: str) -> str:

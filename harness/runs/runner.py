@@ -10,6 +10,7 @@ from harness.runs.case import Case, CaseSteps
 from harness.runs.demand import demand
 from harness.runs.execute import Executor
 from harness.runs.judging import CommitJudge, KnownDivergences, stored_steps
+from harness.runs.kept_logs import keep_logs
 from harness.runs.plan import PlannedBuild
 from harness.runs.planning import planned_cases
 from harness.runs.progress import Label, Observer, Silent
@@ -24,7 +25,7 @@ from harness.runs.tasks import (
     judging_rank,
 )
 from harness.scenarios.scenario import Scenario
-from harness.verdicts.arms import Arm
+from harness.verdicts.arms import Arm, Stored
 from harness.verdicts.compare import Comparison
 from harness.verdicts.known import KnownFile
 from harness.verdicts.result import Builds, Result, Run
@@ -63,6 +64,8 @@ def run_scenarios(
     run = _Run(session, cases, about, observer or Silent())
     run.enter()
     run.work(jobs)
+    if session.settings.keep:
+        run.keep_logs()
     return run.result()
 
 
@@ -81,7 +84,7 @@ class _Run:
         self._observer = observer
         self._schedule: Schedule[TaskKey] = Schedule()
         asked, languages = demand(each.open for each in cases), ecosystems()
-        at_hand = BuildsAtHand(session, asked, observer)
+        at_hand = self._at_hand = BuildsAtHand(session, asked, observer)
         self._must_run = at_hand.take_wanted()
         self._judge = CommitJudge(session, languages, known, at_hand)
         self._executor = Executor(
@@ -112,6 +115,14 @@ class _Run:
             raise
         for each in self._cases:
             self._end(each)
+
+    def keep_logs(self) -> None:
+        """Leaves the logs of all builds in the run's folder, those of earlier runs' too."""
+
+        def result(build: PlannedBuild) -> Stored | None:
+            return self._at_hand.find(build) or self._session.builds.find(build.key)
+
+        keep_logs(self._session.folder, [each.case for each in self._cases], result)
 
     def result(self) -> Run:
         """What all of it showed."""

@@ -257,7 +257,7 @@ def load_scenario(path: Path, *, fixtures: Fixtures | None = None) -> Scenario:
     if table is None or problems:
         raise InputError(tuple(dict.fromkeys(problems)))
     return Scenario(
-        name=_name(path),
+        name=scenario_name(path),
         file=path,
         description=table.description,
         issue=table.issue,
@@ -277,7 +277,8 @@ def _counts(file: Path, folder: Path) -> bool:
     return file.is_file() and not any(part.startswith(".") or part == "fixtures" for part in above)
 
 
-def _name(path: Path) -> str:
+def scenario_name(path: Path) -> str:
+    """A scenario's name by its file: the path below the nearest folder called `scenarios`."""
     parts = path.resolve().with_suffix("").parts
     above = parts[:-1]
     start = len(above) - above[::-1].index("scenarios") if "scenarios" in above else len(above)

@@ -35,6 +35,7 @@ def test_every_command_is_here() -> None:
     assert set(ALL) == {
         (),
         ("run",),
+        ("log",),
         ("matrix",),
         ("record",),
         ("import",),

@@ -9,14 +9,14 @@ import pytest
 from click.testing import CliRunner
 
 from harness.commands.click_options import takes
-from harness.commands.option import Option, options_of
-from harness.commands.options import MatrixOptions, RecordOptions, RunOptions
+from harness.commands.option import Option, options_of, written
+from harness.commands.options import LogOptions, MatrixOptions, RecordOptions, RunOptions
 from harness.runs.settings import Settings
 from harness.sandboxes import MEBIBYTE, Limits
 from harness.storage.store import Store
 
 KINDS = (RunOptions, MatrixOptions, RecordOptions)
-NEEDED = {
+NEEDED: dict[type, tuple[str, ...]] = {
     RunOptions: (),
     MatrixOptions: ("--buildpack", "old", "--buildpack", "new"),
     RecordOptions: ("--tape", "t.tape"),
@@ -37,20 +37,19 @@ GIVEN = (
 OUTSIDE_SETTINGS = {"--jobs", "--report", "--known"}
 
 
-def given(
-    kind: type[MatrixOptions] | type[RecordOptions] | type[RunOptions], *arguments: str
-) -> MatrixOptions | RecordOptions | RunOptions:
+Kind = LogOptions | MatrixOptions | RecordOptions | RunOptions
+
+
+def given(kind: type[Kind], *arguments: str) -> Any:
     """The options of a kind, as click reads the arguments."""
 
     @click.command()
     @takes(kind)
-    def command(
-        options: MatrixOptions | RecordOptions | RunOptions,
-    ) -> MatrixOptions | RecordOptions | RunOptions:
+    def command(options: Kind) -> Kind:
         return options
 
     return CliRunner().invoke(
-        command, (*NEEDED[kind], *arguments), standalone_mode=False, catch_exceptions=False
+        command, (*NEEDED.get(kind, ()), *arguments), standalone_mode=False, catch_exceptions=False
     ).return_value  # fmt: skip
 
 
@@ -66,7 +65,7 @@ def test_without_options_a_session_gets_its_own_defaults() -> None:
 @pytest.mark.parametrize(("flag", "value", "expected"), GIVEN, ids=str)
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_given_arrives(
-    kind: type[MatrixOptions] | type[RecordOptions] | type[RunOptions],
+    kind: type[Kind],
     flag: str,
     value: str | None,
     expected: dict[str, Any],
@@ -81,6 +80,28 @@ def test_every_shared_option_is_tried() -> None:
     own = {"--buildpack", "--write-known"}
     flags = {option.flags[0] for option in options_of(RunOptions).values()} - own
     assert flags == {flag for flag, *_ in GIVEN} | OUTSIDE_SETTINGS
+
+
+def test_what_goes_into_builds_is_found_by_the_same_options() -> None:
+    arguments = ("--buildpack", "x", "--python", "3.12.1", "--python", "3.13.1", "--image", "host",
+                 "--memory", "100", "--store", "elsewhere")  # fmt: skip
+    options = given(LogOptions, *arguments)
+    assert options.settings() == given(RunOptions, *arguments).settings()
+    own = {flag for flag, *_ in GIVEN} - {"--timeout", "--fresh", "--keep"} | {"--buildpack"}
+    assert {option.flags[0] for option in options_of(LogOptions).values()} == own
+
+
+@pytest.mark.parametrize("kind", [*KINDS, LogOptions])
+def test_options_are_written_as_they_were_given(kind: type[Kind]) -> None:
+    needed = NEEDED.get(kind, ())
+    flags = {option.flags[0] for option in options_of(kind).values()} - {*needed}
+    shared = [(flag, value) for flag, value, _ in GIVEN if flag in flags]
+    arguments = [text for each in shared for text in each if text is not None]
+    again = [*written(given(kind, *arguments))]
+    for each in needed:  # they are given anyway
+        again.remove(each)
+    assert given(kind, *again) == given(kind, *arguments) != given(kind)
+    assert written(given(kind)) == needed
 
 
 def test_what_no_session_needs_arrives_as_well() -> None:
