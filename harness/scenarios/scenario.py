@@ -30,6 +30,7 @@ from harness.scenarios.interpolation import (
 )
 from harness.scenarios.positions import Place
 from harness.scenarios.scenario_file import (
+    SUBJECT,
     AppTable,
     Axes,
     BuildExpectation,
@@ -141,9 +142,11 @@ class Scenario:
         return frozenset({*self.needs, *(name for name, needed in said.items() if needed)})
 
     def revisions(self) -> tuple[str, ...]:
-        """The revisions of the buildpack that commits name, sorted."""
+        """The revisions of the buildpack that commits and clean builds name, sorted."""
         changes: tuple[AppTable | CommitTable, ...] = (self.app, *self.commits)
-        return tuple(sorted({one.buildpack for one in changes if one.buildpack}))
+        named = {one.buildpack for one in changes}
+        named |= {one.clean.buildpack for one in changes if one.clean}
+        return tuple(sorted(name for name in named if name and name != SUBJECT))
 
     def python_slots(self) -> frozenset[str]:
         """The Pythons that the files name: of the slots that there are, those that a run needs."""

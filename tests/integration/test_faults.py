@@ -100,6 +100,7 @@ MATRICES = (
         *("build.sh", "detect.sh", "every-input.sh", "managers.sh", "small.sh", "thrifty.sh"),
     ),
     read("mutations", "detect.sh", "policy.sh", "release.sh"),
+    read("installers", "build.sh", "detect.sh", "every-input.sh", "managers.sh", "whole.sh"),
 )
 
 
