@@ -10,13 +10,29 @@ from pathlib import Path
 
 from harness.buildpacks import Member, Setting
 from harness.buildpacks.platform import HEROKU, SCALINGO, Platform
-from harness.buildpacks.preparation import Command, Content, Copy, Place, Prefix, Preparation
+from harness.buildpacks.preparation import (
+    Command,
+    Content,
+    Copy,
+    Launch,
+    Place,
+    Prefix,
+    Preparation,
+)
 from harness.ecosystems.route import Route
 from harness.errors import BuildpackError
-from harness.trees.named import CacheTree, ResultTree
+from harness.trees.named import APP, CacheTree, ResultTree
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PROGRAMS = ("detect", "compile")
+_LANG = ("LANG", "C.UTF-8")
+_START = """
+for script in .profile.d/*.sh .profile; do
+  if [ -f "$script" ]; then . "./$script"; fi
+done
+exec bash -c "$1"
+"""
+"""As a dyno starts a process: https://devcenter.heroku.com/articles/dynos#the-profile-file"""
 
 _LONGEST_REASON = 1000
 _BUNDLED = "cache: discarded: "
@@ -49,7 +65,7 @@ class ClassicKind:
         """What buildpacks of the platform download."""
         return self.platform.routes
 
-    features = frozenset({"sequence", "new-build-path", "cache-mount", "failed-build-cache"})
+    features = frozenset({"sequence", "new-build-path", "cache-mount", "failed-build-cache", "run"})
 
     def recognises(self, folder: Path) -> bool:
         """Whether `bin/detect` and `bin/compile` are there, and are meant for the platform."""
@@ -95,7 +111,7 @@ class ClassicKind:
             commands=tuple(commands),
             env=(
                 ("HOME", platform.home),
-                ("LANG", "C.UTF-8"),
+                _LANG,
                 ("PATH", _PATH),
                 ("STACK", setting.stack),
             ),
@@ -110,6 +126,7 @@ class ClassicKind:
                 ),
             ),
             prefixes=(Prefix(ecosystem="python", path=platform.prefix),),
+            launch=_launch(platform.home, setting.stack),
         )
 
     def reasons(self, log: str) -> tuple[str, ...]:
@@ -156,6 +173,23 @@ def _commands(files: Path, folder: str, arguments: tuple[str, str, str]) -> list
         release = (f"{programs}/release", arguments[0])
         commands.append(Command(name="release", argv=release, deployed=True))
     return commands
+
+
+def _launch(home: str, stack: str) -> Launch:
+    """How the platform starts a command of the app, which lies in `home` then."""
+    return Launch(
+        places=((APP, home),),
+        start=("bash", "-c", _START, "start"),
+        env=(
+            ("DYNO", "run.1"),
+            ("HOME", home),
+            _LANG,
+            ("PATH", _PATH),
+            ("PORT", "5000"),
+            ("STACK", stack),
+        ),
+        cwd=home,
+    )
 
 
 def _files(member: Member) -> Copy:

@@ -82,6 +82,23 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """How the platform starts a command of the app that was deployed.
+
+    Attributes:
+        places: Where each result tree lies then, by its name: a folder that is a mount of its own.
+        start: A program and its arguments, to which the command, a line for a shell, is added.
+        env: The environment; config vars are added, and come first where both set a variable.
+        cwd: The folder in which it starts.
+    """
+
+    places: tuple[tuple[str, str], ...]
+    start: tuple[str, ...]
+    env: tuple[tuple[str, str], ...]
+    cwd: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Preparation:
     """All that a kind says of one build.
 
@@ -95,6 +112,7 @@ class Preparation:
         caches: The folders that cross to the next build. Each is restored as the build before left
             it, or empty.
         prefixes: Where languages are installed.
+        launch: How a command of what was deployed is started; None where the kind does not say.
     """
 
     mounts: tuple[str, ...]
@@ -105,12 +123,14 @@ class Preparation:
     results: tuple[ResultTree, ...]
     caches: tuple[CacheTree, ...]
     prefixes: tuple[Prefix, ...] = ()
+    launch: Launch | None = None
 
     @property
     def identity(self) -> tuple[object, ...]:
         """All of it as values whose `repr` is the same in each run that prepares the same."""
         commands = (self.commands, self.env, self.cwd)
-        return (self.mounts, self.places, *commands, self.results, self.caches, self.prefixes)
+        left = (self.results, self.caches, self.prefixes)
+        return (self.mounts, self.places, *commands, *left, self.launch)
 
     def __post_init__(self) -> None:
         """Holds that what is read afterwards cannot be reached through a link of the build's."""
@@ -118,5 +138,10 @@ class Preparation:
         for path in paths:
             if path not in self.mounts and path.rpartition("/")[0] not in self.mounts:
                 raise ValueError(f"{path} is neither a mount nor directly in one")
-        if APP not in {tree.name for tree in self.results}:
+        names = {tree.name for tree in self.results}
+        if APP not in names:
             raise ValueError(f"no result tree is called {APP!r}")
+        if self.launch is not None:
+            for name, _ in self.launch.places:
+                if name not in names:
+                    raise ValueError(f"no result tree is called {name!r}, and one is launched")

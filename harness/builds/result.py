@@ -9,6 +9,23 @@ from harness.sandboxes import Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeployedRun:
+    """What a command did that was run of what a build deployed.
+
+    Attributes:
+        command: The command.
+        outcome: How it ended.
+        output: What it printed; of much output the beginning and the end.
+        digest: The sha256, in hex, of all that it printed.
+    """
+
+    command: str
+    outcome: Outcome
+    output: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Build:
     """What a build did and left behind.
 
@@ -21,6 +38,7 @@ class Build:
         requests: What it asked the sealed internet for.
         released: What its commands printed for the platform of what is deployed.
         began: When it began, in seconds since the epoch; what is older was there before it.
+        runs: What commands did that were run of what it deployed.
     """
 
     outcome: Outcome
@@ -31,6 +49,7 @@ class Build:
     requests: tuple[Request, ...]
     began: float
     released: str = ""
+    runs: tuple[DeployedRun, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +72,7 @@ class BuildRecord:
         checks: What was expected of its trees, and what came of it.
         released: What its commands printed for the platform of what is deployed.
         began: When it began, in seconds since the epoch.
+        runs: What commands did that were run of what it deployed.
     """
 
     in_memory: bool
@@ -62,7 +82,12 @@ class BuildRecord:
     checks: tuple[Check, ...]
     released: str
     began: float
+    runs: tuple[DeployedRun, ...] = ()
 
     def check(self, expectation: str) -> str | None:
         """What its trees lack of an expectation; None where that was not looked at."""
         return next((one.fault for one in self.checks if one.expectation == expectation), None)
+
+    def deployed_run(self, command: str) -> DeployedRun | None:
+        """What a command did that was run of what it deployed; None where it was not run."""
+        return next((one for one in self.runs if one.command == command), None)

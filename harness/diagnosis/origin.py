@@ -36,7 +36,7 @@ def origin(
         clean: The clean trees of the earlier commits, oldest first; None where a build failed.
         cached: The cached trees of the same commits.
     """
-    if divergence.kind in {DivergenceKind.OUTCOME, DivergenceKind.RELEASE}:
+    if divergence.kind in {DivergenceKind.OUTCOME, DivergenceKind.RELEASE, DivergenceKind.RUN}:
         return None
     wanted = _held(divergence, divergence.cached)
     if divergence.cached is not None and wanted == _held(divergence, divergence.clean):

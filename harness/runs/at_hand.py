@@ -79,4 +79,7 @@ class BuildsAtHand:
             return False
         passed = found.record.outcome.passed
         wanted = self._demand.expected.get(build.key, {}) if passed else {}
-        return all(found.record.check(name) is not None for name in wanted)
+        commands = self._demand.commands.get(build.inputs, ()) if passed else ()
+        return all(found.record.check(name) is not None for name in wanted) and all(
+            found.record.deployed_run(command) is not None for command in commands
+        )

@@ -52,6 +52,7 @@ class Case:
             stage.build,
             stage.reuse,
             stage.expect,
+            stage.run,
             made(stage),
         )
         digest.update(repr(parts).encode())

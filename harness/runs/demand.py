@@ -40,6 +40,8 @@ class Demand:
             given.
         expected: By a build's key, what must be true of its trees, by the names under which that
             is kept with it.
+        commands: What is run of what a build deploys, by the digest of all that goes in but the
+            cache: what one build of these runs, all others and their second runs do too.
         carried: The keys of builds whose caches are kept: another commit may come after the last,
             and wants its cache.
         giving: The keys of builds whose caches may be asked for though nothing is to run now: a
@@ -48,6 +50,7 @@ class Demand:
 
     wanted: tuple[PlannedBuild, ...]
     expected: Mapping[str, Mapping[str, TreeExpectation]] = field(repr=False)
+    commands: Mapping[str, frozenset[str]] = field(default_factory=dict, repr=False)
     carried: frozenset[str]
     giving: frozenset[str]
 
@@ -71,6 +74,7 @@ def demand(scenarios: Iterable[OpenCommits]) -> Demand:
     """What all commits that are to be judged ask of builds."""
     wanted: dict[str, PlannedBuild] = {}
     expected: dict[str, dict[str, TreeExpectation]] = {}
+    commands: dict[str, frozenset[str]] = {}
     carried, giving = set[str](), set[str]()
     for one in scenarios:
         wanted |= {build.key: build for build in one.wanted()}
@@ -81,13 +85,16 @@ def demand(scenarios: Iterable[OpenCommits]) -> Demand:
                 for each in pair.commit.stage.expect
                 if isinstance(each, TreeExpectation)
             }
+            asked = {each.command for each in pair.commit.stage.run}
             for build in (pair.cached, pair.clean):
+                commands[build.inputs] = commands.get(build.inputs, frozenset()) | asked
                 expected.setdefault(build.key, {}).update(of_trees)
             if pair.cached.cache is not None:
                 giving.add(pair.cached.cache.key)
     return Demand(
         wanted=tuple(sorted(wanted.values(), key=lambda build: build.depth)),
         expected=expected,
+        commands=commands,
         carried=frozenset(carried),
         giving=frozenset(giving),
     )

@@ -2,10 +2,13 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
+from harness.buildpacks.preparation import Preparation
+from harness.builds.deployed import Deployment
 from harness.builds.inputs import Inputs
-from harness.builds.result import Build
+from harness.builds.result import Build, DeployedRun
 from harness.builds.run import run_build
 from harness.ecosystems import Ecosystem
 from harness.errors import HarnessError
@@ -116,16 +119,19 @@ class Executor:
         self, planned: PlannedBuild, build: Build, place: Place, parent: Stored | None
     ) -> Stored:
         session = self._session
+        preparation = session.inputs.preparation(planned.commit)
+        build = replace(build, runs=self._deployed_runs(planned, build, preparation))
         new = to_keep(
             build,
-            session.inputs.preparation(planned.commit),
+            preparation,
             self._ecosystems,
             expected=self._demand.expected.get(planned.key, {}),
             in_memory=place.in_memory,
             with_caches=planned.key in self._demand.carried,
         )
-        # Another run of a build that its time limit ended may end otherwise.
-        timed_out = build.outcome.end is End.TIMEOUT
+        # Another run of what its time limit ended may end otherwise.
+        outcomes = (build.outcome, *(one.outcome for one in build.runs))
+        timed_out = any(one.end is End.TIMEOUT for one in outcomes)
         built = session.builds.keep(
             planned.key,
             new,
@@ -134,3 +140,25 @@ class Executor:
         )
         session.places.done_with(place.folder, built.folder)
         return built
+
+    def _deployed_runs(
+        self, planned: PlannedBuild, build: Build, preparation: Preparation
+    ) -> tuple[DeployedRun, ...]:
+        """Runs what is asked of what a build deployed, now that its folders are still there."""
+        session, launch = self._session, preparation.launch
+        commands = sorted(self._demand.commands.get(planned.inputs, ()))
+        if launch is None or not build.outcome.passed:
+            return ()
+        deployment = Deployment(
+            trees=build.trees,
+            launch=launch,
+            sandbox=session.machine.sandbox,
+            env=planned.commit.stage.world.env,
+            limits=session.settings.limits,
+        )
+        runs = []
+        for command in commands:
+            folder = session.places.folder("deployed")
+            runs.append(deployment.run(command, folder))
+            session.places.done_with(folder)
+        return tuple(runs)

@@ -58,6 +58,7 @@ def to_keep(
             for name, one in (expected.items() if passed else ())
         ),
         released=build.released,
+        runs=build.runs,
         began=build.began,
     )
     caches = tuple(

@@ -29,6 +29,7 @@ from harness.scenarios.interpolation import (
     substitute,
 )
 from harness.scenarios.positions import Place
+from harness.scenarios.run_expectation import RunExpectation, interpolated_run
 from harness.scenarios.scenario_file import (
     SUBJECT,
     AppTable,
@@ -72,6 +73,7 @@ class Stage:
         build: Whether the build should pass.
         reuse: What should become of the cache, or of its parts; None where it does not say.
         expect: What must be true of its builds.
+        run: What is run of what was deployed, and what must come of it.
         clean: The same for the clean build alone, where it is made in its own way so that the
             cached one should equal it; None where both see the same.
     """
@@ -84,6 +86,7 @@ class Stage:
     build: BuildExpectation
     reuse: ReuseExpectation | ReuseParts | None
     expect: tuple[Expectation, ...]
+    run: tuple[RunExpectation, ...] = ()
     clean: "Stage | None" = None
 
     @property
@@ -127,6 +130,7 @@ class Scenario:
         """What a buildpack must offer: what the file says, and what its own keys take for granted.
 
         These are `sequence` (several buildpacks), `revisions` (another revision of the buildpack),
+        `run` (something is run of what was deployed),
         `new-build-path`, `cache-mount` and `failed-build-cache` (the axes).
         """
         changes: tuple[AppTable | CommitTable, ...] = (self.app, *self.commits)
@@ -135,6 +139,7 @@ class Scenario:
             "revisions": any(
                 one.buildpack or (one.clean and one.clean.buildpack) for one in changes
             ),
+            "run": any(one.run for one in changes),
             "new-build-path": self.axes.build_path is BuildPath.NEW,
             "cache-mount": self.axes.cache_mount is CacheMount.OTHER,
             "failed-build-cache": self.axes.failed_build_cache is not None,
@@ -355,6 +360,7 @@ def _stage(
         build=changes.build,
         reuse=changes.reuse if isinstance(changes, CommitTable) else None,
         expect=tuple(interpolated_expectation(each, replaced) for each in changes.expect),
+        run=tuple(interpolated_run(each, replaced) for each in changes.run),
     )
     if changes.clean is None:
         return stage

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Discriminator, Field, Tag
 from harness.scenarios.edits import STRICT, Edit
 from harness.scenarios.expectation import Expectation
 from harness.scenarios.fork import BranchName, Name, TagName
+from harness.scenarios.run_expectation import RunExpectation
 
 SUBJECT = "subject"
 """What a list of buildpacks calls the one under test."""
@@ -239,6 +240,10 @@ class Changes:
     expect: Annotated[
         tuple[Expectation, ...],
         Field(description="What must be true of the builds: their trees, logs and caches."),
+    ] = ()
+    run: Annotated[
+        tuple[RunExpectation, ...],
+        Field(description="Commands that are run of what was deployed, cached and clean."),
     ] = ()
     clean: Annotated[
         CleanBuild | None,

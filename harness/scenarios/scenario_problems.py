@@ -26,6 +26,7 @@ from harness.scenarios.fork import Fork, is_fork, load_fork
 from harness.scenarios.interpolation import Names, UnknownReferenceError, substitute
 from harness.scenarios.interpolation import faults as reference_faults
 from harness.scenarios.positions import Place
+from harness.scenarios.run_expectation import run_texts
 from harness.scenarios.scenario_file import SUBJECT, AppTable, Changes, ReuseParts
 from harness.scenarios.tree import File, Tree, path_fault
 from harness.scenarios.wording import one_of
@@ -41,7 +42,7 @@ STAND_IN_PYTHONS = {
 
 _EDIT, _CHANGES, _APP = shape(Edit), shape(Changes), shape(AppTable)
 _CHANGES_KEYS = tuple(item.name for item in fields(Changes))
-_STATELESS = {"expect"}
+_STATELESS = {"expect", "run"}
 """Keys that say nothing of the commits after."""
 _COUPLED = {"env": {"env", "unset"}, "unset": {"env", "unset"}}
 """Keys that are about one state: where one is not known, the other cannot be checked."""
@@ -179,6 +180,9 @@ def changes_texts(changes: Changes) -> Iterator[tuple[Place, str]]:
     for index, expectation in enumerate(changes.expect):
         for place, text in expected_texts(expectation):
             yield ("expect", index, *place), text
+    for index, one in enumerate(changes.run):
+        for place, text in run_texts(one):
+            yield ("run", index, *place), text
 
 
 def scenario_problems(document: Document, sources: Sources) -> Iterator[Problem]:

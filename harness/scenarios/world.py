@@ -7,6 +7,7 @@ from functools import reduce
 from harness.scenarios.expectation import expectation_faults
 from harness.scenarios.fork import Fork, reference_fault
 from harness.scenarios.positions import Place
+from harness.scenarios.run_expectation import run_faults
 from harness.scenarios.scenario_file import (
     SUBJECT,
     BranchMove,
@@ -213,14 +214,21 @@ def world_faults(
         yield ("buildpack",), f"the buildpack is already `{world.buildpack}`", "another revision"
     if changes.buildpacks is not None:
         yield from _row_faults(world, changes.buildpacks)
-    for index, expectation in enumerate(changes.expect):
-        passes = changes.build is BuildExpectation.PASSES
-        for place, message, expected in expectation_faults(expectation, first=first, passes=passes):
-            yield ("expect", index, *place), message, expected
+    yield from _expected_faults(changes, first=first)
     if changes.clean is not None:
         after = changed(world, changes, forks, lambda text: text)
         for at, message, expected in _clean_faults(after, changes.clean):
             yield ("clean", *at), message, expected
+
+
+def _expected_faults(changes: Changes, *, first: bool) -> Iterator[WorldFault]:
+    passes = changes.build is BuildExpectation.PASSES
+    for index, expectation in enumerate(changes.expect):
+        for place, message, expected in expectation_faults(expectation, first=first, passes=passes):
+            yield ("expect", index, *place), message, expected
+    for index, one in enumerate(changes.run):
+        for place, message, expected in run_faults(one, passes=passes):
+            yield ("run", index, *place), message, expected
 
 
 def _clean_faults(world: World, clean: CleanBuild) -> Iterator[WorldFault]:

@@ -13,7 +13,8 @@ class DivergenceKind(StrEnum):
     """In what way two builds differ: their trees at one path, or the builds themselves.
 
     The kinds of differences between trees are those of `harness.trees.difference`. Besides, builds
-    may tell the platform other things (`release`), or one of them may fail (`outcome`).
+    may tell the platform other things (`release`), a command may do other things in what they
+    deployed (`run`), or one of them may fail (`outcome`).
     """
 
     LEFTOVER = "leftover"
@@ -25,6 +26,7 @@ class DivergenceKind(StrEnum):
     ATTRIBUTES = "attributes"
     BYTECODE = "bytecode"
     RELEASE = "release"
+    RUN = "run"
     OUTCOME = "outcome"
 
 
@@ -38,8 +40,8 @@ class Divergence:
     Attributes:
         kind: In what way.
         tree: The name of the result tree; empty where there is no path.
-        path: The path, relative to the tree, as in a manifest. Empty for an outcome and for what
-            the platform is told.
+        path: The path, relative to the tree, as in a manifest; the command for what was run.
+            Empty for an outcome and for what the platform is told.
         cached: What the cached tree has there.
         clean: What the clean tree has there.
         distribution: The package that owns the path, as `name version`, where one does.

@@ -19,6 +19,7 @@ from harness.verdicts.arms import Arm, Arms, Stored
 from harness.verdicts.cache_expectations import CacheUse
 from harness.verdicts.clean_build import made, without_given
 from harness.verdicts.compare import Comparison, compare, gather, merged, split_noise
+from harness.verdicts.deployed_runs import with_runs
 from harness.verdicts.divergence import Divergence, outcome, release
 from harness.verdicts.owners import with_owners
 from harness.verdicts.result import Failure, Seconds, Step, Verdict
@@ -84,6 +85,7 @@ def compare_arms(
     if not clean.passed:
         return _NOTHING
     found = without_given(_compare(arms.cached, arms.clean, ecosystems, earlier), arms.stage)
+    found = with_runs(found, arms.cached.record, arms.clean.record, arms.stage.run)
     # Where there are more paths than the app has, some are not its own.
     own = arms.stage.of_clean.tree.entries
     if not found.compared or (found.compared <= len(own) and _only_the_app(arms)):
@@ -201,6 +203,7 @@ def _settle(
             return (), found.divergences
         if arms.cached.record.outcome.passed is arms.clean.record.outcome.passed:
             both = _compare(again, first, ecosystems)
+            both = with_runs(both, again.record, first.record, arms.stage.run)
             divergences, unstable = split_noise(divergences, both.divergences)
             noise += unstable
     return divergences, tuple(sorted(noise, key=lambda one: (one.tree, one.path, one.kind)))

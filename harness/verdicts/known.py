@@ -52,6 +52,9 @@ class Entry:
         Patterns,
         Field(description="Compiled files, or the folder of several, that Python would not use."),
     ] = ()
+    run: Annotated[
+        Patterns, Field(description="Commands that do different things in the two builds' apps.")
+    ] = ()
     release: Annotated[
         bool,
         Field(description="The two builds tell the platform different things, by `bin/release`."),

@@ -7,6 +7,7 @@ from harness.scenarios.expectation import Expectation, LogExpectation, TreeExpec
 from harness.scenarios.scenario_file import BuildExpectation
 from harness.verdicts.arms import Arm, Arms, Stored
 from harness.verdicts.cache_expectations import CacheUse, cache_lacks
+from harness.verdicts.deployed_runs import run_lack
 from harness.verdicts.lack import Lack
 from harness.verdicts.log_expectations import log_lack
 from harness.verdicts.result import FoundInstead
@@ -55,6 +56,8 @@ def _lacks(arms: Arms, arm: Arm, use: CacheUse) -> Iterator[Lack]:
         # At the first commit both arms are one build.
         if expectation.build is None or arm == Arm(expectation.build) or not arms.differ:
             yield from _lacks_of(expectation, arm, built, use)
+    if passes:
+        yield from filter(None, (run_lack(built.record, one) for one in arms.stage.run))
 
 
 def _lacks_of(expectation: Expectation, arm: Arm, built: Stored, use: CacheUse) -> Iterator[Lack]:

@@ -9,24 +9,34 @@ import pytest
 from harness.runs.demand import OpenCommits, demand
 from harness.runs.plan import Pair, PlannedBuild, build
 from harness.scenarios.expectation import TreeExpectation
+from harness.scenarios.run_expectation import RunExpectation
 
 HERE = TreeExpectation(path="here")
 THERE = TreeExpectation(path="there")
 
 
-def pairs(inputs: str, *, expect: tuple[TreeExpectation, ...] = ()) -> tuple[Pair, ...]:
+def pairs(
+    inputs: str, *, expect: tuple[TreeExpectation, ...] = (), run: tuple[str, ...] = ()
+) -> tuple[Pair, ...]:
     """A scenario's builds, of which each letter is the digest of all that goes into a commit's."""
     found: list[Pair] = []
     for index, letter in enumerate(inputs):
-        commit: Any = SimpleNamespace(stage=SimpleNamespace(index=index, expect=expect))
+        asked = tuple(RunExpectation(command=one) for one in run)
+        stage = SimpleNamespace(index=index, expect=expect, run=asked)
+        commit: Any = SimpleNamespace(stage=stage)
         clean = build(commit, letter)
         cached = build(commit, letter, cache=found[-1].cached) if found else clean
         found.append(Pair(commit=commit, cached=cached, clean=clean))
     return tuple(found)
 
 
-def of(inputs: str, *open_ones: int, expect: tuple[TreeExpectation, ...] = ()) -> OpenCommits:
-    return OpenCommits(pairs=pairs(inputs, expect=expect), indexes=open_ones)
+def of(
+    inputs: str,
+    *open_ones: int,
+    expect: tuple[TreeExpectation, ...] = (),
+    run: tuple[str, ...] = (),
+) -> OpenCommits:
+    return OpenCommits(pairs=pairs(inputs, expect=expect, run=run), indexes=open_ones)
 
 
 def keys(builds: Iterator[Any] | tuple[PlannedBuild, ...]) -> set[str]:
@@ -67,6 +77,12 @@ def test_both_arms_are_held_to_what_any_scenario_expects_of_them() -> None:
     both = {repr(HERE): HERE, repr(THERE): THERE}
     assert found.expected[b.cached.key] == found.expected[b.clean.key] == both
     assert found.expected[pairs("a")[0].clean.key] == {}
+
+
+def test_what_one_scenario_runs_of_a_commit_is_run_of_all_its_builds() -> None:
+    found = demand([of("ab", 1, run=("one", "two")), of("cb", 1, run=("three",)), of("ab", 0)])
+    # Builds of other caches, and second runs, are of the same inputs.
+    assert found.commands == {"a": set(), "b": {"one", "two", "three"}}
 
 
 def test_of_builds_outside_the_open_commits_nothing_is_expected() -> None:

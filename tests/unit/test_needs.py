@@ -30,6 +30,7 @@ message = "Second"
         ({"head": 'axes = { build_path = "new" }'}, {"new-build-path"}),
         ({"head": 'axes = { cache_mount = "other" }'}, {"cache-mount"}),
         ({"head": 'axes = { failed_build_cache = "kept" }'}, {"failed-build-cache"}),
+        ({"app": 'run = [{ command = "true" }]'}, {"run"}),
         ({"commit": 'buildpack = "v2"'}, {"revisions"}),
         ({"app": 'buildpacks = ["pack", "subject"]'}, {"sequence"}),
     ],

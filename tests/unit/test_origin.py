@@ -8,7 +8,7 @@ from harness.diagnosis.origin import origin, with_origins, with_origins_by_tree
 from harness.trees.manifest import Entry, EntryKind, Manifest
 from harness.verdicts.divergence import Divergence, DivergenceKind, outcome
 
-PATHLESS = (DivergenceKind.OUTCOME, DivergenceKind.RELEASE)
+PATHLESS = (DivergenceKind.OUTCOME, DivergenceKind.RELEASE, DivergenceKind.RUN)
 
 
 def manifest(**files: str | None) -> Manifest:

@@ -17,6 +17,7 @@ from harness.scenarios.expectation import (
     TreeExpectation,
 )
 from harness.scenarios.fixtures import fixture_tree, fixtures_for
+from harness.scenarios.run_expectation import RunExpectation
 from harness.scenarios.scenario import (
     OLD,
     Scenario,
@@ -149,6 +150,10 @@ expect = [
   { reused = ["lib"] },
   { anew = ["python", "pip"] },
 ]
+run = [
+  { command = "echo ${lib@v1}", contains = "${lib@v2:short}", matches = "${lib@v3}$" },
+  { command = "false", status = 1 },
+]
 
 [[commits]]
 message = "Third"
@@ -223,6 +228,12 @@ path = "sub"
         ReasonsExpectation(reasons=("to 3.9.18", "stack"), build=ComparedBuild.CACHED),
         ReusedExpectation(reused=("lib",)),
         AnewExpectation(anew=("python", "pip")),
+    )
+    assert second.run == (
+        RunExpectation(
+            command="echo " + lib["v1"], contains=lib["v2"][:7], matches=lib["v3"] + "$"
+        ),
+        RunExpectation(command="false", status=1),
     )
 
 
@@ -600,6 +611,11 @@ WORLD = [
     ("reuse = {}", "`reuse` names no part"),
     ('expect = [{ path = "../x" }]', "`../x` leaves the tree"),
     ('expect = [{ path = "x", contains = "${lib@v9}" }]', "`lib` has no revision `v9`"),
+    ('run = [{ command = "x ${lib@v9}" }]', "`lib` has no revision `v9`"),
+    ('run = [{ command = "x", matches = "(" }]', "`matches` is not a regular expression"),
+    ('run = [{ command = "" }]', "`command` is empty"),
+    ('run = [{ command = "x", status = 256 }]', "`status` is 256"),
+    ('build = "fails"\nrun = [{ command = "x" }]', "`command` is run of what is deployed"),
     ("expect = [{ absent = true }]", "`expect[0]` does not say what it is about"),
     ("expect = [3]", "`expect[0]` is 3"),
     (
@@ -761,4 +777,4 @@ def test_bundled_scenarios_load_and_play() -> None:
     for scenario in loaded:
         stages = scenario.stages(SLOTS)
         assert len(stages) == len(scenario.commits) + 1
-        assert any(stage.expect or stage.reuse for stage in stages), scenario.name
+        assert any(stage.expect or stage.reuse or stage.run for stage in stages), scenario.name
