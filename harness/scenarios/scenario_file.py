@@ -223,7 +223,10 @@ class Changes:
     ] = None
     buildpack: Annotated[
         NonEmpty | None,
-        Field(description="The buildpack's revision from this commit on: a tag, branch or SHA."),
+        Field(
+            description="The buildpack's revision from this commit on: a tag, branch or SHA;"
+            f" `{SUBJECT}` for the one that the run is asked for, as at first."
+        ),
     ] = None
     buildpacks: Annotated[
         tuple[NonEmpty, ...] | None,

@@ -70,7 +70,8 @@ class World:
         tags: Every tag of every one.
         releases: What the index holds besides build tools.
         stack: The stack's name, as in `STACK`; empty for the platform's own.
-        buildpack: The buildpack's revision, or None for the one that the run was asked for.
+        buildpack: The buildpack's revision, or None for the one that the run was asked for, which
+            files call `subject`.
         buildpacks: The buildpacks that run, in order: `subject`, and fixtures.
     """
 
@@ -115,7 +116,7 @@ def changed(
         world,
         env=tuple(sorted(env.items())),
         stack=changes.stack or world.stack,
-        buildpack=changes.buildpack or world.buildpack,
+        buildpack=_revision(world, changes.buildpack),
         buildpacks=changes.buildpacks or world.buildpacks,
     )
     world = reduce(lambda before, move: _moved(before, move, forks), changes.branches, world)
@@ -133,8 +134,15 @@ def changed_for_clean(world: World, clean: CleanBuild, substitute: Callable[[str
     """
     env = dict(world.env) | {name: substitute(value) for name, value in clean.env.items()}
     return replace(
-        world, env=tuple(sorted(env.items())), buildpack=clean.buildpack or world.buildpack
+        world, env=tuple(sorted(env.items())), buildpack=_revision(world, clean.buildpack)
     )
+
+
+def _revision(world: World, named: str | None) -> str | None:
+    """The buildpack's revision where a table names one; None for the one that is asked for."""
+    if named == SUBJECT:
+        return None
+    return named or world.buildpack
 
 
 def _moved(world: World, move: BranchMove, forks: Forks) -> World:
@@ -210,8 +218,7 @@ def world_faults(
         world = _released(world, change, forks)
     if changes.stack == world.stack and not first:
         yield ("stack",), f"the stack is already `{world.stack}`", "another stack"
-    if changes.buildpack is not None and changes.buildpack == world.buildpack:
-        yield ("buildpack",), f"the buildpack is already `{world.buildpack}`", "another revision"
+    yield from _buildpack_faults(world, changes.buildpack)
     if changes.buildpacks is not None:
         yield from _row_faults(world, changes.buildpacks)
     yield from _expected_faults(changes, first=first)
@@ -231,14 +238,17 @@ def _expected_faults(changes: Changes, *, first: bool) -> Iterator[WorldFault]:
             yield ("run", index, *place), message, expected
 
 
+def _buildpack_faults(world: World, named: str | None) -> Iterator[WorldFault]:
+    if named == (world.buildpack or SUBJECT):
+        yield ("buildpack",), f"the buildpack is already `{named}`", "another revision"
+
+
 def _clean_faults(world: World, clean: CleanBuild) -> Iterator[WorldFault]:
     """What the clean build is said to have in its own way and has not; `world` is the commit's."""
     if clean == CleanBuild():
         yield (), "`clean` says nothing", "`files`, `env` or `buildpack`"
     yield from _env_faults(dict(world.env), Changes(env=clean.env))
-    if clean.buildpack is not None and clean.buildpack == world.buildpack:
-        message = f"the buildpack is already `{world.buildpack}`"
-        yield ("buildpack",), message, "another revision"
+    yield from _buildpack_faults(world, clean.buildpack)
 
 
 def _reference_faults(world: World, changes: Changes, forks: Forks) -> Iterator[WorldFault]:

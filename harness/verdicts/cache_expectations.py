@@ -77,10 +77,11 @@ def _fates(name: str, parts: Sequence[PartReuse]) -> set[str]:
 def _is_called(name: str, thing: str, part: Part) -> bool:
     """Whether a thing goes by a name: letter case, dots and dashes do not count.
 
-    A runtime goes by the word with which the name of its file begins, too.
+    A runtime goes by the word with which its name, or its file's, begins, too.
     """
     wanted, own = _normal(name), _normal(thing)
-    return own == wanted or (part is Part.RUNTIME and own.startswith(f"{wanted}-"))
+    is_runtime = part is Part.RUNTIME and own.startswith(wanted)
+    return own == wanted or (is_runtime and not own[len(wanted)].isalpha())
 
 
 def _normal(name: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from harness.scenarios.scenario import Stage
+from harness.scenarios.scenario_file import SUBJECT
 from harness.scenarios.tree import File, Leaf
 from harness.trees.manifest import Entry, EntryKind, content_digest, parents
 from harness.trees.named import APP
@@ -25,7 +26,7 @@ def made(stage: Stage) -> CleanMade | None:
     return CleanMade(
         files=tuple(sorted(_given(stage, stage.clean))),
         env=tuple(name for name, value in own.env if env.get(name) != value),
-        buildpack=(own.buildpack or "") if own.buildpack != world.buildpack else "",
+        buildpack=(own.buildpack or SUBJECT) if own.buildpack != world.buildpack else "",
     )
 
 

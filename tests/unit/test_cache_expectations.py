@@ -54,6 +54,12 @@ def test_met(expected: CacheExpectation) -> None:
     assert lacks(expected) == []
 
 
+def test_a_python_that_is_known_by_its_version_alone_goes_by_its_word() -> None:
+    python = PartReuse(part=Part.RUNTIME, reuse=Reuse.REUSED, restored=("python3.9",))
+    assert lacks(ReusedExpectation(reused=("python",)), parts=(python,)) == []
+    assert lacks(ReusedExpectation(reused=("pytho",)), parts=(python,))
+
+
 @pytest.mark.parametrize(
     ("expected", "told"),
     [

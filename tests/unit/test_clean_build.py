@@ -112,4 +112,9 @@ def test_it_is_told_what_only_the_clean_build_had() -> None:
     told = CleanMade(files=("a.txt", "conf/x", "link"), env=("A",), buildpack="v2")
     assert made(stage()) == told
     same = World(env=(("A", "1"),), buildpack="v2")
+    older = World(buildpack="v1")
+    asked = stage(older)
+    assert asked.clean is not None
+    asked = replace(asked, clean=replace(asked.clean, world=World()))
+    assert made(asked) == replace(told, env=(), buildpack="subject")
     assert made(stage(same)) == replace(told, env=(), buildpack="")

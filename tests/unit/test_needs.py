@@ -84,12 +84,17 @@ def scripts(folder: Path, text: str) -> Path:
 
 def test_what_a_buildpack_offers_is_told_by_its_scripts(tmp_path: Path) -> None:
     text = "PIPENV_VERSION=2024.1\nUV_VERSION=0.5\ncat Pipfile.lock\n"
-    assert offered_features(scripts(tmp_path / "1", text)) == {"pip", "pipenv"}
+    assert offered_features(scripts(tmp_path / "1", text)) == {"pip", "pipenv", "default-python"}
     text = "sub_env bin/pre_compile\nif [[ -f nltk.txt ]]; then manage.py collectstatic; fi\n"
-    offered = {"pip", "hooks", "nltk", "collectstatic"}
+    offered = {"pip", "hooks", "nltk", "collectstatic", "default-python"}
     assert offered_features(scripts(tmp_path / "2", text)) == offered
     bundled = bundled_buildpacks() / "every-input"
-    assert offered_features(bundled) == {"pip", "pipenv", "poetry", "uv", "hooks"}
+    assert offered_features(bundled) == {
+        *("pip", "pipenv", "poetry", "uv", "hooks", "default-python")
+    }
+    for kept, feature in (("same", "sticky-python"), ("same major", "sticky-minor-python")):
+        text = f'echo "Using the {kept} version as the last build: $version"\n'
+        assert offered_features(scripts(tmp_path / feature, text)) == {"pip", feature}
 
 
 def test_whether_a_buildpack_reads_the_version_file(tmp_path: Path) -> None:

@@ -262,6 +262,7 @@ def test_a_clean_build_may_be_made_in_its_own_way(suite: Path) -> None:
     scenario = load(suite, 'description = "x"\n' + app + COMMIT + 'buildpack = "v351"\n' + clean)
     assert scenario.python_slots() == {"default", "other"}
     assert "revisions" in scenario.all_needs()
+    assert scenario.revisions() == ("v350", "v351")
     for stage in scenario.stages(PYTHONS):
         assert stage.clean is not None
         assert (set(stage.tree), set(stage.clean.tree)) == ({"a.txt"}, {"a.txt", "b/c"})
@@ -273,6 +274,15 @@ def test_a_clean_build_may_be_made_in_its_own_way(suite: Path) -> None:
     first, second = scenario.stages(PYTHONS)
     assert [one.of_clean.world.buildpack for one in (first, second)] == [None, "v350"]
     assert [one.world.buildpack for one in (first, second)] == [None, "v351"]
+
+
+def test_the_buildpack_may_be_the_one_that_is_asked_for_again(suite: Path) -> None:
+    head = 'description = "x"\n' + APP + 'buildpack = "v1"\n' + COMMIT
+    scenario = load(suite, head + 'buildpack = "subject"\n' + COMMIT + 'buildpack = "v2"\n')
+    assert [stage.world.buildpack for stage in scenario.stages(PYTHONS)] == ["v1", None, "v2"]
+    assert scenario.revisions() == ("v1", "v2")
+    (told,) = faults(suite, 'description = "x"\n' + APP + COMMIT + 'buildpack = "subject"\n')
+    assert told == "6: the buildpack is already `subject`"
 
 
 def test_a_clean_build_is_the_cached_one_s_where_nothing_is_said(suite: Path) -> None:
@@ -596,6 +606,10 @@ WORLD = [
     ('clean = { env = { B = "x\\u0000" } }', "`B` holds a NUL"),
     ('clean = { env = { B = "${lib@v9}" } }', "`lib` has no revision `v9`"),
     ('clean = { buildpack = "v1" }', "the buildpack is already `v1`"),
+    (
+        'buildpack = "subject"\nclean = { buildpack = "subject" }',
+        "the buildpack is already `subject`",
+    ),
     ('clean = { files = { "../x" = "" } }', "`../x` leaves the tree"),
     ('clean = { files = { "a.txt" = "one\\ntwo\\n" } }', "`a.txt` already has this content"),
     ('clean = { files = { "a.txt/b" = "" } }', "`a.txt/b` goes through `a.txt`, which is a file"),

@@ -33,6 +33,12 @@ _DEFAULT_PYTHON = re.compile(
 )
 _STEPS = {"hooks": "pre_compile", "nltk": "nltk.txt", "collectstatic": "collectstatic"}
 """What a buildpack does besides, and the word in its scripts by which it is known."""
+_KEPT_PYTHONS = {
+    "sticky-python": "same version as the last build",
+    "sticky-minor-python": "same major version as the last build",
+}
+"""What of the Python of the build before an app keeps that names none, by what is logged of it."""
+_DEFAULT_FEATURE = "default-python"
 _VERSION_FILE = ".python-version"
 _FOLDERS = ("bin", "lib", "requirements", "vendor")
 _LARGEST = 512 * 1024
@@ -77,7 +83,8 @@ def offered_features(folder: Path) -> frozenset[str]:
 
     That is `pip`, each of the package managers that it installs and whose files it looks for,
     `hooks` (the app's `bin/pre_compile` and `bin/post_compile`), `nltk` (`nltk.txt`) and
-    `collectstatic`.
+    `collectstatic`. An app that names no Python gets the default (`default-python`), the same as
+    before (`sticky-python`), or one of the same minor version (`sticky-minor-python`).
     """
     texts = tuple(_scripts(folder))
     pinned = {pin.partition("==")[0] for pin in _pins(folder)}
@@ -87,7 +94,8 @@ def offered_features(folder: Path) -> frozenset[str]:
         if manager in pinned and any(file in text for text in texts)
     }
     steps = {name for name, word in _STEPS.items() if any(word in text for text in texts)}
-    return frozenset({"pip", *managers, *steps})
+    kept = {name for name, said in _KEPT_PYTHONS.items() if any(said in text for text in texts)}
+    return frozenset({"pip", *managers, *steps, *(kept or {_DEFAULT_FEATURE})})
 
 
 def reads_version_file(folder: Path) -> bool:
