@@ -9,8 +9,15 @@ from program import SCENARIOS, Program
 pytestmark = [pytest.mark.image, pytest.mark.bubblewrap, pytest.mark.timeout(900)]
 
 SHIPPED = {str(file.relative_to(SCENARIOS).with_suffix("")) for file in SCENARIOS.glob("*/*.toml")}
-# No bundled buildpack fetches corpora or collects static files.
-NOT_OFFERED = ("apps/collectstatic-writes-beside-package", "apps/corpus-dropped")
+# No bundled buildpack fetches corpora, collects static files, or keeps a Python that is not named.
+NOT_OFFERED = (
+    "apps/collectstatic-writes-beside-package",
+    "apps/corpus-dropped",
+    "toolchain/python-kept-by-upgrade",
+    "toolchain/python-kept-minor-version",
+    "toolchain/python-kept-past-its-end",
+    "toolchain/python-kept-version",
+)
 UNCHANGED = "reuse/unchanged-rebuild"
 
 

@@ -97,6 +97,17 @@ def test_whatever_else_is_there_is_a_divergence(
     )
 
 
+def test_a_folder_that_the_app_has_anyway_is_no_gift() -> None:
+    own: dict[str, Leaf] = {**OURS, "conf/own": File(data=b"")}
+    plain = replace(stage(), clean=None, tree=Tree(entries=own))
+    of = replace(plain, clean=replace(plain, tree=Tree(entries=own | THEIRS)))
+    clean = {**GIVEN, "conf/own": file(b"")}
+    found = compared({"a.txt": file(b"one")}, clean, of=of)
+    assert places(found) == ["missing conf", "missing conf/own"]
+    found = compared({"a.txt": file(b"one"), "conf": FOLDER, "conf/own": file(b"")}, clean, of=of)
+    assert places(found) == []
+
+
 def test_another_tree_has_no_files_of_the_app() -> None:
     found = compared({"a.txt": file(b"one")}, GIVEN, tree="layer")
     assert places(found) == ["content a.txt", "missing conf", "missing conf/x", "missing link"]
