@@ -92,7 +92,8 @@ def compare_arms(
         raise HarnessError(
             f"{arms.file}: commit {arms.stage.index + 1}: both builds passed and left nothing to"
             " compare but the app's own files",
-            hint="look at the log whether the buildpack installs anything, and where",
+            hint="look at the log whether the buildpack installs anything, and where:"
+            f" `cache-harness log {arms.file} {arms.stage.index + 1}` with this run's options",
         )
     return found
 
