@@ -9,10 +9,15 @@ from program import SCENARIOS, Program
 pytestmark = [pytest.mark.image, pytest.mark.bubblewrap, pytest.mark.timeout(900)]
 
 SHIPPED = {str(file.relative_to(SCENARIOS).with_suffix("")) for file in SCENARIOS.glob("*/*.toml")}
-# No bundled buildpack fetches corpora, collects static files, or keeps a Python that is not named.
+# No bundled buildpack fetches corpora, collects static files, keeps a Python that is not named, or has
+# releases.
 NOT_OFFERED = (
     "apps/collectstatic-writes-beside-package",
     "apps/corpus-dropped",
+    "managers/pipenv-after-older-release",
+    "managers/poetry-after-older-release",
+    "managers/uv-after-older-release",
+    "stack/upgraded-with-the-buildpack",
     "toolchain/python-kept-by-upgrade",
     "toolchain/python-kept-minor-version",
     "toolchain/python-kept-past-its-end",
