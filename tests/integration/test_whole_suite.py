@@ -9,8 +9,8 @@ from program import SCENARIOS, Program
 pytestmark = [pytest.mark.image, pytest.mark.bubblewrap, pytest.mark.timeout(900)]
 
 SHIPPED = {str(file.relative_to(SCENARIOS).with_suffix("")) for file in SCENARIOS.glob("*/*.toml")}
-# No bundled buildpack fetches corpora, collects static files, keeps a Python that is not named, or has
-# releases.
+# No bundled buildpack fetches corpora, collects static files, keeps a Python that is not named, or
+# has releases.
 NOT_OFFERED = (
     "apps/collectstatic-writes-beside-package",
     "apps/corpus-dropped",
