@@ -146,10 +146,11 @@ def test_never_reuses_is_equal_and_reported_for_lost_reuse(
     _, *later = next(r for n, r in ran.by_scenario.items() if n.endswith("rebuild"))["steps"]
     for step in later:
         assert step["reuse"] == "discarded"
-        assert step["unmet"] == [
+        lost = {
             f"the cache's {part} fetched again, and should be reused"
             for part in ("runtime is", "packages are")
-        ]
+        }
+        assert lost <= {*step["unmet"]}
         assert step["reasons"] == ["this buildpack never reuses it"]
     assert ran.status == 1
 
