@@ -60,16 +60,22 @@ class Setting:
         stack: The stack's name.
         build: What to name the build's folder after, where the kind has one that may change from
             build to build: other names are other paths.
+        cache: What to name the cache's folder after, where it may change from build to build; empty
+            where it does not.
         cache_apart: Whether the cache is on another mount than the build.
         after_failure: What the next build gets of a cache if this one fails; None for what the
             platform does.
+        test_run: What to name the CI run after in which the app is built, as hexadecimal digits;
+            empty where it is built to be deployed.
     """
 
     sequence: tuple[Member, ...]
     stack: str
     build: str = "app"
+    cache: str = ""
     cache_apart: bool = False
     after_failure: AfterFailure | None = None
+    test_run: str = ""
 
 
 class BuildpackKind(Protocol):
@@ -99,11 +105,13 @@ class BuildpackKind(Protocol):
         """Downloads that buildpacks of this kind make, apart from git and the package index."""
         ...
 
-    @property
-    def features(self) -> frozenset[str]:
-        """What of all that scenarios may need every buildpack of this kind offers.
+    def features(self, folder: Path) -> frozenset[str]:
+        """What of all that scenarios may need a buildpack of this kind offers.
 
         Such as `sequence`: it runs beside others. See `Scenario.all_needs`.
+
+        Args:
+            folder: The buildpack's files.
         """
         ...
 

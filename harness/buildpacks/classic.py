@@ -3,37 +3,30 @@
 Source: https://devcenter.heroku.com/articles/buildpack-api
 """
 
-import os
 import re
 from dataclasses import replace
 from pathlib import Path
 
-from harness.buildpacks import Member, Setting
+from harness.buildpacks import Member, Setting, ci_run
+from harness.buildpacks.dyno import LANG, PATH, launch
 from harness.buildpacks.platform import HEROKU, SCALINGO, Platform
 from harness.buildpacks.preparation import (
     Command,
     Content,
     Copy,
-    Launch,
     Place,
     Prefix,
     Preparation,
 )
+from harness.buildpacks.programs import has_program
 from harness.ecosystems.route import Route
 from harness.errors import BuildpackError
-from harness.trees.named import APP, CacheTree, ResultTree
+from harness.trees.named import CacheTree, ResultTree
 
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PROGRAMS = ("detect", "compile")
-_LANG = ("LANG", "C.UTF-8")
-_START = """
-for script in .profile.d/*.sh .profile; do
-  if [ -f "$script" ]; then . "./$script"; fi
-done
-exec bash -c "$1"
-"""
-"""As a dyno starts a process: https://devcenter.heroku.com/articles/dynos#the-profile-file"""
-
+_FEATURES = frozenset(
+    {"sequence", "new-build-path", "new-cache-path", "cache-mount", "failed-build-cache", "run"}
+)
 _LONGEST_REASON = 1000
 _BUNDLED = "cache: discarded: "
 _CHANGED = re.compile(r"\bchanged\b")
@@ -65,7 +58,10 @@ class ClassicKind:
         """What buildpacks of the platform download."""
         return self.platform.routes
 
-    features = frozenset({"sequence", "new-build-path", "cache-mount", "failed-build-cache", "run"})
+    def features(self, folder: Path) -> frozenset[str]:
+        """What the API and the platform have; `ci` where the buildpack has a `bin/test-compile`."""
+        tests = self.platform.test_vars and has_program(folder, ci_run.COMPILE)
+        return _FEATURES | ({"ci"} if tests else set())
 
     def recognises(self, folder: Path) -> bool:
         """Whether `bin/detect` and `bin/compile` are there, and are meant for the platform."""
@@ -86,13 +82,18 @@ class ClassicKind:
         """
         platform = self.platform
         build = platform.build.format(build=setting.build)
+        if setting.test_run:
+            build = platform.home
         cache = platform.cache_apart if setting.cache_apart else platform.cache
+        if setting.cache:
+            cache += f"_{setting.cache}"
         arguments = (build, cache, platform.env)
         places = [
             Place(path=build, holds=Content.APP),
             Place(path=platform.env, holds=Content.CONFIG_VARS),
         ]
         commands: list[Command] = []
+        tests: list[Command] = []
         exports: list[str] = []
         for member in setting.sequence:
             self._check(member)
@@ -100,24 +101,30 @@ class ClassicKind:
             if folder not in {place.path for place in places}:
                 places.append(Place(path=folder, holds=_files(member)))
             prefix = f"{member.name}:" if member.name else ""
+            files = member.buildpack.folder
+            if setting.test_run:
+                own = ci_run.commands(files, folder, arguments)
+                tests += ci_run.tests(files, folder, arguments, prefix=prefix)
+            else:
+                own = _commands(files, folder, arguments)
             commands += [
                 replace(command, name=f"{prefix}{command.name}", sources=tuple(exports))
-                for command in _commands(member.buildpack.folder, folder, arguments)
+                for command in own
             ]
             exports.append(f"{folder}/export")
         return Preparation(
             mounts=_mounts(build, cache, platform.env, platform.buildpack, platform.home),
             places=tuple(places),
-            commands=tuple(commands),
+            commands=(*commands, *tests),
             env=(
                 ("HOME", platform.home),
-                _LANG,
-                ("PATH", _PATH),
+                LANG,
+                ("PATH", PATH),
                 ("STACK", setting.stack),
             ),
             cwd=platform.home,
-            # The platform packs the whole build dir.
-            results=(ResultTree(path=build),),
+            # The platform packs the whole build dir; that of a CI run is HOME, with tools' caches.
+            results=(ResultTree(path=build, not_deployed=(".cache",) if setting.test_run else ()),),
             caches=(
                 CacheTree(
                     name="cache",
@@ -126,7 +133,8 @@ class ClassicKind:
                 ),
             ),
             prefixes=(Prefix(ecosystem="python", path=platform.prefix),),
-            launch=_launch(platform.home, setting.stack),
+            config_vars=ci_run.config_vars(platform, setting.test_run),
+            launch=launch(platform.home, setting.stack),
         )
 
     def reasons(self, log: str) -> tuple[str, ...]:
@@ -164,32 +172,15 @@ def _commands(files: Path, folder: str, arguments: tuple[str, str, str]) -> list
         Command(name="detect", argv=(f"{programs}/detect", arguments[0])),
         Command(name="compile", argv=(f"{programs}/compile", *arguments)),
     ]
-    if os.access(files / "bin" / "report", os.X_OK):
+    if has_program(files, "report"):
         report = (f"{programs}/report", *arguments)
         commands.append(
             Command(name="report", argv=report, decides=False, always=True, silent=True)
         )
-    if os.access(files / "bin" / "release", os.X_OK):
+    if has_program(files, "release"):
         release = (f"{programs}/release", arguments[0])
         commands.append(Command(name="release", argv=release, deployed=True))
     return commands
-
-
-def _launch(home: str, stack: str) -> Launch:
-    """How the platform starts a command of the app, which lies in `home` then."""
-    return Launch(
-        places=((APP, home),),
-        start=("bash", "-c", _START, "start"),
-        env=(
-            ("DYNO", "run.1"),
-            ("HOME", home),
-            _LANG,
-            ("PATH", _PATH),
-            ("PORT", "5000"),
-            ("STACK", stack),
-        ),
-        cwd=home,
-    )
 
 
 def _files(member: Member) -> Copy:

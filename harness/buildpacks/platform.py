@@ -45,6 +45,8 @@ class Platform:
         build: The build dir; `{build}` stands for a name that may change from build to build.
         cache: The cache dir.
         cache_apart: The same, where it is to be on another mount than the build dir.
+        test_vars: Config vars that every run of its CI has, where it has one; `{commit}` and
+            `{run}` stand for the ids of the commit and of the run.
         after_failure: What the build after one that failed gets of the cache.
         env: The folder of the config vars.
         buildpack: The folder of the buildpack under test.
@@ -60,6 +62,7 @@ class Platform:
     build: str = "/tmp/build_{build}"  # noqa: S108 - paths inside the sandbox
     cache: str = "/tmp/cache"  # noqa: S108
     cache_apart: str = "/cache/app"
+    test_vars: tuple[tuple[str, str], ...] = ()
     after_failure: AfterFailure = AfterFailure.AS_BEFORE
     env: str = "/tmp/env"  # noqa: S108
     buildpack: str = "/tmp/buildpack"  # noqa: S108
@@ -70,6 +73,15 @@ HEROKU: Final = Platform(
     name="heroku",
     stack="heroku-24",
     prefix=".heroku/python",
+    # https://devcenter.heroku.com/articles/heroku-ci
+    test_vars=(
+        ("CI", "true"),
+        ("CI_NODE_INDEX", "0"),
+        ("CI_NODE_TOTAL", "1"),
+        ("HEROKU_TEST_RUN_BRANCH", "main"),
+        ("HEROKU_TEST_RUN_COMMIT_VERSION", "{commit}"),
+        ("HEROKU_TEST_RUN_ID", "{run}"),
+    ),
     routes=(
         Route(
             host="heroku-buildpack-python.s3*.amazonaws.com",

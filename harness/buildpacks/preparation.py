@@ -112,6 +112,7 @@ class Preparation:
         caches: The folders that cross to the next build. Each is restored as the build before left
             it, or empty.
         prefixes: Where languages are installed.
+        config_vars: Config vars that the platform sets; they come before the app's own.
         launch: How a command of what was deployed is started; None where the kind does not say.
     """
 
@@ -123,6 +124,7 @@ class Preparation:
     results: tuple[ResultTree, ...]
     caches: tuple[CacheTree, ...]
     prefixes: tuple[Prefix, ...] = ()
+    config_vars: tuple[tuple[str, str], ...] = ()
     launch: Launch | None = None
 
     @property
@@ -130,7 +132,7 @@ class Preparation:
         """All of it as values whose `repr` is the same in each run that prepares the same."""
         commands = (self.commands, self.env, self.cwd)
         left = (self.results, self.caches, self.prefixes)
-        return (self.mounts, self.places, *commands, *left, self.launch)
+        return (self.mounts, self.places, *commands, *left, self.config_vars, self.launch)
 
     def __post_init__(self) -> None:
         """Holds that what is read afterwards cannot be reached through a link of the build's."""

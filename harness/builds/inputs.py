@@ -17,7 +17,7 @@ class Inputs:
         mtime: Their modification time, in seconds since the epoch; None for the present.
         preparation: What runs, and where everything lies.
         internet: What it can reach.
-        env: Config vars.
+        env: The app's own config vars.
         limits: What the build may use.
     """
 
@@ -27,3 +27,8 @@ class Inputs:
     internet: Internet
     env: tuple[tuple[str, str], ...]
     limits: Limits = field(default_factory=Limits)
+
+    @property
+    def config_vars(self) -> tuple[tuple[str, str], ...]:
+        """All config vars, the app's own and those that the platform sets."""
+        return tuple({**dict(self.env), **dict(self.preparation.config_vars)}.items())

@@ -66,7 +66,7 @@ def _fill(place: Place, inputs: Inputs, here: Path) -> None:
             write_tree(inputs.app, here, mtime=inputs.mtime)
         case Content.CONFIG_VARS:
             here.mkdir()
-            for name, value in inputs.env:
+            for name, value in inputs.config_vars:
                 (here / name).write_text(value, encoding="utf-8")
         case Content.NOTHING:
             here.mkdir(exist_ok=True)

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from harness.buildpacks.preparation import Preparation
 from harness.builds.deployed import Deployment
 from harness.builds.inputs import Inputs
 from harness.builds.result import Build, DeployedRun
@@ -93,16 +92,23 @@ class Executor:
         called = f"{commit.scenario.name.replace('/', '-')}-{label.commit}-{label.arm}"
         cache = sum(one.size for one in parent.facts.caches) if parent else 0
         with places.place(called, cache=cache, on_disk=planned.on_disk) as place:
-            build = self._run_at(place, label, inputs, parent)
+            build = self._run_at(place, label, planned, inputs, parent)
             if not (place.in_memory and outgrew(build.outcome, build.log)):
                 return self._keep(planned, build, place, parent)
             places.done_with(place.folder)
         # Its files took the memory that it lacked: how it ends is told by another run, on disk.
         with places.place(called, on_disk=True) as place:
-            build = self._run_at(place, label, inputs, parent)
+            build = self._run_at(place, label, planned, inputs, parent)
             return self._keep(planned, build, place, parent)
 
-    def _run_at(self, place: Place, label: Label, inputs: Inputs, parent: Stored | None) -> Build:
+    def _run_at(
+        self,
+        place: Place,
+        label: Label,
+        planned: PlannedBuild,
+        inputs: Inputs,
+        parent: Stored | None,
+    ) -> Build:
         session = self._session
         self._observer.build_started(label)
         build = run_build(
@@ -113,17 +119,15 @@ class Executor:
             on_line=lambda line: self._observer.build_line(label, line),
         )
         self._observer.build_ended(label, build.outcome.how(), build.outcome.seconds)
-        return build
+        return replace(build, runs=self._deployed_runs(planned, build, inputs))
 
     def _keep(
         self, planned: PlannedBuild, build: Build, place: Place, parent: Stored | None
     ) -> Stored:
         session = self._session
-        preparation = session.inputs.preparation(planned.commit)
-        build = replace(build, runs=self._deployed_runs(planned, build, preparation))
         new = to_keep(
             build,
-            preparation,
+            session.inputs.preparation(planned.commit),
             self._ecosystems,
             expected=self._demand.expected.get(planned.key, {}),
             in_memory=place.in_memory,
@@ -142,10 +146,10 @@ class Executor:
         return built
 
     def _deployed_runs(
-        self, planned: PlannedBuild, build: Build, preparation: Preparation
+        self, planned: PlannedBuild, build: Build, inputs: Inputs
     ) -> tuple[DeployedRun, ...]:
         """Runs what is asked of what a build deployed, now that its folders are still there."""
-        session, launch = self._session, preparation.launch
+        session, launch = self._session, inputs.preparation.launch
         commands = sorted(self._demand.commands.get(planned.inputs, ()))
         if launch is None or not build.outcome.passed:
             return ()
@@ -153,8 +157,8 @@ class Executor:
             trees=build.trees,
             launch=launch,
             sandbox=session.machine.sandbox,
-            env=planned.commit.stage.world.env,
-            limits=session.settings.limits,
+            env=inputs.config_vars,
+            limits=inputs.limits,
         )
         runs = []
         for command in commands:

@@ -55,6 +55,8 @@ class CommitInputs:
                 sequence=tuple(self._sequence(commit)),
                 stack=stack_of(self._buildpacks.get(commit.buildpack), commit.stage),
                 build=commit.build,
+                cache=commit.cache,
+                test_run=commit.test_run,
                 cache_apart=commit.cache_apart,
                 after_failure=commit.after_failure,
             )

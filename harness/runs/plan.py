@@ -6,10 +6,17 @@ from dataclasses import dataclass, field, replace
 
 from harness.runs.key import build_key
 from harness.scenarios.scenario import Scenario, Stage, mtime
-from harness.scenarios.scenario_file import BuildPath, CacheMount, FailedBuildCache
+from harness.scenarios.scenario_file import (
+    BuildFor,
+    BuildPath,
+    CacheMount,
+    CachePath,
+    FailedBuildCache,
+)
 from harness.trees.named import AfterFailure
 
 _FIXED_BUILD = "app"
+_NAME = 8  # digits of a folder's name that is new
 _AFTER_FAILURE: Mapping[FailedBuildCache | None, AfterFailure | None] = {
     None: None,
     FailedBuildCache.LAST_GOOD: AfterFailure.AS_BEFORE,
@@ -27,9 +34,13 @@ class Commit:
         stage: The app, the world and what is expected.
         build: What the build's folder is named after, the same for both arms.
         mtime: Modification time of the app's files in seconds since the epoch; None for now.
+        cache: What the cache's folder is named after, the same for both arms; empty where it has
+            one place.
         cache_apart: Whether the cache is on another mount than the build.
         after_failure: What the next build gets of the cache if this one fails; None for what the
             platform does.
+        test_run: What the CI run is named after that builds it, the same for both arms; empty where
+            it is built to be deployed.
         before: The commit before it, whose cache it may be given; None for the first.
     """
 
@@ -38,8 +49,10 @@ class Commit:
     stage: Stage
     build: str
     mtime: int | None
+    cache: str = ""
     cache_apart: bool
     after_failure: AfterFailure | None = None
+    test_run: str = ""
     before: "Commit | None" = field(default=None, repr=False, compare=False)
 
     @property
@@ -180,18 +193,19 @@ def missing(
 
 
 def _commit(scenario: Scenario, stage: Stage, buildpack: str, before: Commit | None) -> Commit:
-    name = _FIXED_BUILD
-    if scenario.axes.build_path is BuildPath.NEW:
-        # New for each commit, as on the platform; the arms of one commit share it, so that they
-        # differ in nothing but their cache.
-        name = hashlib.sha256(f"{scenario.name} {stage.index}".encode()).hexdigest()[:8]
+    axes = scenario.axes
+    # New for each commit, as on the platform; the arms of one commit share it, so that they
+    # differ in nothing but their cache.
+    own = hashlib.sha256(f"{scenario.name} {stage.index}".encode()).hexdigest()
     return Commit(
         scenario=scenario,
         buildpack=buildpack,
         stage=stage,
-        build=name,
-        mtime=mtime(scenario.axes, stage),
-        cache_apart=scenario.axes.cache_mount is CacheMount.OTHER,
-        after_failure=_AFTER_FAILURE[scenario.axes.failed_build_cache],
+        build=own[:_NAME] if axes.build_path is BuildPath.NEW else _FIXED_BUILD,
+        cache=own[:_NAME] if axes.cache_path is CachePath.NEW else "",
+        test_run=own if axes.build is BuildFor.CI else "",
+        mtime=mtime(axes, stage),
+        cache_apart=axes.cache_mount is CacheMount.OTHER,
+        after_failure=_AFTER_FAILURE[axes.failed_build_cache],
         before=before,
     )

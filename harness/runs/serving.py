@@ -102,7 +102,7 @@ class CommitServing:
             HarnessError: The buildpack cannot be brought.
         """
         buildpack = self._buildpacks.get(spec)
-        offered = set(buildpack.kind.features)
+        offered = set(buildpack.kind.features(buildpack.folder))
         if spec in bundled_names() or buildpack.revision:
             offered.add("revisions")
         for serving in self._of(buildpack):

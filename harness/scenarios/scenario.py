@@ -35,8 +35,10 @@ from harness.scenarios.scenario_file import (
     AppTable,
     Axes,
     BuildExpectation,
+    BuildFor,
     BuildPath,
     CacheMount,
+    CachePath,
     CommitTable,
     FileTimes,
     ReuseExpectation,
@@ -131,7 +133,7 @@ class Scenario:
 
         These are `sequence` (several buildpacks), `revisions` (another revision of the buildpack),
         `run` (something is run of what was deployed),
-        `new-build-path`, `cache-mount` and `failed-build-cache` (the axes).
+        `ci`, `new-build-path`, `new-cache-path`, `cache-mount` and `failed-build-cache` (the axes).
         """
         changes: tuple[AppTable | CommitTable, ...] = (self.app, *self.commits)
         said = {
@@ -140,6 +142,8 @@ class Scenario:
                 one.buildpack or (one.clean and one.clean.buildpack) for one in changes
             ),
             "run": any(one.run for one in changes),
+            "ci": self.axes.build is BuildFor.CI,
+            "new-cache-path": self.axes.cache_path is CachePath.NEW,
             "new-build-path": self.axes.build_path is BuildPath.NEW,
             "cache-mount": self.axes.cache_mount is CacheMount.OTHER,
             "failed-build-cache": self.axes.failed_build_cache is not None,

@@ -27,6 +27,20 @@ class BuildPath(StrEnum):
     NEW = "new"
 
 
+class BuildFor(StrEnum):
+    """What the platform builds the app for."""
+
+    DEPLOY = "deploy"
+    CI = "ci"
+
+
+class CachePath(StrEnum):
+    """Where the cache is."""
+
+    FIXED = "fixed"
+    NEW = "new"
+
+
 class CacheMount(StrEnum):
     """Whether build and cache are on one mount, so that hard links and renames work."""
 
@@ -109,9 +123,19 @@ class Axes:
     """What decides whether some caching faults show."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    build: Annotated[
+        BuildFor,
+        Field(
+            description="What it is built for: to `deploy` it, or to test it in `ci`, by"
+            " `bin/test-compile` and `bin/test`."
+        ),
+    ] = BuildFor.DEPLOY
     build_path: Annotated[
         BuildPath, Field(description="The build's folder: `fixed`, or `new` for each build.")
     ] = BuildPath.FIXED
+    cache_path: Annotated[
+        CachePath, Field(description="The cache's folder: `fixed`, or `new` for each build.")
+    ] = CachePath.FIXED
     cache_mount: Annotated[
         CacheMount,
         Field(description="Build and cache on the `same` mount, or the cache on an `other`."),

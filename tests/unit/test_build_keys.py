@@ -176,6 +176,8 @@ COMMITS: dict[str, Callable[[Commit], Commit]] = {
     "mtime: now": lambda c: replace(c, mtime=None),
     "preparation: another build dir": lambda c: replace(c, build="elsewhere"),
     "cache_apart": lambda c: replace(c, cache_apart=True),
+    "cache": lambda c: replace(c, cache="elsewhere"),
+    "test_run": lambda c: replace(c, test_run="a" * 64),
     "after_failure": lambda c: replace(c, after_failure=AfterFailure.AS_LEFT),
     "row: the buildpack twice": lambda c: in_row(c, "subject", "subject"),
     "row: another after it": lambda c: in_row(c, "subject", "other"),

@@ -31,6 +31,8 @@ message = "Second"
         ({"head": 'axes = { cache_mount = "other" }'}, {"cache-mount"}),
         ({"head": 'axes = { failed_build_cache = "kept" }'}, {"failed-build-cache"}),
         ({"app": 'run = [{ command = "true" }]'}, {"run"}),
+        ({"head": 'axes = { build = "ci" }'}, {"ci"}),
+        ({"head": 'axes = { cache_path = "new" }'}, {"new-cache-path"}),
         ({"commit": 'buildpack = "v2"'}, {"revisions"}),
         ({"app": 'buildpacks = ["pack", "subject"]'}, {"sequence"}),
     ],

@@ -18,8 +18,10 @@ from harness.scenarios.scenario_file import (
     AppTable,
     Axes,
     BuildExpectation,
+    BuildFor,
     BuildPath,
     CacheMount,
+    CachePath,
     FailedBuildCache,
     FileTimes,
 )
@@ -75,7 +77,7 @@ def planned(document: Document) -> Callable[..., Any]:
 def digest(commit: Commit) -> str:
     """As the session's: whatever the build could see, but its cache."""
     parts = (commit.stage.tree, commit.stage.world, commit.build, commit.mtime,
-             commit.cache_apart, commit.after_failure)  # fmt: skip
+             commit.cache, commit.cache_apart, commit.after_failure, commit.test_run)  # fmt: skip
     return repr(parts)
 
 
@@ -133,6 +135,18 @@ def test_a_new_build_path_is_each_commits_own_and_the_same_in_each_run(
     assert {first.commit.build, second.commit.build}.isdisjoint(
         pair.commit.build for pair in planned(stage(0), stage(1), name="t", axes=axes)
     )
+    assert planned(stage(0), stage(1), axes=axes) == (first, second)
+
+
+def test_a_new_cache_path_and_a_ci_run_are_each_commits_own(planned: Callable[..., Any]) -> None:
+    (plain,) = planned(stage(0))
+    assert (plain.commit.cache, plain.commit.test_run) == ("", "")
+    axes = Axes(file_times=FileTimes.OLD, cache_path=CachePath.NEW, build=BuildFor.CI)
+    first, second = planned(stage(0), stage(1), axes=axes)
+    for name in ("cache", "test_run"):
+        names = {getattr(pair.commit, name) for pair in (first, second)}
+        assert len(names) == 2
+        assert "" not in names
     assert planned(stage(0), stage(1), axes=axes) == (first, second)
 
 

@@ -84,6 +84,53 @@ def test_a_scenario_may_have_what_a_failed_build_leaves_kept(tmp_path: Path) -> 
         assert [cache.after_failure for cache in prepared.caches] == [after_failure]
 
 
+def test_a_cache_may_have_another_path_in_each_build(tmp_path: Path) -> None:
+    for apart, path in ((False, "/tmp/cache_x1"), (True, "/cache/app_x1")):
+        prepared = KIND.prepare(alone(tmp_path / path[1:], cache="x1", cache_apart=apart))
+        assert [cache.path for cache in prepared.caches] == [path]
+
+
+def test_a_ci_run_builds_where_the_app_runs_and_then_tests(tmp_path: Path) -> None:
+    setting = alone(tmp_path / "bp", "test-compile", "test", "release", test_run="ab" * 32)
+    prepared = KIND.prepare(setting)
+    detect, compiled, test = prepared.commands
+    assert detect.argv == ("/tmp/buildpack/bin/detect", "/app")
+    program = "/tmp/buildpack/bin/test-compile"
+    assert (compiled.name, compiled.argv) == (
+        "test-compile", (program, "/app", "/tmp/cache", "/tmp/env"),
+    )  # fmt: skip
+    assert (test.name, test.argv[-2:]) == (
+        "test", ("/tmp/buildpack/bin/test /app /tmp/env", "/tmp/env"),
+    )  # fmt: skip
+    # HOME is there, and what tools cache in it is no part of the app.
+    assert prepared.results == (ResultTree(name="app", path="/app", not_deployed=(".cache",)),)
+    assert prepared.launch is not None
+    assert dict(prepared.config_vars) == {
+        "CI": "true",
+        "CI_NODE_INDEX": "0",
+        "CI_NODE_TOTAL": "1",
+        "HEROKU_TEST_RUN_BRANCH": "main",
+        "HEROKU_TEST_RUN_COMMIT_VERSION": "ab" * 20,
+        "HEROKU_TEST_RUN_ID": "abababab-abab-abab-abab-abababababab",
+    }
+
+
+def test_in_a_ci_run_what_cannot_build_for_tests_compiles(tmp_path: Path) -> None:
+    commands = KIND.prepare(alone(tmp_path / "bp", test_run="ab" * 32)).commands
+    assert [command.name for command in commands] == ["detect", "compile"]
+
+
+def test_ci_is_offered_by_who_can_build_for_tests(tmp_path: Path) -> None:
+    for kind, programs, offered in (
+        (KIND, (), False),
+        (KIND, ("test-compile",), True),
+        (ScalingoKind(), ("test-compile",), False),
+    ):
+        folder = tmp_path / f"{kind.name}{len(programs)}"
+        buildpack(folder, *programs)
+        assert ("ci" in kind.features(folder)) is offered
+
+
 def test_each_of_a_sequence_has_what_those_before_it_exported(tmp_path: Path) -> None:
     one, other = (
         Member(name=name, buildpack=buildpack(tmp_path / (name or "bp"))) for name in ("", "node")

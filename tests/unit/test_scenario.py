@@ -28,8 +28,10 @@ from harness.scenarios.scenario import (
 )
 from harness.scenarios.scenario_file import (
     BuildExpectation,
+    BuildFor,
     BuildPath,
     CacheMount,
+    CachePath,
     FailedBuildCache,
     ReuseExpectation,
     ReuseParts,
@@ -105,7 +107,9 @@ issue = "https://example.invalid/1"
 forks = ["lib"]
 
 [axes]
+build = "ci"
 build_path = "new"
+cache_path = "new"
 cache_mount = "other"
 failed_build_cache = "kept"
 file_times = "old"
@@ -173,6 +177,7 @@ path = "sub"
     assert scenario.issue == "https://example.invalid/1"
     assert scenario.python_slots() == {"default", "other"}
     assert scenario.axes.failed_build_cache is FailedBuildCache.KEPT
+    assert (scenario.axes.build, scenario.axes.cache_path) == (BuildFor.CI, CachePath.NEW)
     assert (scenario.axes.build_path, scenario.axes.cache_mount) == (
         BuildPath.NEW,
         CacheMount.OTHER,
