@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.image, pytest.mark.bubblewrap, pytest.mark.timeout(300
 RESTORE = '    cp -a "$cache/python" "$home"\n'
 EMPTIED = RESTORE + '    rm -rf "$home"/lib/python*/site-packages/*\n'
 LOSSY = RESTORE.replace("cp -a", "cp -R")
-PIP = '"$(pip_home)/pip" install --requirement'
+PIP = '"$(pip_home)/pip" install "${wanted'
 QUIET = PIP.replace("install", "install --quiet")
 
 INDEX = """\
