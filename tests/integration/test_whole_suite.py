@@ -6,7 +6,7 @@ import pytest
 from planted import scenario
 from program import SCENARIOS, Program
 
-pytestmark = [pytest.mark.image, pytest.mark.bubblewrap, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.image, pytest.mark.bubblewrap, pytest.mark.timeout(1800)]
 
 SHIPPED = {str(file.relative_to(SCENARIOS).with_suffix("")) for file in SCENARIOS.glob("*/*.toml")}
 # No bundled buildpack fetches corpora, collects static files, keeps a Python that is not named, or
