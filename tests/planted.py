@@ -40,6 +40,23 @@ edits = [{ do = "write", path = "page.html", text = "<h1>Hello</h1>" }]
 """
 
 
+ONE_PACKAGE = """\
+description = "A page is added to an app of one package"
+forks = ["envconfig"]
+
+[app]
+copy = "django-app"
+releases = [{ fork = "envconfig", revision = "v2.1", do = "publish" }]
+
+[app.files]
+"requirements.txt" = "envconfig==2.1.0\\n"
+
+[[commits]]
+message = "Add a page"
+edits = [{ do = "write", path = "page.html", text = "<h1>Hello</h1>" }]
+"""
+
+
 def scenario(folder: Path, text: str = PLAIN) -> Path:
     """A scenario file of its own."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -69,8 +69,9 @@ def _wanted(called: str, commit: str | None, arm: str | None) -> "WantedBuild":
         raise HarnessError(f"there is no build {arm!r}", hint=f"name one of {', '.join(Arm)}")
     scenario = load_scenario(scenario_file(called))
     last = len(scenario.commits) + 1
-    number = last if commit is None else int(commit) if commit.isdecimal() else 0
-    if not 1 <= number <= last:
+    numbers = {str(number): number for number in range(1, last + 1)}
+    number = last if commit is None else numbers.get(commit)
+    if number is None:
         raise HarnessError(
             f"{scenario.name} has no commit {commit!r}", hint=f"name a number from 1 to {last}"
         )

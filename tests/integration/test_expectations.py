@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from planted import buildpack, bundled_copy, scenario
+from planted import ONE_PACKAGE, buildpack, bundled_copy, scenario
 from program import Program
 
 pytestmark = [pytest.mark.image, pytest.mark.bubblewrap, pytest.mark.timeout(300)]
@@ -105,20 +105,9 @@ def test_what_builds_print_is_not_as_expected(program: Program, tmp_path: Path) 
     assert ran.status == 1
 
 
-REUSE = """\
-description = "An app of one package is built again"
-forks = ["envconfig"]
-
-[app]
-copy = "django-app"
-releases = [{ fork = "envconfig", revision = "v2.1", do = "publish" }]
-
-[app.files]
-"requirements.txt" = "envconfig==2.1.0\\n"
-
-[[commits]]
-message = "Add a page"
-edits = [{ do = "write", path = "page.html", text = "<h1>Hello</h1>" }]
+REUSE = (
+    ONE_PACKAGE
+    + """\
 expect = [{ reused = ["python", "EnvConfig"] }, { anew = ["pip"] }, { reasons = [] }]
 
 [[commits]]
@@ -129,6 +118,7 @@ expect = [
   { reasons = ["from ${python@default} to ${python@other}"] },
 ]
 """
+)
 
 
 def test_what_is_taken_from_the_cache(program: Program, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from planted import buildpack, bundled_copy, run_planted, scenario
+from planted import ONE_PACKAGE, buildpack, bundled_copy, run_planted, scenario
 from program import EndedRun, Program
 from traces import below
 
@@ -14,21 +14,6 @@ pytestmark = [pytest.mark.image, pytest.mark.bubblewrap, pytest.mark.timeout(300
 NOISE = """\
   local packages=("$home"/lib/python*/site-packages)
   [[ -f ${packages[0]}/noise ]] || echo "$RANDOM$RANDOM$RANDOM" >"${packages[0]}/noise"
-"""
-ONE_PACKAGE = """\
-description = "A page is added"
-forks = ["envconfig"]
-
-[app]
-copy = "django-app"
-releases = [{ fork = "envconfig", revision = "v2.1", do = "publish" }]
-
-[app.files]
-"requirements.txt" = "envconfig==2.1.0\\n"
-
-[[commits]]
-message = "Add a page"
-edits = [{ do = "write", path = "page.html", text = "<h1>Hello</h1>" }]
 """
 
 

@@ -13,7 +13,7 @@ from harness.errors import BuildpackError
 from harness.trees.named import AfterFailure, CacheTree, ResultTree
 
 PROGRAM = "build.acme"
-APP, LAYERS, KEPT, VARS = "/work/app", "/work/layers", "/kept/all", "/tools/vars"
+APP, LAYERS, KEPT, VARS = "/acme/app", "/acme/layers", "/kept/all", "/tools/vars"
 
 
 class AcmeKind:
@@ -34,7 +34,7 @@ class AcmeKind:
     def prepare(self, setting: Setting) -> Preparation:
         members = {f"/tools/{one.name or 'own'}": one for one in setting.sequence}
         return Preparation(
-            mounts=("/work", "/kept", "/tools"),
+            mounts=("/acme", "/kept", "/tools"),
             places=(
                 Place(path=APP, holds=Content.APP),
                 Place(path=LAYERS, holds=Content.NOTHING),
@@ -46,7 +46,7 @@ class AcmeKind:
             ),
             commands=tuple(_commands(members)),
             env=(("STACK", setting.stack),),
-            cwd="/work",
+            cwd="/acme",
             results=(ResultTree(path=APP), ResultTree(name="layers", path=LAYERS)),
             caches=(
                 CacheTree(

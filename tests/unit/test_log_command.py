@@ -18,6 +18,7 @@ from harness.scenarios.by_name import scenario_file
         (("{scenario}", "3"), "rebuild has no commit '3'\n  try: name a number from 1 to 2"),
         (("{scenario}", "0"), "rebuild has no commit '0'"),
         (("{scenario}", "²"), "rebuild has no commit '²'"),
+        (("{scenario}", "9" * 5000), "rebuild has no commit '999"),
         (
             ("{scenario}", "1", "both"),
             "there is no build 'both'\n  try: name one of cached, clean,",

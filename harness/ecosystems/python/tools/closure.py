@@ -2,7 +2,6 @@
 
 import platform
 import re
-import shutil
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -57,20 +56,14 @@ def fetch_closure(
     versions = {".".join(each.split(".")[:2]): each for each in sorted(pythons)}
 
     def fetch(staging: Path) -> None:
-        failed: list[ReleaseError] = []
-        for minor, full in versions.items():
-            folder = staging / minor
-            folder.mkdir()
+        failed = 0
+        for full in versions.values():
             try:
-                _fetch(f"{name}=={version}", full, folder, stop)
-            except NoSuchWheelError as error:
-                failed.append(error)
-                if not some or len(failed) == len(versions):
+                _fetch(f"{name}=={version}", full, staging, stop)
+            except NoSuchWheelError:
+                failed += 1
+                if not some or failed == len(versions):
                     raise
-            else:
-                for wheel in folder.iterdir():
-                    wheel.replace(staging / wheel.name)
-            shutil.rmtree(folder)
 
     called = f"{name}-{version}-for-{'some-of-' if some else ''}{'-'.join(versions)}"
     return tuple(_releases(kept(called, fetch, store=store, toolbox=toolbox)))
